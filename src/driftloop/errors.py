@@ -1,0 +1,13 @@
+"""The one base error of driftloop; every room derives its own from it, with the facts that build the message."""
+
+
+class DriftloopError(Exception):
+    """An error that a person can act on: the message says what, the constraint, the value and the remedy."""
+
+    exit_code = 1
+
+
+class InvalidInputError(DriftloopError):
+    """What the user gave (a file, an option, a column) can't be used as it is."""
+
+    exit_code = 2

@@ -1,0 +1,58 @@
+"""The schema of the data a model was trained on: what serving accepts and what the monitor compares with.
+
+Written by the stage `validate`, carried in the Bento as `schema.json`.
+"""
+
+from enum import StrEnum
+
+from driftloop.spec.boundary import Boundary
+from driftloop.spec.modelloop import Task
+
+
+class FeatureType(StrEnum):
+    """How a column is read, cleaned, tested and served."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
+    DATE = "date"
+
+
+class Feature(Boundary):
+    """One input column of the model."""
+
+    name: str
+    type: FeatureType
+    nullable: bool
+    """Whether the training rows had missing values; if not, a missing value is refused at the door."""
+    categories: tuple[str, ...] = ()
+    """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched."""
+    minimum: float | None = None
+    """Numeric: smallest training value. Date: the same in epoch seconds."""
+    maximum: float | None = None
+    """Numeric: largest training value. Date: the same in epoch seconds."""
+
+
+class Target(Boundary):
+    """The column to predict."""
+
+    name: str
+    classes: tuple[str | bool | int, ...] = ()
+    """Classification: the classes in the order of the model's probabilities (sorted). The last one is the positive
+    class of a two-class problem."""
+
+
+class DataSchema(Boundary):
+    """Inputs and target of a model."""
+
+    format_version: int = 1
+    task: Task
+    target: Target
+    features: tuple[Feature, ...]
+    key_column: str | None = None
+    time_column: str | None = None
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the input columns, in the model's order."""
+        return [feature.name for feature in self.features]

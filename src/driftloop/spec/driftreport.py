@@ -1,0 +1,127 @@
+"""The verdict on one window of live traffic, and the DriftReport that records a change of verdict.
+
+Written by the monitor, read by the controller. A verdict is a pure function of the prediction log's closed window,
+the model's baseline and the loop's spec.
+"""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+
+from driftloop.spec.boundary import Boundary
+
+
+class ReportKind(StrEnum):
+    """What a verdict looked at."""
+
+    INPUTS = "inputs"
+    """Features and predictions; known as soon as the window closes."""
+    PERFORMANCE = "performance"
+    """Predictions against labels; known once the labels are mature."""
+
+
+class VerdictKind(StrEnum):
+    """The triage of a window."""
+
+    NOT_ENOUGH_DATA = "NotEnoughData"
+    STABLE = "Stable"
+    DATA_FAULT = "DataFault"
+    COVARIATE_DRIFT = "CovariateDrift"
+    PRIOR_SHIFT = "PriorShift"
+    CONCEPT_DRIFT = "ConceptDrift"
+    PERFORMANCE_DROP = "PerformanceDrop"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether the verdict says that something moved or broke."""
+        return self not in (VerdictKind.STABLE, VerdictKind.NOT_ENOUGH_DATA)
+
+
+class Window(Boundary):
+    """A stretch of event time, `start <= t < end`, and the predictions logged in it."""
+
+    start: datetime
+    end: datetime
+    rows: int
+    labelled_rows: int = 0
+
+
+class CheckResult(Boundary):
+    """One check of the inputs before any test of distributions: missing rate, new categories, range, type."""
+
+    check: str
+    """`missing`, `new_category`, `range` or `column`."""
+    feature: str
+    passed: bool
+    observed: float
+    """Share of rows that violate the check, 0 to 1."""
+    limit: float
+    """Largest share allowed, 0 to 1."""
+    message: str
+    """One plain sentence."""
+
+
+class FeatureDrift(Boundary):
+    """The drift test of one feature or output."""
+
+    feature: str
+    """Name of the feature, or of the output (`prediction`, `probability`)."""
+    test: str
+    """Name of the test, e.g. `KolmogorovSmirnov`, `ChiSquare`."""
+    statistic: float
+    p_value: float
+    threshold: float
+    """p-value below which the difference is significant within the false-alarm budget."""
+    effect_size: float
+    """Share of traffic that moved, 0 to 1 (Kolmogorov-Smirnov or total variation distance)."""
+    drifted: bool
+    """Significant and at least minEffectSize."""
+
+
+class Performance(Boundary):
+    """The loop's metric on a window's labelled predictions against the model's own test rows."""
+
+    metric: str
+    value: float | None
+    """None where the metric is undefined, e.g. one class only."""
+    standard_error: float | None = None
+    reference: float
+    """The metric on the model's test rows."""
+    dropped: bool = False
+    """Significantly and materially below the reference."""
+
+
+class Verdict(Boundary):
+    """What the monitor says of one window of one model version."""
+
+    kind: ReportKind
+    model_version: str
+    window: Window
+    verdict: VerdictKind
+    summary: str
+    """One or two plain sentences: what was seen and why it is judged so."""
+    checks: tuple[CheckResult, ...] = ()
+    features: tuple[FeatureDrift, ...] = ()
+    """Every test made, the largest effect first."""
+    performance: Performance | None = None
+    engine: str = ""
+    """Library that computed the statistics."""
+
+
+class DriftReport(Boundary):
+    """A change of verdict, worth a record of its own."""
+
+    api_version: str = "driftloop.dev/v1alpha1"
+    kind: str = "DriftReport"
+    name: str
+    loop: str
+    loop_uid: str
+    created_at: datetime
+    """Event time at which the window closed."""
+    verdict: Verdict
+
+
+def report_name(loop_uid: str, model_version: str, kind: ReportKind, window_start: datetime) -> str:
+    """Return the name that makes a second report about the same window impossible."""
+    facts = f"{loop_uid}/{model_version}/{kind}/{window_start.isoformat()}"
+    return f"{kind}-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"

@@ -1,0 +1,55 @@
+"""The result of a pipeline run: the one record the controller reads (`result.json`, written once by `register`)."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from driftloop.spec.boundary import Boundary
+
+
+class RunVerdict(StrEnum):
+    """What the run says of its own candidate. Promotion is the controller's."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class Comparison(Boundary):
+    """Challenger against champion on test rows that neither was trained on."""
+
+    metric: str
+    champion: float
+    challenger: float
+    difference: float
+    """challenger - champion; greater is better."""
+    lower: float
+    """Lower end of the paired bootstrap 95 % interval of the difference."""
+    upper: float
+    rows: int
+
+
+class RunResult(Boundary):
+    """Everything that is known of a candidate."""
+
+    format_version: int = 1
+    loop: str
+    run_key: str
+    verdict: RunVerdict
+    reasons: tuple[str, ...]
+    """Plain sentences: every acceptance rule, held or not."""
+    algorithm: str
+    metric: str
+    test_score: float
+    """The loop's metric on the test rows."""
+    metrics: dict[str, float]
+    """All metrics on the test rows."""
+    comparison: Comparison | None = None
+    """Absent for a first model."""
+    bento_tag: str
+    bento_uri: str
+    bento_digest: str
+    data_digest: str
+    rows: int
+    trained_through: datetime | None = None
+    """Newest time in the rows used for fitting; None without a time column."""
+    runtime_image: str
+    run_id: str
