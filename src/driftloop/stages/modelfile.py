@@ -1,0 +1,102 @@
+"""The model file: a fitted scikit-learn chain without pickle, written once by `train`, read by all that follow.
+
+A file holds types from a short trusted list and nothing else; equal models give equal bytes. Loading one runs no code
+of the file's own; whether the file is the right one is the manifest's matter (`stages.package`).
+"""
+
+import io
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from driftloop.errors import InvalidInputError
+
+TRUSTED_TYPES = (
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.model_selection._split.TimeSeriesSplit",
+    "sklearn.tree._tree.Tree",
+)
+"""What the algorithms of the catalogue need beyond skops' own defaults (scikit-learn's public estimators, numpy)."""
+
+
+class UntrustedModelError(InvalidInputError):
+    """A model file holds types that are not on the trusted list."""
+
+    def __init__(self, path: Path, types: list[str]) -> None:
+        super().__init__(
+            f"The model file '{path}' must hold trusted types only. Got {', '.join(types)}. "
+            "Build the chain from scikit-learn's estimators, or load only files written by driftloop."
+        )
+
+
+class UnreadableModelError(InvalidInputError):
+    """A file is no model file."""
+
+    def __init__(self, path: Path, reason: Exception) -> None:
+        super().__init__(
+            f"The file '{path}' must be a model file written by driftloop. It can't be read: {reason}. Train again."
+        )
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Write a fitted estimator or chain to `path`; equal models give equal bytes.
+
+    Raises:
+        UntrustedModelError: a part of the chain could not be loaded again. Nothing is written.
+    """
+    import skops.io
+
+    data = skops.io.dumps(model)
+    if unknown := _untrusted(data):
+        raise UntrustedModelError(path, unknown)
+    path.write_bytes(_canonical(data))
+
+
+def load_model(path: Path) -> Any:
+    """Read a fitted estimator or chain written by `save_model`.
+
+    Raises:
+        UntrustedModelError: the file names a type outside the trusted list; nothing of it was constructed.
+        UnreadableModelError: the file is damaged or of another kind.
+        OSError: the file can't be opened.
+    """
+    import skops.io
+
+    data = path.read_bytes()
+    try:
+        if unknown := _untrusted(data):
+            raise UntrustedModelError(path, unknown)
+        return skops.io.loads(data, trusted=TRUSTED_TYPES)
+    except (BadZipFile, KeyError, TypeError, ValueError, AttributeError, ImportError, EOFError) as error:
+        raise UnreadableModelError(path, error) from error
+
+
+def _untrusted(data: bytes) -> list[str]:
+    import skops.io
+
+    return sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+
+
+def _canonical(data: bytes) -> bytes:
+    """Return a skops archive without the times and memory addresses that differ between equal models."""
+    ids: dict[int, int] = {}
+    members: dict[str, str] = {}
+
+    def renumber(node: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(node.get("__id__"), int):
+            node["__id__"] = ids.setdefault(node["__id__"], len(ids))
+        if isinstance(file := node.get("file"), str):
+            node["file"] = members.setdefault(file, f"{len(members)}{PurePosixPath(file).suffix}")
+        return node
+
+    target = io.BytesIO()
+    with ZipFile(io.BytesIO(data)) as source, ZipFile(target, "w") as archive:
+        schema = json.loads(source.read("schema.json"), object_hook=renumber)
+        for old, new in members.items():
+            archive.writestr(ZipInfo(new), source.read(old))
+        archive.writestr(ZipInfo("schema.json"), json.dumps(schema))
+    return target.getvalue()
