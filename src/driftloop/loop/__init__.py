@@ -1,0 +1,1 @@
+"""The controller's pure heart: what happened (history), what to do now (decide), what to show (status)."""

@@ -1,0 +1,59 @@
+# Everything a contributor or a newcomer runs. `make help` lists it.
+SHELL := bash
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that fits: alibi-detect supports Python up to 3.12.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-full test test-all lint generate verify bench-pipeline clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+define bootstrap
+	@if [ -z "$(PYTHON)" ]; then echo "driftloop needs Python 3.11 or 3.12, and found neither. Install one, or name it: make PYTHON=/path/to/python3.12 $@"; exit 2; fi
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+endef
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	$(bootstrap)
+	@echo "Installing driftloop with all roles into $(VENV): about 1.3 GB on disk, one to three minutes."
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev
+	@touch $@
+
+demo: $(VENV)/.demo ## set-up and the whole loop, on real data: about five minutes
+	@$(BIN)/driftloop demo
+
+demo-full: $(VENV)/.demo ## the same over the whole year
+	@$(BIN)/driftloop demo --full
+
+test: $(VENV)/.dev ## set-up and the tests, within five minutes
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not bench"
+
+test-all: $(VENV)/.dev ## the slow tests
+	$(PYTEST) -m "slow" --timeout 1200
+
+lint: $(VENV)/.dev ## format, lint, types, import rings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+generate: $(VENV)/.dev ## write every generated file
+	$(BIN)/python tools/generate.py
+
+verify: lint ## prove that every generated file is fresh
+	$(BIN)/python tools/generate.py --check
+
+bench-pipeline: $(VENV)/.dev ## seconds of a training run, stage by stage, and its overhead
+	$(BIN)/python tools/bench_pipeline.py
+
+clean: ## remove the environment and every workspace
+	rm -rf $(VENV) .driftloop dist

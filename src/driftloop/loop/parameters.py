@@ -1,0 +1,56 @@
+"""From a ModelLoop to the parameters of the one compiled pipeline package, the same for every runner."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from driftloop.spec import ModelLoop
+
+
+def pipeline_parameters(
+    loop: ModelLoop,
+    *,
+    data_uri: str,
+    time_column: str | None,
+    algorithms: Sequence[str],
+    run_key: str,
+    result_uri: str,
+    store_uri: str,
+    champion_uri: str,
+    runtime_image: str,
+    code_digest: str,
+) -> dict[str, Any]:
+    """Return the parameters of a training run, as plain JSON values.
+
+    Args:
+        loop: what to train.
+        data_uri: table to train on: the user's for the first run, an export of the prediction log later.
+        time_column: column that orders its rows, if any.
+        algorithms: candidates, `Auto` already resolved.
+        run_key: identity of the run; a second run with the same key ends at once.
+        result_uri: where `register` writes the result.
+        store_uri: object store for Bentos.
+        champion_uri: Bento to compare with; empty for a first model.
+        runtime_image: image of the run's steps, noted in the result.
+        code_digest: identity of the code, part of every cache key.
+    """
+    spec = loop.spec
+    data = spec.data.to_dict() | {"uri": data_uri, "timeColumn": time_column}
+    return {
+        "loop": loop.metadata.name,
+        "data_uri": data_uri,
+        "target_column": spec.data.target_column,
+        "task": spec.problem.task.value,
+        "metric": spec.problem.metric_name,
+        "max_trials": spec.training.max_trial_count,
+        "algorithms": list(algorithms),
+        "run_key": run_key,
+        "result_uri": result_uri,
+        "store_uri": store_uri,
+        "champion_uri": champion_uri,
+        "runtime_image": runtime_image,
+        "code_digest": code_digest,
+        "data": data,
+        "preparation": spec.preparation.to_dict(),
+        "training": spec.training.to_dict(),
+        "acceptance": spec.acceptance.to_dict(),
+    }

@@ -1,0 +1,99 @@
+"""The status of a loop, as `driftloop status` and `kubectl get modelloops` show it: a projection, never the truth.
+
+Conditions follow the Kubernetes conventions that kstatus reads (`Ready`, `Reconciling`, `Stalled`).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from driftloop.loop.decide import Decision, Facts, Wait
+from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted
+from driftloop.spec import ModelLoop
+
+HISTORY_SHOWN = 10
+
+
+def project_status(
+    loop: ModelLoop,
+    state: LoopState,
+    facts: Facts,
+    decision: Decision,
+    *,
+    now: datetime,
+    settled_through: datetime | None,
+    serving: bool,
+    watching: bool,
+    recent: Sequence[LedgerEntry],
+    log: Mapping[str, Any],
+    run_stage: str,
+    addresses: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the status as plain JSON values.
+
+    Args:
+        loop: the object whose status it is.
+        state: what follows from the ledger.
+        facts: what the decision was based on.
+        decision: the newest decision.
+        now: the loop's clock.
+        settled_through: event time up to which everything is judged, decided and carried out; None while busy.
+        serving: whether the champion answers.
+        watching: whether the monitor answers.
+        recent: the ledger's entries, oldest first; the last ten are shown.
+        log: counts of the prediction log.
+        run_stage: stage of the run in progress, or empty.
+        addresses: where predictions and labels are taken.
+    """
+    waiting = list(decision.reasons) if isinstance(decision, Wait) else []
+    stalled = isinstance(decision, Wait) and decision.stalled
+    alarm = next((v for v in reversed(facts.verdicts) if _is_of(v.model_version, state.champion)), None)
+    drifted = alarm is not None and alarm.verdict.is_alarm
+    busy = state.open_run is not None or not isinstance(decision, Wait)
+    conditions = {
+        "Ready": serving and watching and state.champion is not None,
+        "Trained": state.champion is not None,
+        "Available": serving,
+        "Monitored": watching,
+        "Drifted": drifted,
+        "Reconciling": busy,
+        "Stalled": stalled,
+    }
+    return {
+        "loop": loop.metadata.name,
+        "uid": facts.loop_uid,
+        "time": now.isoformat(),
+        "settledThrough": settled_through.isoformat() if settled_through else None,
+        "addresses": dict(addresses),
+        "conditions": [{"type": kind, "status": str(value)} for kind, value in conditions.items()],
+        "champion": _describe(state.champion),
+        "candidate": _describe(state.candidate),
+        "run": state.open_run.to_dict() | {"stage": run_stage} if state.open_run else None,
+        "lastVerdict": alarm.to_dict() if alarm else None,
+        "promotions": sum(isinstance(entry, Promoted) for entry in recent),
+        "labelledRows": facts.labelled_rows,
+        "log": dict(log),
+        "waitingFor": waiting,
+        "lastFailure": state.last_failure,
+        "history": [entry.to_dict() for entry in recent[-HISTORY_SHOWN:]],
+    }
+
+
+def _is_of(version: str, model: Model | None) -> bool:
+    return model is not None and model.version == version
+
+
+def _describe(model: Model | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    result = model.result
+    return {
+        "label": model.label,
+        "version": model.version,
+        "digest": result.bento_digest,
+        "bento": result.bento_tag,
+        "algorithm": result.algorithm,
+        "metric": result.metric,
+        "score": result.test_score,
+        "run": result.run_key,
+    }
