@@ -1,3 +1,4 @@
+import json
 import sys
 from datetime import UTC, date, datetime
 from subprocess import run
@@ -7,7 +8,13 @@ import pandas as pd
 import pytest
 
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
-from driftloop.stages.frame import ColumnTypeError, MissingColumnsError, frame_to_model_frame, to_model_frame
+from driftloop.stages.frame import (
+    ColumnTypeError,
+    MissingColumnsError,
+    frame_to_model_frame,
+    to_model_frame,
+    to_request_columns,
+)
 
 SCHEMA = DataSchema(
     task=Task.CLASSIFICATION,
@@ -64,6 +71,13 @@ def test_whole_numbers_as_categories_read_alike_with_and_without_missing_values(
     assert list(to_model_frame(columns, SCHEMA)["carrier"]) == ["1", "2", "3"]
     assert list(to_model_frame(with_missing, SCHEMA)["carrier"]) == ["1", None, "3"]
     assert list(frame_to_model_frame(pd.DataFrame(with_missing), SCHEMA)["carrier"]) == ["1", None, "3"]
+
+
+def test_a_table_goes_through_a_request_unchanged():
+    columns = json.loads(json.dumps(to_request_columns(pd.DataFrame(COLUMNS), SCHEMA)))
+    assert columns["booked"][:2] == ["2013-01-01T00:00:00+00:00", None]
+    assert columns["night"] == [True, None, False]
+    pd.testing.assert_frame_equal(to_model_frame(columns, SCHEMA), EXPECTED)
 
 
 def test_missing_columns_are_named():

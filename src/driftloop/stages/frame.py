@@ -4,6 +4,7 @@ Rows of a file and rows of a request become the same frame here, so that a model
 training. It fills and drops nothing, and must not import scikit-learn.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, TypeAlias
@@ -61,6 +62,28 @@ def to_model_frame(columns: Mapping[str, Sequence[Any]], schema: DataSchema) -> 
 def frame_to_model_frame(frame: pd.DataFrame, schema: DataSchema) -> pd.DataFrame:
     """Return the model's frame of a table, as `to_model_frame` does, vectorised and with the table's index."""
     return pd.DataFrame(_read_columns(frame, schema), index=frame.index, columns=schema.feature_names, copy=False)
+
+
+def to_request_columns(frame: pd.DataFrame, schema: DataSchema) -> dict[str, list[Any]]:
+    """Return a table's input columns as a request carries them: plain JSON values, None where missing, dates as text.
+
+    The inverse of `to_model_frame`, for samples and replays. Raises as `frame_to_model_frame` does.
+    """
+    arrays = _read_columns(frame, schema)
+    return {
+        feature.name: [_request_value(value, feature.type) for value in arrays[feature.name].tolist()]
+        for feature in schema.features
+    }
+
+
+def _request_value(value: Any, kind: FeatureType) -> Any:
+    if kind is FeatureType.CATEGORICAL:
+        return value
+    if math.isnan(value):
+        return None
+    if kind is FeatureType.BOOLEAN:
+        return bool(value)
+    return datetime.fromtimestamp(value, UTC).isoformat() if kind is FeatureType.DATE else value
 
 
 def _read_columns(
