@@ -1,0 +1,5 @@
+"""The `driftloop` command."""
+
+from driftloop.cli.app import main
+
+__all__ = ["main"]

@@ -4,12 +4,15 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-# The Prometheus Operator's pattern for durations, without years and milliseconds.
-DURATION_PATTERN = r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$"
-_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
+# The Prometheus Operator's pattern for durations, without years.
+DURATION_PATTERN = r"^(?:([0-9]+)w)?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?$"
+_UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds")
+
+# Marks a field that is accepted and checked, but changes nothing in this version. `driftloop validate` says so.
+PLANNED = Field(json_schema_extra={"planned": True})
 
 
 class Boundary(BaseModel):
@@ -28,32 +31,51 @@ class Boundary(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class RuleError(ValueError):
+    """A field breaks a rule that types and bounds can't express.
+
+    Raised by validators; the words come out in the house grammar (`spec.messages`).
+    """
+
+    def __init__(self, constraint: str, *, field: str = "", remedy: str = "") -> None:
+        """Keep the facts: `constraint` starts with 'must', `field` names a field below the validated one."""
+        super().__init__(constraint)
+        self.constraint = constraint
+        self.field = field
+        self.remedy = remedy
+
+
 def parse_duration(text: str) -> timedelta:
-    """Read a duration such as `90s`, `1h30m` or `30d`.
+    """Read a duration such as `50ms`, `90s`, `1h30m` or `30d`.
 
     >>> parse_duration("1d12h")
     datetime.timedelta(days=1, seconds=43200)
 
     Raises:
-        ValueError: the text is no duration, or is empty or zero.
+        ValueError: the text is no duration, or is empty, zero or longer than Python can count.
     """
-    match = re.match(DURATION_PATTERN, text)
+    match = re.fullmatch(DURATION_PATTERN, text)
     parts = {unit: int(value) for unit, value in zip(_UNITS, match.groups(), strict=True) if value} if match else {}
-    if not parts or not any(parts.values()):
+    if not parts:
         raise ValueError("must be a duration such as '90s', '10m', '12h', '30d' or '1h30m'")
-    return timedelta(**parts)
+    if not any(parts.values()):
+        raise ValueError("must be a duration longer than 0")
+    try:
+        return timedelta(**parts)
+    except OverflowError as error:
+        raise ValueError("must be a duration that can be counted, such as '30d'") from error
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration the way it is written in a file.
+    """Write a duration the way it is written in a file, to the millisecond.
 
     >>> format_duration(timedelta(days=30)), format_duration(timedelta(minutes=90))
     ('30d', '1h30m')
     """
-    seconds = int(duration.total_seconds())
+    rest = duration // timedelta(milliseconds=1)
     parts = []
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        count, seconds = divmod(seconds, size)
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")):
+        count, rest = divmod(rest, size)
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"

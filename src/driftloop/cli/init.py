@@ -1,0 +1,66 @@
+"""`driftloop init`: the first ModelLoop file for a table."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driftloop.errors import DriftloopError, InvalidInputError
+
+
+class MissingLibraryError(DriftloopError):
+    """A command needs a library that is not installed."""
+
+
+def init(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet or .csv file.")],
+    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to predict.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write the short ModelLoop for a table to NAME.yaml, in the current folder."""
+    try:
+        from driftloop.cli.proposal import propose, read_sample, write_modelloop
+    except ImportError as error:
+        raise MissingLibraryError(
+            f"Looking at data needs {error.name}. Install it with: pip install 'driftloop[pipeline]'"
+        ) from error
+    from driftloop.spec.documents import read_documents
+    from driftloop.spec.loading import parse_modelloop
+    from driftloop.spec.problems import InvalidModelLoopError
+
+    loop_name = name or _name_from(data)
+    text = write_modelloop(loop_name, _uri_of(data), propose(read_sample(data), target))
+    [document] = read_documents(text, f"{loop_name}.yaml")
+    loop = parse_modelloop(document, f"{loop_name}.yaml")
+    if isinstance(loop, list):
+        raise InvalidModelLoopError(loop)
+    file = Path(f"{loop.metadata.name}.yaml")
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        remedy = "Overwrite it with --force, or choose a --name."
+        raise InvalidInputError(f"The file '{file}' exists already. {remedy}") from error
+    except OSError as error:
+        raise InvalidInputError(f"The file '{file}' can't be written: {error.strerror}.") from error
+    typer.echo(f"wrote {file}: {loop.spec.problem.task} of '{target}' by {loop.spec.problem.metric_name}")
+    typer.echo(f"next: driftloop validate {file}")
+
+
+def _name_from(data: Path) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", data.stem.lower()).strip("-")[:50].strip("-")
+    if not name:
+        raise InvalidInputError(
+            f"The name '{data.stem}' has no letter or digit for a loop's name. Give one with --name."
+        )
+    return name
+
+
+def _uri_of(data: Path) -> str:
+    """Write the path as seen from the current folder, where the file goes; outside of it, in full."""
+    absolute = Path(os.path.normpath(data.absolute()))
+    here = Path.cwd()
+    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

@@ -1,0 +1,141 @@
+"""A look at a table, and the short ModelLoop that fits it: the work of `driftloop init`.
+
+Reads local files only, and only a sample of their rows: it proposes, the person decides.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas.api import types
+
+from driftloop.errors import InvalidInputError
+from driftloop.spec.documents import quote_if_needed
+from driftloop.spec.learning import Task
+from driftloop.spec.modelloop import API_VERSION, KIND
+from driftloop.spec.problems import did_you_mean
+
+_SAMPLE_ROWS = 20_000
+_MOST_CLASSES = 10  # more distinct numbers than this are a quantity
+_FEWEST_ROWS_FOR_KEYS = 30  # fewer rows are unique by chance
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_KEY_NAME = re.compile(r"(?i:(^|[_\W])(id|key|uuid|guid)$)|[a-z](Id|ID|Key)$")
+
+
+class UnreadableDataError(InvalidInputError):
+    """The table can't be looked at."""
+
+
+class UnusableTargetError(InvalidInputError):
+    """The column named by --target can't be predicted."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the sample of a table suggests."""
+
+    task: Task
+    target_column: str
+    time_columns: tuple[str, ...]
+    """Columns of dates; one is unambiguous."""
+    key_columns: tuple[str, ...]
+    """Columns that are unique in the sample and named like a key; one is unambiguous."""
+
+
+def read_sample(data: Path) -> pd.DataFrame:
+    """Read the first rows of a table.
+
+    Raises:
+        UnreadableDataError: no such file, another format, broken, or empty.
+    """
+    if not data.is_file():
+        raise UnreadableDataError(f"The data '{data}' must be a local file. Check the path.")
+    if data.suffix not in (".parquet", ".csv"):
+        raise UnreadableDataError(f"The data '{data}' must be a .parquet or .csv file. Got '{data.suffix}'.")
+    try:
+        sample = _read_parquet(data) if data.suffix == ".parquet" else pd.read_csv(data, nrows=_SAMPLE_ROWS)
+    except (ValueError, OSError) as error:  # pandas and Arrow derive their errors from these
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise UnreadableDataError(f"The data '{data}' can't be read as {data.suffix[1:]}: {reason}.") from error
+    if sample.empty:
+        raise UnreadableDataError(f"The data '{data}' must have rows. Got none.")
+    return sample
+
+
+def _read_parquet(data: Path) -> pd.DataFrame:
+    with pq.ParquetFile(data) as file:
+        batches = list(islice(file.iter_batches(batch_size=_SAMPLE_ROWS), 1))
+        sample: pd.DataFrame = pa.Table.from_batches(batches, file.schema_arrow).to_pandas(ignore_metadata=True)
+        return sample  # with an index as a column like any other
+
+
+def propose(sample: pd.DataFrame, target: str) -> Proposal:
+    """Infer the task of the target, and the columns of time and key.
+
+    Raises:
+        UnusableTargetError: the target is no column, has no values, or is a date.
+    """
+    columns = [str(column) for column in sample.columns]
+    if target not in columns:
+        guess = did_you_mean(target, columns) or f"The columns are: {', '.join(columns)}."
+        raise UnusableTargetError(f"The target '{target}' must be a column of the data. {guess}")
+    others = sample.drop(columns=target)
+    return Proposal(
+        task=_infer_task(sample[target]),
+        target_column=target,
+        time_columns=tuple(column for column in others.columns if _is_date(others[column])),
+        key_columns=tuple(column for column in others.columns if _is_key(others[column])),
+    )
+
+
+def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
+    """Return the text of the file: what is unambiguous is set, what is not is offered as a comment."""
+    lines = [
+        f"apiVersion: {API_VERSION}",
+        f"kind: {KIND}",
+        f"metadata: {{name: {quote_if_needed(name)}}}",
+        "spec:",
+        f"  problem: {{task: {proposal.task}}}",
+        "  data:",
+        f"    uri: {quote_if_needed(uri)}",
+        f"    targetColumn: {quote_if_needed(proposal.target_column)}",
+    ]
+    for field, candidates in (("timeColumn", proposal.time_columns), ("keyColumn", proposal.key_columns)):
+        offered = "" if len(candidates) == 1 else "# "
+        lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]
+    return "\n".join(lines) + "\n"
+
+
+def _infer_task(target: pd.Series) -> Task:
+    values = target.dropna()
+    if values.empty:
+        raise UnusableTargetError(
+            f"The target '{target.name}' must have values. Got none in the first {len(target)} rows."
+        )
+    if _is_date(target):
+        raise UnusableTargetError(f"The target '{target.name}' must be a number or a class. Got dates.")
+    if types.is_bool_dtype(target) or not types.is_numeric_dtype(target):
+        return Task.CLASSIFICATION
+    is_whole = bool((values % 1 == 0).all())
+    return Task.CLASSIFICATION if is_whole and values.nunique() <= _MOST_CLASSES else Task.REGRESSION
+
+
+def _is_date(column: pd.Series) -> bool:
+    """Whether a column holds dates or times, as such or as ISO 8601 text."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return True
+    values = column.dropna()
+    if values.empty or not all(_DATE.match(str(value)) for value in values.head(100)):
+        return False
+    dates = pd.to_datetime(values, format="ISO8601", errors="coerce", utc=True)
+    return bool(dates.notna().all())
+
+
+def _is_key(column: pd.Series) -> bool:
+    if types.is_float_dtype(column) or types.is_bool_dtype(column) or len(column) < _FEWEST_ROWS_FOR_KEYS:
+        return False
+    return bool(_KEY_NAME.search(str(column.name)) and column.notna().all() and column.is_unique)

@@ -1,0 +1,39 @@
+"""`driftloop validate`: every problem of every file at once."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A ModelLoop file, or a folder of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Check ModelLoop files: every problem at once, exit code 2 if there is any."""
+    from driftloop.spec.loading import load_modelloops
+    from driftloop.spec.problems import InvalidModelLoopError
+    from driftloop.spec.reference import planned_fields
+
+    try:
+        loops = load_modelloops(path)
+    except InvalidModelLoopError as error:
+        if not as_json:
+            raise
+        problems = [{**asdict(problem), "message": str(problem)} for problem in error.problems]
+        typer.echo(json.dumps({"loops": [], "notices": [], "problems": problems}, indent=2))
+        raise typer.Exit(error.exit_code) from error
+    notices = [
+        {"loop": loop.metadata.name, "path": field, "message": f"{field}: accepted, has no effect in this version"}
+        for loop in loops
+        for field in planned_fields(loop)
+    ]
+    names = [loop.metadata.name for loop in loops]
+    if as_json:
+        typer.echo(json.dumps({"loops": names, "notices": notices, "problems": []}, indent=2))
+        return
+    for notice in notices:
+        typer.echo(f"ModelLoop '{notice['loop']}': {notice['message']}")
+    typer.echo(f"valid: {', '.join(names)}")

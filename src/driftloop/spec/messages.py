@@ -1,0 +1,122 @@
+"""Pydantic's findings in the house grammar: constraint, value, remedy. Free of pydantic's own terms and links."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from driftloop.spec.boundary import DURATION_PATTERN, RuleError
+from driftloop.spec.documents import Location
+from driftloop.spec.learning import NAME_PATTERN
+from driftloop.spec.operation import CRON_PATTERN, QUANTITY_PATTERN
+from driftloop.spec.problems import did_you_mean, show_value
+from driftloop.spec.reference import field_reference, fields_below
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_PATTERN_WORDS = {
+    NAME_PATTERN: "must consist of lower-case letters, digits and dashes, with a letter or digit at both ends",
+    CRON_PATTERN: "must be a cron line of five fields, such as '0 3 1 * *'",
+    QUANTITY_PATTERN: "must be a Kubernetes quantity, such as '500m' or '2Gi'",
+    DURATION_PATTERN: "must be a duration, such as '10m' or '30d'",
+}
+_TYPE_WORDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "time_delta_type": "a duration with its unit, such as '10m' or '30d'",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+_BOUND_WORDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("greater than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one field, before it is known in which file."""
+
+    location: Location
+    constraint: str
+    value: str = ""
+    remedy: str = ""
+
+
+def explain_error(error: "ErrorDetails") -> Finding:
+    """Translate one error of a validated ModelLoop."""
+    location, kind, value, context = error["loc"], error["type"], error["input"], error.get("ctx", {})
+    shown = show_value(value)
+    match kind:
+        case "missing":
+            finding = Finding(location, "must be set", remedy=_how_to_set(location))
+        case "extra_forbidden":
+            finding = Finding(location, "is not a known field", remedy=_where_it_belongs(location))
+        case "value_error":
+            finding = _explain_rule(location, context["error"], value)
+        case "enum" | "literal_error":
+            finding = _explain_choice(location, value)
+        case "string_pattern_mismatch":
+            finding = Finding(location, _PATTERN_WORDS[context["pattern"]], shown)
+        case "string_too_short" | "too_short":
+            finding = Finding(location, "must not be empty")
+        case "string_too_long":
+            finding = Finding(location, f"must have at most {context['max_length']} characters", shown)
+        case _ if kind in _BOUND_WORDS:
+            words, bound = _BOUND_WORDS[kind]
+            finding = Finding(location, f"must be {words} {context[bound]:g}", shown)
+        case _ if kind in _TYPE_WORDS:
+            finding = Finding(location, f"must be {_TYPE_WORDS[kind]}", shown, _how_to_retype(kind, value))
+        case _:
+            finding = Finding(location, f"must be valid ({error['msg']})", shown)
+    return finding
+
+
+def _name_of(location: Location) -> str:
+    """Return the path without list positions: the key of the field's reference."""
+    return ".".join(step for step in location if isinstance(step, str))
+
+
+def _how_to_set(location: Location) -> str:
+    field = field_reference()[_name_of(location)]
+    if field.choices:
+        return f"Add it: {' or '.join(field.choices)}."
+    return f"Add it: {field.description[0].lower()}{field.description[1:]}" if field.description else "Add it."
+
+
+def _where_it_belongs(location: Location) -> str:
+    *parents, name = location
+    guess = did_you_mean(str(name), fields_below(_name_of(tuple(parents))))
+    elsewhere = [path for path in field_reference() if path.endswith(f".{name}")]
+    if not guess and elsewhere:
+        return f"Did you mean {' or '.join(repr(path) for path in elsewhere)}?"
+    return guess or f"Known here: {', '.join(fields_below(_name_of(tuple(parents))))}."
+
+
+def _explain_rule(location: Location, rule: Exception, value: object) -> Finding:
+    if not isinstance(rule, RuleError):
+        return Finding(location, str(rule), show_value(value))
+    if rule.field and isinstance(value, dict):
+        location, value = (*location, rule.field), value.get(rule.field)
+    return Finding(location, rule.constraint, show_value(value), rule.remedy)
+
+
+def _explain_choice(location: Location, value: object) -> Finding:
+    choices = field_reference()[_name_of(location)].choices
+    constraint = f"must be one of {', '.join(choices)}" if len(choices) > 1 else f"must be {choices[0]}"
+    guess = did_you_mean(value, choices) if isinstance(value, str) and len(choices) > 1 else ""
+    return Finding(location, constraint, show_value(value), guess)
+
+
+def _how_to_retype(kind: str, value: object) -> str:
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f'Quote it: "{show_value(value)}".'
+    if kind in ("int_type", "float_type") and isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+", value):
+        return f"Remove the quotes: {value}."
+    return ""

@@ -1,0 +1,178 @@
+"""How the loop runs: pipeline, serving, monitoring, retraining, promotion, and who answers for it.
+
+Groups of the ModelLoop. Field docstrings are the reference documentation.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from driftloop.spec.boundary import PLANNED, Boundary, Duration, RuleError
+
+QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+CRON_PATTERN = r"^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$"
+
+
+def _read_quantity(value: object) -> object:
+    """Take `cpu: 2` as Kubernetes does."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Quantity = Annotated[str, BeforeValidator(_read_quantity), Field(pattern=QUANTITY_PATTERN)]
+
+
+class Trigger(StrEnum):
+    """The verdicts that may start a retraining."""
+
+    CONCEPT_DRIFT = "ConceptDrift"
+    COVARIATE_DRIFT = "CovariateDrift"
+    PRIOR_SHIFT = "PriorShift"
+    PERFORMANCE_DROP = "PerformanceDrop"
+
+
+class PipelineSpec(Boundary):
+    """Where the training pipeline runs in a cluster; the laptop always runs it locally."""
+
+    runner: Annotated[Literal["Kubeflow", "Job"], PLANNED] = "Kubeflow"
+    """Kubeflow Pipelines, or one Kubernetes Job with the local runner inside."""
+    service_account_name: Annotated[str, PLANNED] = "pipeline-runner"
+    """Service account of the run's pods."""
+
+
+class ResourcesSpec(Boundary):
+    """What a serving pod gets, as in a Kubernetes container."""
+
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    """Guaranteed amount of each resource, e.g. `{cpu: 250m, memory: 512Mi}`."""
+    limits: dict[str, Quantity] = Field(default_factory=dict)
+    """Most of each resource."""
+
+
+class RolloutSpec(Boundary):
+    """How traffic moves to a promoted model."""
+
+    type: Literal["Immediate", "Canary"] = "Immediate"
+    """Immediate: all of it, once the new server is ready. Canary: in steps, back at the first sign of harm."""
+    step_weights: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1)] = (10, 50)
+    """Canary: percent of the traffic at each step before the last."""
+    interval: Duration = timedelta(minutes=30)
+    """Canary: length of a step."""
+
+    @field_validator("step_weights")
+    @classmethod
+    def _steps_rise(cls, weights: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise(weights)):
+            raise RuleError("must rise from step to step")
+        return weights
+
+
+class ServingSpec(Boundary):
+    """How the champion serves in a cluster; the laptop runs one server."""
+
+    max_replicas: Annotated[int, Field(ge=1), PLANNED] = 1
+    """Most serving pods."""
+    min_replicas: Annotated[int, Field(ge=1), PLANNED] = 1
+    """Fewest serving pods."""
+    resources: Annotated[ResourcesSpec, PLANNED] = ResourcesSpec()
+    """Requests and limits of a serving pod."""
+    rollout: Annotated[RolloutSpec, PLANNED] = RolloutSpec()
+    """How traffic moves to a promoted model."""
+
+    @field_validator("min_replicas")
+    @classmethod
+    def _replicas_are_ordered(cls, min_replicas: int, info: ValidationInfo) -> int:
+        max_replicas = info.data.get("max_replicas", min_replicas)
+        if min_replicas > max_replicas:
+            raise RuleError(f"must be at most maxReplicas ({max_replicas})")
+        return min_replicas
+
+
+class WindowSpec(Boundary):
+    """The stretch of live traffic that one verdict is about."""
+
+    duration: Duration = timedelta(days=1)
+    """Length of a window."""
+    min_rows: Annotated[int, Field(ge=30)] = 200
+    """Fewest predictions for a verdict; below it the verdict is 'not enough data'."""
+
+
+class FalseAlarmBudget(Boundary):
+    """How many false alarms a person is willing to get."""
+
+    max: Annotated[int, Field(ge=1)] = 1
+    """Most false alarms in the period."""
+    per: Duration = timedelta(days=30)
+    """The period."""
+
+
+class LabelsSpec(Boundary):
+    """When and where the truth arrives."""
+
+    uri: Annotated[str | None, PLANNED] = None
+    """Table to poll for labels, joined by keyColumn. Absent: labels come by `POST /labels`."""
+    expected_delay: Duration = timedelta(days=1)
+    """Time after a prediction by which its label is expected; performance of a window is judged that much later."""
+
+
+class MonitoringSpec(Boundary):
+    """How live traffic is watched."""
+
+    engine: Literal["AlibiDetect", "SciPy"] = "AlibiDetect"
+    """Library behind the drift tests: alibi-detect (Business Source License), or the same tests on SciPy."""
+    window: WindowSpec = WindowSpec()
+    """Stretch of traffic judged at once."""
+    false_alarm_budget: FalseAlarmBudget = FalseAlarmBudget()
+    """Shared by all tests of the model."""
+    min_effect_size: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Smallest share of traffic that must have moved (0 to 1) before a significant difference is called drift."""
+    labels: LabelsSpec = LabelsSpec()
+    """Truth for performance."""
+    report_history_limit: Annotated[int, Field(ge=1)] = 100
+    """Drift reports kept."""
+
+
+class RetrainingLimit(Boundary):
+    """A brake on retraining."""
+
+    max: Annotated[int, Field(ge=1)] = 3
+    """Most runs in the period."""
+    per: Duration = timedelta(days=7)
+    """The period."""
+
+
+class RetrainingSpec(Boundary):
+    """When the loop retrains."""
+
+    triggers: tuple[Trigger, ...] = (Trigger.CONCEPT_DRIFT, Trigger.PRIOR_SHIFT, Trigger.PERFORMANCE_DROP)
+    """Verdicts that start a run. Covariate drift alone does not hurt every model and is off by default."""
+    schedule: Annotated[Annotated[str, Field(pattern=CRON_PATTERN)] | None, PLANNED] = None
+    """Times to retrain regardless of drift, as a cron line in UTC. Absent: none."""
+    cooldown: Duration = timedelta(hours=12)
+    """Shortest time between two runs."""
+    limit: RetrainingLimit = RetrainingLimit()
+    """Most runs in a period."""
+    mode: Literal["Automatic", "DryRun"] = "Automatic"
+    """DryRun: decisions are recorded, nothing is run."""
+
+
+class PromotionSpec(Boundary):
+    """Who lets a challenger serve."""
+
+    approval: Literal["Automatic", "Manual"] = "Automatic"
+    """Manual: an accepted challenger waits for a person."""
+
+
+class GovernanceSpec(Boundary):
+    """Who answers for the model; copied to the model card."""
+
+    owner: str = ""
+    """Person or team responsible."""
+    intended_use: str = ""
+    """What the model may be used for."""
+    approvers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PLANNED] = ()
+    """Users who may approve a challenger. Empty: anyone with the right to change the loop."""
+    strict: Annotated[bool, PLANNED] = False
+    """Refuse to serve a model whose card lacks owner, intended use or provenance."""
