@@ -1,0 +1,38 @@
+"""The durable log of predictions and labels: write-ahead file, Parquet segments, join, watermark."""
+
+from driftloop.predictionlog.columns import (
+    FEATURE_PREFIX,
+    KEY,
+    LABEL,
+    LABEL_TIME,
+    MODEL_VERSION,
+    OUTPUT_PREDICTION,
+    OUTPUT_PREFIX,
+    OUTPUT_PROBABILITY,
+    PREDICTION_ID,
+    TIME,
+)
+from driftloop.predictionlog.reader import PredictionLogReader
+from driftloop.predictionlog.records import InvalidRecordError, Label, LogCounts, PredictionBatch
+from driftloop.predictionlog.writer import LogInUseError, LogWriteError, PredictionLogWriter
+
+__all__ = [
+    "FEATURE_PREFIX",
+    "KEY",
+    "LABEL",
+    "LABEL_TIME",
+    "MODEL_VERSION",
+    "OUTPUT_PREDICTION",
+    "OUTPUT_PREFIX",
+    "OUTPUT_PROBABILITY",
+    "PREDICTION_ID",
+    "TIME",
+    "InvalidRecordError",
+    "Label",
+    "LogCounts",
+    "LogInUseError",
+    "LogWriteError",
+    "PredictionBatch",
+    "PredictionLogReader",
+    "PredictionLogWriter",
+]

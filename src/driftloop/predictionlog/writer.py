@@ -1,0 +1,189 @@
+"""The writing side of the prediction log: append durably, then commit to segments. Used by the sidecar's intake.
+
+Write-ahead file n turns into the segments numbered n; publishing the commit record with sequence n is the one step that
+makes them count, and only then is the file dropped. A crash anywhere in between leaves the file, which the next writer
+goes on with. One writer per id, one thread per writer.
+"""
+
+import fcntl
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from driftloop.errors import DriftloopError
+from driftloop.predictionlog.durablefile import make_directory
+from driftloop.predictionlog.records import Label, LogCounts, PredictionBatch, count, decode, encode
+from driftloop.predictionlog.segments import Commit, publish_commit, read_commit, wal_path, write_segments
+from driftloop.predictionlog.writeahead import WriteAheadFile
+
+FLUSH_BYTES = 16 * 2**20
+"""Size of the write-ahead file at which it is turned into segments early: bounds the memory of a commit."""
+_WRITER_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+class LogWriteError(DriftloopError):
+    """The disk refused; what was not acknowledged is not in the log."""
+
+    def __init__(self, what: str, root: Path, error: OSError) -> None:
+        super().__init__(
+            f"The prediction log '{root}' must be writable, but {what}: {error.strerror or error}. "
+            "Nothing that was acknowledged is lost. Free space or mend the disk, then send again."
+        )
+
+
+class LogInUseError(DriftloopError):
+    """Another process writes under the same id."""
+
+    def __init__(self, root: Path, writer_id: str) -> None:
+        super().__init__(
+            f"The prediction log '{root}' must have one writer '{writer_id}' at a time, and one is running. "
+            "Stop it, or choose another writer id."
+        )
+
+
+class PredictionLogWriter:
+    """Appends to the log under `root` and commits; opening it recovers what a crash left.
+
+    Raises:
+        LogInUseError: a writer with this id is open.
+        LogWriteError: the folder can't be written.
+    """
+
+    def __init__(self, root: Path, *, writer_id: str, sync: bool = True) -> None:
+        """Open the log.
+
+        Args:
+            root: folder of the log.
+            writer_id: who writes: letters, digits, `.`, `_` and `-`.
+            sync: wait for the disk. False gives up safety against power loss, not against a killed process.
+        """
+        if not re.fullmatch(_WRITER_ID_PATTERN, writer_id):
+            raise ValueError(f"The writer id must match {_WRITER_ID_PATTERN}. Got '{writer_id}'.")
+        self._root = root
+        self._writer_id = writer_id
+        self._sync = sync
+        self._pending = LogCounts()
+        self._wal: WriteAheadFile | None = None
+        try:
+            lock_path = wal_path(root, writer_id, 0).with_name(f"{writer_id}.lock")
+            make_directory(lock_path.parent, sync=sync)
+            self._lock = lock_path.open("w")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                self._lock.close()
+                raise LogInUseError(root, writer_id) from error
+            self._commit = Commit()
+            self._recover()
+        except OSError as error:
+            raise LogWriteError("it can't be opened", root, error) from error
+
+    @property
+    def complete_through(self) -> datetime | None:
+        """Event time up to which everything is committed."""
+        return self._commit.complete_through
+
+    @property
+    def committed(self) -> LogCounts:
+        """What readers see."""
+        return self._commit.counts
+
+    @property
+    def pending(self) -> LogCounts:
+        """What is safe on disk and waits for the next commit."""
+        return self._pending
+
+    def append_predictions(self, batches: Sequence[PredictionBatch]) -> None:
+        """Add batches with one wait for the disk; on return they survive a crash.
+
+        Raises:
+            InvalidRecordError: a batch holds values that the log has no form for; none was kept.
+            LogWriteError: the disk is full or broken; none was kept.
+        """
+        self._append(batches)
+
+    def append_labels(self, labels: Sequence[Label]) -> None:
+        """Add labels with one wait for the disk; on return they survive a crash.
+
+        Raises:
+            InvalidRecordError: a label holds a value that the log has no form for; none was kept.
+            LogWriteError: the disk is full or broken; none was kept.
+        """
+        self._append(labels)
+
+    def commit(self, through: datetime | None = None) -> None:
+        """Make everything appended visible to readers, and promise that nothing earlier than `through` will follow.
+
+        Args:
+            through: event time with a time zone; an earlier one than before, or None, promises nothing new.
+
+        Raises:
+            LogWriteError: the disk is full or broken; nothing is lost, commit again later.
+        """
+        known = self.complete_through
+        through = max((time for time in (through, known) if time), default=None)
+        if self._wal is None and through == known:
+            return
+        commit = Commit(through, self._commit.counts + self._pending, self._commit.sequence)
+        try:
+            if self._wal is not None:
+                commit = Commit(through, commit.counts, commit.sequence + 1)
+                # Read back rather than kept in memory: recovery and commit are one path.
+                records = map(decode, self._wal.payloads())
+                write_segments(self._root, self._writer_id, commit.sequence, records, sync=self._sync)
+            self._publish(commit)
+        except OSError as error:
+            raise LogWriteError("a commit failed", self._root, error) from error
+
+    def close(self) -> None:
+        """Release the log; what is pending stays in the write-ahead file."""
+        if self._wal is not None:
+            self._wal.close()
+            self._wal = None
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _append(self, records: Sequence[PredictionBatch] | Sequence[Label]) -> None:
+        if not records:
+            return
+        payloads = [encode(record) for record in records]
+        try:
+            if self._wal is None:
+                path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
+                self._wal = WriteAheadFile(path, sync=self._sync)
+            self._wal.append(payloads)
+        except OSError as error:
+            raise LogWriteError("an append failed", self._root, error) from error
+        self._pending = sum(map(count, records), self._pending)
+        if self._wal.size >= FLUSH_BYTES:
+            self.commit()
+
+    def _publish(self, commit: Commit) -> None:
+        try:
+            publish_commit(self._root, self._writer_id, commit, sync=self._sync)
+        finally:
+            # Also after a failure: whether the commit was published is for the disk to say.
+            self._recover()
+
+    def _recover(self) -> None:
+        """Take over what is on disk: drop the write-ahead file that was committed, go on with the one that was not."""
+        if self._wal is not None:
+            self._wal.close()
+            self._wal = None
+        self._commit = read_commit(self._root, self._writer_id)
+        wal_path(self._root, self._writer_id, self._commit.sequence).unlink(missing_ok=True)
+        path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
+        self._pending = LogCounts()
+        if path.exists():
+            self._wal = WriteAheadFile(path, sync=self._sync)
+            self._pending = sum((count(decode(payload)) for payload in self._wal.payloads()), LogCounts())

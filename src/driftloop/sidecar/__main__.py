@@ -1,0 +1,55 @@
+"""`python -m driftloop.sidecar [intake|evaluator]`: the monitor's processes; without an argument, their supervisor."""
+
+import logging
+import sys
+
+from pydantic import ValidationError
+
+from driftloop.errors import DriftloopError
+from driftloop.sidecar.settings import MonitorSettings
+from driftloop.sidecar.wire import first_problem
+
+_log = logging.getLogger("driftloop.sidecar")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the processes and return its exit code; 2 for settings that can't work."""
+    role = arguments[0] if arguments else "supervisor"
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format=f"%(asctime)s %(levelname)s {role} %(name)s: %(message)s"
+    )
+    try:
+        settings = MonitorSettings()
+    except ValidationError as error:
+        name, reason = first_problem(error)
+        _log.error("The setting DRIFTLOOP_MONITOR_%s is wrong: %s.", name.upper(), reason)
+        return 2
+    try:
+        return _run(role, settings)
+    except DriftloopError as error:
+        _log.error("%s", error)
+        return error.exit_code
+
+
+def _run(role: str, settings: MonitorSettings) -> int:
+    # Late: the supervisor stays small, and only the evaluator loads the drift tests.
+    if role == "supervisor":
+        from driftloop.sidecar.supervisor import monitor_children, supervise
+
+        supervise(monitor_children(settings))
+    elif role == "intake":
+        from driftloop.sidecar import intake
+
+        intake.main(settings)
+    elif role == "evaluator":
+        from driftloop.sidecar import evaluator
+
+        evaluator.main(settings)
+    else:
+        _log.error("The role must be 'intake', 'evaluator' or absent. Got '%s'.", role)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""The monitor's intake: one process that takes the tap's records and the labels, and keeps the prediction log.
+
+It stands between the model servers (Unix socket), the label clients (HTTP) and the evaluator, which reads what is
+committed here. It judges nothing.
+"""
+
+import asyncio
+import logging
+import signal
+from datetime import UTC, datetime
+
+from driftloop.predictionlog import PredictionLogWriter
+from driftloop.sidecar.api import build_app, listen
+from driftloop.sidecar.logqueue import LogQueue
+from driftloop.sidecar.settings import MonitorSettings
+from driftloop.sidecar.tap import Tap
+
+_log = logging.getLogger(__name__)
+
+
+def main(settings: MonitorSettings) -> None:
+    """Run the intake until SIGTERM or SIGINT, then write, commit and close."""
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: MonitorSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
+    """Take records until `stop` is set.
+
+    Raises:
+        DriftloopError: the log, the socket or the port can't be had.
+    """
+    replay = settings.clock == "replay"
+    with PredictionLogWriter(settings.log_dir, writer_id=settings.writer_id) as writer:
+        queue = LogQueue(
+            writer,
+            replay=replay,
+            commit_interval_seconds=settings.commit_interval_seconds,
+            utc_now=lambda: datetime.now(UTC),
+        )
+        tap = Tap(queue)
+        writing = asyncio.create_task(queue.run())
+        stopping = asyncio.create_task(stop.wait())
+        app = build_app(queue, tap, replay=replay)
+        try:
+            async with listen(app, settings.host, settings.labels_port), tap.listen(settings.tap_socket):
+                _log.info("the intake takes records", extra={"socket": str(settings.tap_socket)})
+                await asyncio.wait({writing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not writing.done():
+                await queue.close()
+            await writing

@@ -1,0 +1,45 @@
+"""Settings of the monitor's processes, read once at start from the environment (`DRIFTLOOP_MONITOR_...`)."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 2**20
+
+
+class MonitorSettings(BaseSettings):
+    """What the supervisor, the intake and the evaluator share."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTLOOP_MONITOR_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    loop_file: Path
+    """The ModelLoop whose traffic is watched."""
+    loop_uid: Annotated[str, Field(min_length=1)]
+    """Identity of the loop: part of the names of drift reports."""
+    log_dir: Path
+    """Folder of the prediction log."""
+    state_dir: Path
+    """Folder of verdicts, drift reports and the evaluator's progress."""
+    baselines_dir: Path
+    """Folder with `<model version>/{schema,baseline}.json` for every version that may serve."""
+    tap_socket: Path
+    """Unix socket on which model servers hand over their records."""
+    host: str = "127.0.0.1"
+    """Address on which labels are taken. In a pod: 0.0.0.0."""
+    labels_port: Annotated[int, Field(ge=1, le=65535)] = 8090
+    """Port of labels, status, health and metrics."""
+    writer_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "monitor"
+    """Name of this monitor as a writer of the log, unique among those that share the folder. In a pod: the pod's."""
+    clock: Literal["wall", "replay"] = "wall"
+    """wall: event time is the time of receipt. replay: event time comes with requests and labels, and every watermark
+    is committed at once."""
+    commit_interval_seconds: Annotated[float, Field(gt=0)] = 300
+    """Time between two commits of the log by wall clock: how late a window's close may be noticed."""
+    evaluator_memory_mebibytes: Annotated[int, Field(ge=512)] = 1024
+    """Data memory at which the evaluator fails, rather than the pod. alibi-detect alone takes 300."""
+    poll_interval_seconds: Annotated[float, Field(gt=0)] = 1
+    """Time between two looks of the evaluator at the log."""

@@ -1,0 +1,135 @@
+"""The monitor's first process: starts intake and evaluator, and starts them again whenever they die.
+
+In a pod it is process 1, and a sidecar that exits takes its pod out of the Service: it exits on SIGTERM and SIGINT
+only. It reads no data and opens no connection.
+"""
+
+import ctypes
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from driftloop.sidecar.settings import MEBIBYTE, MonitorSettings
+
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+STABLE_SECONDS = 60.0
+"""A child that lived this long is started again without delay growing further."""
+STOP_SECONDS = 20.0
+"""Time between SIGTERM and SIGKILL for children; below the 30 s that Kubernetes gives the pod."""
+_POLL_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """One supervised process, and when it may start next."""
+
+    name: str
+    command: Sequence[str]
+    memory_bytes: int | None = None
+    """Limit of its data memory; None: unlimited."""
+    process: "subprocess.Popen[bytes] | None" = None
+    backoff_seconds: float = field(default=0.0, init=False)
+    start_at: float = field(default=0.0, init=False)
+    """Monotonic seconds."""
+    _started: float = field(default=0.0, init=False)
+
+    def start(self, now: float) -> None:
+        """Start the process; it dies with this one."""
+        supervisor = os.getpid()
+        # glibc is loaded here: between fork and exec only calls that are already bound are safe.
+        prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+        def prepare() -> None:
+            if prctl is not None:
+                prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != supervisor:
+                    os._exit(1)  # The supervisor died before the line above.
+            if self.memory_bytes is not None:
+                # Not RLIMIT_AS: libraries and mapped Parquet files take address space, not memory.
+                resource.setrlimit(resource.RLIMIT_DATA, (self.memory_bytes, self.memory_bytes))
+
+        self._started = now
+        self.process = subprocess.Popen(self.command, preexec_fn=prepare)  # noqa: PLW1509  one thread only
+        _log.info("started the %s, process %d", self.name, self.process.pid)
+
+    def note_death(self, now: float) -> None:
+        """Plan the next start: at once grows to half a minute while the process keeps dying young."""
+        code = self.process.returncode if self.process else None
+        self.process = None
+        lived_long = now - self._started >= STABLE_SECONDS
+        grown = FIRST_BACKOFF_SECONDS if lived_long else max(2 * self.backoff_seconds, FIRST_BACKOFF_SECONDS)
+        self.backoff_seconds = min(grown, MAX_BACKOFF_SECONDS)
+        self.start_at = now + self.backoff_seconds
+        _log.warning("the %s died with code %s; next start in %.1f s", self.name, code, self.backoff_seconds)
+
+
+def monitor_children(settings: MonitorSettings) -> list[Child]:
+    """Return the monitor's processes; they read their settings from the environment, as this one did."""
+    command = [sys.executable, "-m", "driftloop.sidecar"]
+    return [
+        Child("intake", [*command, "intake"]),
+        Child("evaluator", [*command, "evaluator"], settings.evaluator_memory_mebibytes * MEBIBYTE),
+    ]
+
+
+def supervise(children: Sequence[Child]) -> None:
+    """Keep the children running until SIGTERM or SIGINT; then stop them and return."""
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    while not stopping:
+        now = time.monotonic()
+        for child in children:
+            if child.process is None and now >= child.start_at:
+                try:
+                    child.start(now)
+                except OSError as error:
+                    _log.error("the %s can't be started: %s", child.name, error)
+                    child.note_death(now)
+        time.sleep(_POLL_SECONDS)
+        _reap(children)
+    _stop(children)
+
+
+def _reap(children: Sequence[Child]) -> None:
+    """Collect dead processes: the children, and orphans that process 1 inherits."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        for child in children:
+            if child.process is not None and child.process.pid == pid:
+                child.process.returncode = os.waitstatus_to_exitcode(status)
+                child.note_death(time.monotonic())
+
+
+def _stop(children: Sequence[Child]) -> None:
+    running = [child.process for child in children if child.process is not None]
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in running:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
