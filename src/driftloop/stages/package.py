@@ -1,7 +1,7 @@
 """Stage `package`: lay out everything a Bento holds, and name it by its content.
 
-Between `evaluate` and `verify`. Equal inputs give equal content: no times, no run ids. BentoML itself is the business of
-`adapters.bento`. It must not import scikit-learn or pandas.
+Between `evaluate` and `verify`. Equal inputs give equal content: no times, no run ids. BentoML itself is the business
+of `adapters.bento`. It must not import scikit-learn or pandas.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ def assemble(
         shutil.copyfile(source, model / name)
     (model / CARD_FILE).write_text(card, encoding="utf-8")
     (folder / "service.py").write_text(_SERVICE, encoding="utf-8")
-    (folder / "bentofile.yaml").write_text(_bentofile(loop, requirements), encoding="utf-8")
+    (folder / "bentofile.yaml").write_text(_bentofile(loop, card, requirements), encoding="utf-8")
     manifest = {"formatVersion": _FORMAT_VERSION, "runtimeImage": runtime_image, "files": _digests(folder)}
     (model / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     return BentoContent(folder, content_digest(folder))
@@ -146,11 +146,11 @@ def verify_digests(folder: Path, expected_digest: str | None = None) -> str:
     return digest
 
 
-def _bentofile(loop: str, requirements: Sequence[str]) -> str:
+def _bentofile(loop: str, card: str, requirements: Sequence[str]) -> str:
     build = {
         "service": "service:ModelServer",
         "name": loop,
-        "description": f"file:{MODEL_FOLDER}/{CARD_FILE}",
+        "description": card,  # becomes the Bento's README
         "include": ["*"],
         "python": {"packages": list(requirements), "lock_packages": False},
     }

@@ -1,0 +1,84 @@
+"""A small real model of flights, for the tests that package, verify and serve one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
+from driftloop.stages.frame import frame_to_model_frame
+from driftloop.stages.modelfile import save_model
+from driftloop.stages.package import BentoContent, ModelFiles, assemble
+from driftloop.stages.predict import build_sample
+
+ROWS = 300
+SCHEMA = DataSchema(
+    task=Task.CLASSIFICATION,
+    target=Target(name="late", classes=(False, True)),
+    features=(
+        Feature(name="distance", type=FeatureType.NUMERIC, nullable=False),
+        Feature(name="wind", type=FeatureType.NUMERIC, nullable=True),
+        Feature(name="carrier", type=FeatureType.CATEGORICAL, nullable=True, categories=("UA", "DL")),
+        Feature(name="night", type=FeatureType.BOOLEAN, nullable=False),
+        Feature(name="booked", type=FeatureType.DATE, nullable=True),
+    ),
+    key_column="flight",
+    time_column="departure",
+)
+ROW = {"distance": 1.5, "wind": None, "carrier": "UA", "night": True, "booked": "2013-01-01T08:00:00Z"}
+
+
+def flights() -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "flight": np.arange(ROWS),
+            "distance": random.normal(size=ROWS),
+            "wind": random.normal(size=ROWS),
+            "carrier": np.array(random.choice(["UA", "DL", None], ROWS), dtype=object),
+            "night": random.random(ROWS) < 0.3,
+            "booked": pd.Timestamp("2013-01-01", tz="UTC") + pd.to_timedelta(random.integers(0, 999, ROWS), unit="h"),
+        }
+    )
+    table.loc[::10, "wind"] = np.nan
+    table["late"] = table["distance"] + random.normal(size=ROWS) > 0
+    return table
+
+
+def fit(table: pd.DataFrame) -> Pipeline:
+    numbers, texts = ["distance", "wind", "night", "booked"], ["carrier"]
+    clean = ColumnTransformer(
+        [
+            ("numbers", SimpleImputer(), numbers),
+            ("texts", SimpleImputer(missing_values=None, strategy="constant", fill_value="?"), texts),
+        ],
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    transform = ColumnTransformer(
+        [("numbers", StandardScaler(), numbers), ("texts", OneHotEncoder(handle_unknown="ignore"), texts)]
+    )
+    chain = Pipeline([("clean", clean), ("transform", transform), ("estimator", LogisticRegression())])
+    return chain.fit(frame_to_model_frame(table, SCHEMA), table["late"])
+
+
+def write_model_files(folder: Path) -> ModelFiles:
+    table = flights()
+    model = fit(table)
+    files = ModelFiles(*(folder / name for name in ("model", "schema", "baseline", "sample", "training")))
+    save_model(model, files.model)
+    files.schema.write_text(SCHEMA.model_dump_json(by_alias=True))
+    files.baseline.write_text("{}")
+    files.sample.write_text(json.dumps(build_sample(model, table, SCHEMA)))
+    files.training.write_text("{}")
+    return files
+
+
+def assemble_flights(folder: Path, files: ModelFiles, **changes: str) -> BentoContent:
+    given = {"loop": "flights", "card": "# flights\n", "runtime_image": "driftloop:test"} | changes
+    return assemble(folder, files, requirements=["scikit-learn"], **given)
