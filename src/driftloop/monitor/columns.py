@@ -1,0 +1,173 @@
+"""Reading of raw columns into plain numbers or categories; the same for the baseline and for live traffic.
+
+Never raises on a bad value: what can't be read becomes missing and is counted, for `checks` to judge.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from driftloop.spec import DataSchema, FeatureType, Task
+
+PREDICTION = "prediction"
+PROBABILITY = "probability"
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Categories: TypeAlias = npt.NDArray[np.object_]
+
+
+class ColumnKind(StrEnum):
+    """What a column is compared as."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+    PRESENCE = "presence"
+    """Watched for missing values only."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of n rows as it is watched."""
+
+    kind: ColumnKind
+    cells: Numbers | Categories
+    """Shape (n,): float64 with NaN, or `str` with None, where missing or unreadable."""
+    unreadable: int = 0
+    """Values that are there but aren't of the column's type."""
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which rows have a value, shape (n,)."""
+        return ~pd.isna(self.cells)
+
+    @property
+    def known(self) -> npt.NDArray[Any]:
+        """The values that are there, in the order of the rows."""
+        return self.cells[self.present]
+
+
+def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any] | None") -> dict[str, Column]:
+    """Read the model's inputs; a column that is absent is all missing.
+
+    A date is read as its age in seconds at the row's time, because dates themselves move on forever; without times it
+    is watched for missing values only.
+    """
+    columns = {}
+    for feature in schema.features:
+        values = column_of(frame, feature.name)
+        match feature.type:
+            case FeatureType.NUMERIC:
+                columns[feature.name] = _numeric(values, read_numbers(values))
+            case FeatureType.DATE:
+                columns[feature.name] = _read_dates(values, times)
+            case FeatureType.BOOLEAN:
+                columns[feature.name] = _categorical(values, read_categories(values, boolean=True))
+            case FeatureType.CATEGORICAL:
+                columns[feature.name] = _categorical(values, read_categories(values))
+    return columns
+
+
+def read_outputs(frame: pd.DataFrame, schema: DataSchema) -> dict[str, Column]:
+    """Read the model's answers: `prediction`, and for classification one numeric column per probability.
+
+    Two classes have one `probability`, the last class's; more have `probability.<class>` each, from a list per row.
+    """
+    prediction = column_of(frame, PREDICTION)
+    if schema.task is Task.REGRESSION:
+        return {PREDICTION: Column(ColumnKind.NUMERIC, read_numbers(prediction))}
+    probabilities = read_probabilities(column_of(frame, PROBABILITY), schema)
+    names = [PROBABILITY] if probabilities.shape[1] == 1 else [f"{PROBABILITY}.{c}" for c in class_names(schema)]
+    outputs = {name: Column(ColumnKind.NUMERIC, values) for name, values in zip(names, probabilities.T, strict=True)}
+    return {PREDICTION: Column(ColumnKind.CATEGORICAL, read_classes(prediction, schema)), **outputs}
+
+
+def read_target(values: "pd.Series[Any]", schema: DataSchema) -> Column:
+    """Read labels as the schema's classes or, for regression, as numbers."""
+    if schema.task is Task.REGRESSION:
+        return Column(ColumnKind.NUMERIC, read_numbers(values))
+    return Column(ColumnKind.CATEGORICAL, read_classes(values, schema))
+
+
+def column_of(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """Return a column, all missing where the frame has none of that name."""
+    return frame[name] if name in frame else pd.Series([None] * len(frame), index=frame.index, dtype=object)
+
+
+def read_numbers(values: "pd.Series[Any]") -> Numbers:
+    """Return float64, NaN where there is no finite number.
+
+    Texts are parsed, because the log stores a column that mixes numbers and texts as text.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def read_categories(values: "pd.Series[Any]", *, boolean: bool = False) -> Categories:
+    """Return texts, None where missing; a boolean reads as `true` or `false`, and as None where it is neither."""
+    codes, uniques = pd.factorize(values)
+    name = _boolean if boolean else category_name
+    return np.array([*map(name, uniques), None], dtype=object)[codes]  # the code of a missing value is -1
+
+
+def read_classes(values: "pd.Series[Any]", schema: DataSchema) -> Categories:
+    """Return class names as `class_names` writes them, whatever JSON type the labels or predictions came in."""
+    return read_categories(values, boolean=_has_boolean_classes(schema))
+
+
+def read_probabilities(values: "pd.Series[Any]", schema: DataSchema) -> Numbers:
+    """Return shape (n, 1) for two classes, (n, number of classes) for more; NaN where missing."""
+    classes = len(schema.target.classes)
+    if classes <= 2:  # noqa: PLR2004 - two classes are the special case
+        return read_numbers(values)[:, np.newaxis]
+    absent = [np.nan] * classes
+    rows = [row if row is not None and np.size(row) == classes else absent for row in values]
+    return np.array(rows, dtype=np.float64).reshape(-1, classes)
+
+
+def class_names(schema: DataSchema) -> list[str]:
+    """Return the schema's classes as texts, in the order of the probabilities."""
+    name = _boolean if _has_boolean_classes(schema) else category_name
+    return [name(value) or str(value) for value in schema.target.classes]
+
+
+def category_name(value: Any) -> str | None:
+    """Return the text of a category; a whole number has one text, be it an int or a float."""
+    if isinstance(value, float | np.floating) and value == int(value):
+        return str(int(value))
+    return str(value)
+
+
+def _boolean(value: Any) -> str | None:
+    return {"true": "true", "1": "true", "false": "false", "0": "false"}.get(str(category_name(value)).lower())
+
+
+def _has_boolean_classes(schema: DataSchema) -> bool:
+    return all(isinstance(value, bool) for value in schema.target.classes)
+
+
+def _read_dates(values: "pd.Series[Any]", times: "pd.Series[Any] | None") -> Column:
+    if pd.api.types.is_numeric_dtype(values):
+        dates = pd.to_datetime(values, unit="s", errors="coerce", utc=True)
+    else:
+        dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
+    if times is None:
+        seconds = np.where(dates.isna(), np.nan, 0.0)
+        return Column(ColumnKind.PRESENCE, seconds, _unreadable(values, seconds))
+    ages = pd.to_datetime(times, utc=True).to_numpy() - dates.to_numpy()
+    return _numeric(values, np.where(np.isnat(ages), np.nan, ages / np.timedelta64(1, "s")))
+
+
+def _numeric(raw: "pd.Series[Any]", values: Numbers) -> Column:
+    return Column(ColumnKind.NUMERIC, values, _unreadable(raw, values))
+
+
+def _categorical(raw: "pd.Series[Any]", values: Categories) -> Column:
+    return Column(ColumnKind.CATEGORICAL, values, _unreadable(raw, values))
+
+
+def _unreadable(raw: "pd.Series[Any]", values: Numbers | Categories) -> int:
+    return int((raw.notna().to_numpy() & pd.isna(values)).sum())

@@ -1,0 +1,95 @@
+"""The evaluator's files: every verdict, the drift reports, and how far it got. Each survives a kill at any moment.
+
+A verdict's line is the commit: what is written before it (its report) is written again with the same content after a
+crash, what is written after it (the progress) follows from the log.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+from driftloop.predictionlog.durablefile import make_directory, write_durably
+from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
+
+_Key: TypeAlias = tuple[ReportKind, str, datetime]
+
+
+class VerdictJournal:
+    """`verdicts.jsonl`, `reports/` and `state.json` under one folder, with one writer."""
+
+    def __init__(self, folder: Path, report_history_limit: int) -> None:
+        """Read the verdicts so far; a last line that a crash cut short is removed."""
+        self._folder = folder
+        self._report_history_limit = report_history_limit
+        self._file = folder / "verdicts.jsonl"
+        make_directory(folder / "reports")
+        self._judged: set[_Key] = set()
+        self._newest_window: dict[ReportKind, datetime] = {}
+        self._standing: dict[tuple[ReportKind, str], VerdictKind] = {}
+        for line in self._whole_lines():
+            self._remember(Verdict.model_validate_json(line))
+
+    def newest_window(self, kind: ReportKind) -> datetime | None:
+        """Return the start of the newest window that has a verdict; it may lack those of other model versions."""
+        return self._newest_window.get(kind)
+
+    def has(self, kind: ReportKind, model_version: str, window_start: datetime) -> bool:
+        """Return whether the window has its verdict."""
+        return (kind, model_version, window_start) in self._judged
+
+    def is_change(self, verdict: Verdict) -> bool:
+        """Return whether the verdict differs from the model version's standing one.
+
+        A model starts out stable. A window without enough data changes nothing.
+        """
+        standing = self._standing.get((verdict.kind, verdict.model_version), VerdictKind.STABLE)
+        return verdict.verdict not in (standing, VerdictKind.NOT_ENOUGH_DATA)
+
+    def write_report(self, report: DriftReport) -> None:
+        """Write a report unless it is there; keep the newest ones up to the limit."""
+        path = self._folder / "reports" / f"{report.name}.json"
+        if not path.exists():
+            content = report.model_dump_json(by_alias=True, indent=2).encode()
+            write_durably(path, lambda file: file.write(content))
+        reports = sorted(path.parent.glob("*.json"), key=_age)
+        for old in reports[: -self._report_history_limit]:
+            old.unlink()
+
+    def append(self, verdict: Verdict) -> None:
+        """Add a verdict; it is on disk when this returns."""
+        with self._file.open("ab") as file:
+            file.write(verdict.model_dump_json(by_alias=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._remember(verdict)
+
+    def write_progress(self, complete_through: datetime, evaluated_through: Mapping[ReportKind, datetime]) -> None:
+        """Say up to which event time everything due is judged."""
+        state = {
+            "completeThrough": complete_through.isoformat(),
+            "evaluatedThrough": {str(kind): time.isoformat() for kind, time in evaluated_through.items()},
+        }
+        write_durably(self._folder / "state.json", lambda file: file.write(json.dumps(state).encode()))
+
+    def _whole_lines(self) -> list[bytes]:
+        if not self._file.exists():
+            return []
+        content = self._file.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(self._file, len(whole))
+        return whole.splitlines()
+
+    def _remember(self, verdict: Verdict) -> None:
+        self._judged.add((verdict.kind, verdict.model_version, verdict.window.start))
+        self._newest_window[verdict.kind] = verdict.window.start
+        if verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA:
+            self._standing[verdict.kind, verdict.model_version] = verdict.verdict
+
+
+def _age(path: Path) -> tuple[datetime, str]:
+    report = DriftReport.model_validate_json(path.read_bytes())
+    return report.created_at, report.name
