@@ -20,7 +20,10 @@ def init(
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write the short ModelLoop for a table to NAME.yaml, in the current folder."""
+    """Write the first ModelLoop of a table.
+
+    It goes to NAME.yaml in the current folder; whatever the table leaves open is in it as a comment.
+    """
     try:
         from driftloop.cli.proposal import propose, read_sample, write_modelloop
     except ImportError as error:

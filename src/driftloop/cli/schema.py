@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a table of all fields instead.")] = False,
 ) -> None:
-    """Print the JSON schema of a ModelLoop file."""
+    """Print the JSON schema of ModelLoops."""
     from driftloop.spec.reference import modelloop_schema
 
     typer.echo(build_markdown() if markdown else json.dumps(modelloop_schema(), indent=2))

@@ -12,7 +12,10 @@ def validate(
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="A ModelLoop file, or a folder of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Check ModelLoop files: every problem at once, exit code 2 if there is any."""
+    """Check ModelLoop files.
+
+    Tells every problem of every file at once; exit code 2 if there is any.
+    """
     from driftloop.spec.loading import load_modelloops
     from driftloop.spec.problems import InvalidModelLoopError
     from driftloop.spec.reference import planned_fields

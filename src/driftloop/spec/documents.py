@@ -4,7 +4,6 @@ Reads as YAML 1.2 does, and refuses what YAML readers understand differently (`o
 and kubectl never disagree about a file. Knows nothing of ModelLoops.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -31,7 +30,11 @@ _AMBIGUOUS = re.compile(
     |[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\ ].*)?""",
     re.VERBOSE,
 )
-_YAML_TAGS = "tag:yaml.org,2002:"
+# The tags that a YAML 1.1 parser finds by itself; all others were written out.
+_FOUND_TAGS = {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value", "seq", "map")
+}
 _MOST_VALUES = 10_000
 _DEEPEST = 30
 
@@ -89,7 +92,9 @@ def quote_if_needed(text: str) -> str:
     """Write text as a YAML value that every reader takes for text."""
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text)
     is_safe = plain and not _AMBIGUOUS.fullmatch(text) and _resolve(text) == text
-    return text if is_safe else json.dumps(text, ensure_ascii=False)
+    if is_safe:
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf).removesuffix("\n")
 
 
 class _Reader:
@@ -118,7 +123,7 @@ class _Reader:
             raise _TooLargeError(f"must have at most {_MOST_VALUES} values")
         if len(location) > _DEEPEST:
             raise _TooLargeError(f"must be nested at most {_DEEPEST} levels deep")
-        if not node.tag.startswith(_YAML_TAGS):
+        if node.tag not in _FOUND_TAGS:
             self.refuse(location, "must be written without a YAML tag", value=f"'{node.tag}'")
             return ""
         if isinstance(node, yaml.ScalarNode):
@@ -133,7 +138,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.refuse(location, "must have text for keys")
                 continue
-            key = str(key_node.value)
+            key = _text(key_node)
             here, line = (*location, key), key_node.start_mark.line + 1
             if here in self.lines:
                 remedy = f"Line {self.lines[here]} has it already: remove one."
@@ -148,7 +153,7 @@ class _Reader:
         return values
 
     def scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
-        text = str(node.value)
+        text = _text(node)
         if node.style is not None:
             return text
         value = _resolve(text)
@@ -176,6 +181,11 @@ class _Reader:
 
 class _TooLargeError(Exception):
     """The document, with its aliases followed, is no ModelLoop of any sensible size."""
+
+
+def _text(node: yaml.ScalarNode) -> str:
+    """Return a scalar's text, with the surrogate pairs of JSON escapes joined and lone halves replaced."""
+    return str(node.value).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _resolve(text: str) -> Any:

@@ -1,0 +1,126 @@
+"""Every kind of mistake is told in the house grammar: what, constraint, value, remedy."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from driftloop.spec.documents import Document
+from driftloop.spec.loading import parse_modelloop
+
+from .conftest import MINIMAL
+
+
+def put(document, path, value):
+    """Return the document with `value` at a dotted path."""
+    first, _, rest = path.partition(".")
+    inner = document.get(first, {})
+    return {**document, first: put(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
+
+
+def tell(document):
+    """Return the sentences about a document, without its place."""
+    outcome = parse_modelloop(Document(document, {}, ()), "f")
+    return [str(problem).removeprefix("f: ") for problem in outcome] if isinstance(outcome, list) else []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("apiVersion", "v1", "must be driftloop.dev/v1alpha1. Got 'v1'."),
+        ("metadata.name", "e" * 51, f"must have at most 50 characters. Got '{'e' * 51}'."),
+        ("metadata.name", 2013, 'must be text. Got 2013. Quote it: "2013".'),
+        ("metadata.labels.team", True, 'must be text. Got true. Quote it: "true".'),
+        ("spec.suspend", "true", "must be true or false. Got 'true'."),
+        ("spec.problem.task", "Clustering", "must be one of Classification, Regression. Got 'Clustering'."),
+        ("spec.problem.metric.threshold", "0.7", "must be a number. Got '0.7'. Remove the quotes: 0.7."),
+        ("spec.data.uri", "", "must not be empty."),
+        ("spec.data.keyColumn", "high", "must be another column than targetColumn. Got 'high'."),
+        ("spec.data.minRows", 5, "must be at least 30. Got 5."),
+        ("spec.data.minRows", 99.5, "must be a whole number. Got 99.5."),
+        ("spec.data.sensitiveColumns", "sex", "must be a list. Got 'sex'."),
+        ("spec.training", [1], "must be a mapping. Got a list."),
+        ("spec.training.algorithms", [], "must not be empty."),
+        ("spec.training.maxTrialCount", 0, "must be at least 1. Got 0."),
+        ("spec.training.timeout", 600, "must be a duration with its unit, such as '10m' or '30d'. Got 600."),
+        ("spec.training.timeout", "0s", "must be a duration longer than 0. Got '0s'."),
+        ("spec.acceptance.fairness.max", 2, "must be at most 1. Got 2."),
+        ("spec.acceptance.maxGeneralizationGap", 0, "must be greater than 0. Got 0."),
+        ("spec.serving.minReplicas", 3, "must be at most maxReplicas (1). Got 3."),
+        ("spec.serving.resources.limits.cpu", "x", "must be a Kubernetes quantity, such as '500m' or '2Gi'. Got 'x'."),
+        ("spec.serving.rollout.stepWeights", [50, 10], "must rise from step to step. Got a list."),
+        ("spec.monitoring.minEffectSize", 1, "must be less than 1. Got 1."),
+        ("spec.retraining.schedule", "daily", "must be a cron line of five fields, such as '0 3 1 * *'. Got 'daily'."),
+    ],
+)
+def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sentence):
+    [told] = tell(put(MINIMAL, path, value))
+    assert told.startswith(f"The '{path}'")
+    assert told.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "remedy"),
+    [
+        ("spec.problem.task", "regression", "Did you mean 'Regression'?"),
+        ("spec.problem.metric.name", "r2", "Use one of: roc_auc, average_precision, accuracy, f1, neg_log_loss."),
+        ("metadata.name", "Energy", "letters, digits and dashes, with a letter or digit at both ends. Got 'Energy'."),
+        ("spec.training.timeout", "ten", "such as '90s', '10m', '12h', '30d' or '1h30m'. Got 'ten'."),
+    ],
+)
+def test_a_wrong_word_is_told_with_the_right_ones(path, value, remedy):
+    [told] = tell(put(MINIMAL, path, value))
+    assert told.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("spec.problem.metric.treshold", "Did you mean 'threshold'?"),
+        ("spec.data.target_column", "Did you mean 'targetColumn'?"),
+        ("spec.targetColumn", "Did you mean 'spec.data.targetColumn'?"),
+        ("spec.promotion.zzz", "Known here: approval."),
+        ("status", "Known here: apiVersion, kind, metadata, spec."),
+    ],
+)
+def test_an_unknown_field_is_told_with_the_one_meant(path, remedy):
+    assert tell(put(MINIMAL, path, "x")) == [f"The '{path}' of ModelLoop 'energy' is not a known field. {remedy}"]
+
+
+def test_a_missing_field_is_told_with_its_meaning(minimal):
+    del minimal["spec"]["data"]["targetColumn"], minimal["spec"]["problem"]["task"]
+    assert tell(minimal) == [
+        "The 'spec.problem.task' of ModelLoop 'energy' must be set. Add it: Classification or Regression.",
+        "The 'spec.data.targetColumn' of ModelLoop 'energy' must be set. Add it: column to predict.",
+    ]
+
+
+def test_items_of_a_list_are_named_by_position():
+    [sentence] = tell(put(MINIMAL, "spec.retraining.triggers", ["ConceptDrift", "conceptdrift"]))
+    assert sentence.startswith("The 'spec.retraining.triggers[1]'")
+    assert sentence.endswith("Did you mean 'ConceptDrift'?")
+
+
+def test_rules_within_one_group_are_told_together():
+    data = {"uri": "x.csv", "targetColumn": "a", "timeColumn": "a", "keyColumn": "a", "minRows": 1}
+    assert len(tell(put(MINIMAL, "spec.data", data))) == 3
+
+
+def _paths(value, at=()):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield (*at, key)
+            yield from _paths(inner, (*at, key))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(data=st.data())
+def test_no_mistake_shows_the_words_of_the_library(full, data):
+    path = data.draw(st.sampled_from(sorted(_paths(full))))
+    junk = st.sampled_from([True, -1, 0, 0.5, 10**12, "", "x", "10m", " ", [], [1], ["x"], [[]], {}, {"x": 1}])
+    for sentence in tell(put(full, ".".join(path), data.draw(junk))):
+        assert re.match(r"The '.+'( of ModelLoop '.+')? (must|is not a known field)", sentence)
+        assert "Input should" not in sentence
+        assert "valid (" not in sentence
+        assert "pydantic" not in sentence
