@@ -34,7 +34,7 @@ class WriteAheadFile:
         """Bytes of whole frames."""
         torn = self._file.tell() - self.size
         if torn:
-            _log.warning("cut the torn tail of the write-ahead file", extra={"path": str(path), "bytes": torn})
+            _log.warning("cut a torn tail of %d bytes off %s", torn, path)
             self._cut()
 
     def append(self, payloads: Iterable[bytes]) -> None:

@@ -5,13 +5,14 @@ makes them count, and only then is the file dropped. A crash anywhere in between
 goes on with. One writer per id, one thread per writer.
 """
 
+import contextlib
 import fcntl
 import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from driftloop.errors import DriftloopError
 from driftloop.predictionlog.durablefile import make_directory
@@ -65,21 +66,19 @@ class PredictionLogWriter:
         self._root = root
         self._writer_id = writer_id
         self._sync = sync
+        self._commit = Commit()
         self._pending = LogCounts()
         self._wal: WriteAheadFile | None = None
-        try:
-            lock_path = wal_path(root, writer_id, 0).with_name(f"{writer_id}.lock")
-            make_directory(lock_path.parent, sync=sync)
-            self._lock = lock_path.open("w")
+        with contextlib.ExitStack() as undo:
             try:
+                self._lock = undo.enter_context(self._open_lock())
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._recover()
             except BlockingIOError as error:
-                self._lock.close()
                 raise LogInUseError(root, writer_id) from error
-            self._commit = Commit()
-            self._recover()
-        except OSError as error:
-            raise LogWriteError("it can't be opened", root, error) from error
+            except OSError as error:
+                raise LogWriteError("it can't be opened", root, error) from error
+            undo.pop_all()
 
     @property
     def complete_through(self) -> datetime | None:
@@ -157,6 +156,9 @@ class PredictionLogWriter:
         if not records:
             return
         payloads = [encode(record) for record in records]
+        if self._wal is not None and self._wal.size >= FLUSH_BYTES:
+            # Before the append: a flush that fails after it would refuse records that are kept.
+            self.commit()
         try:
             if self._wal is None:
                 path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
@@ -165,8 +167,11 @@ class PredictionLogWriter:
         except OSError as error:
             raise LogWriteError("an append failed", self._root, error) from error
         self._pending = sum(map(count, records), self._pending)
-        if self._wal.size >= FLUSH_BYTES:
-            self.commit()
+
+    def _open_lock(self) -> TextIO:
+        path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
+        make_directory(path.parent, sync=self._sync)
+        return path.open("w")
 
     def _publish(self, commit: Commit) -> None:
         try:
@@ -180,10 +185,11 @@ class PredictionLogWriter:
         if self._wal is not None:
             self._wal.close()
             self._wal = None
-        self._commit = read_commit(self._root, self._writer_id)
-        wal_path(self._root, self._writer_id, self._commit.sequence).unlink(missing_ok=True)
-        path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
-        self._pending = LogCounts()
+        commit, pending = read_commit(self._root, self._writer_id), LogCounts()
+        wal_path(self._root, self._writer_id, commit.sequence).unlink(missing_ok=True)
+        path = wal_path(self._root, self._writer_id, commit.sequence + 1)
         if path.exists():
             self._wal = WriteAheadFile(path, sync=self._sync)
-            self._pending = sum((count(decode(payload)) for payload in self._wal.payloads()), LogCounts())
+            pending = sum((count(decode(payload)) for payload in self._wal.payloads()), pending)
+        # Side by side: another thread that shows both must not see a row twice.
+        self._commit, self._pending = commit, pending

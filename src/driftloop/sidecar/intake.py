@@ -50,7 +50,7 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
         app = build_app(queue, tap, replay=replay)
         try:
             async with listen(app, settings.host, settings.labels_port), tap.listen(settings.tap_socket):
-                _log.info("the intake takes records", extra={"socket": str(settings.tap_socket)})
+                _log.info("takes records on %s, labels on port %d", settings.tap_socket, settings.labels_port)
                 await asyncio.wait({writing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()

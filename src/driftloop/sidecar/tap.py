@@ -97,7 +97,7 @@ class Tap:
                 except InvalidRecordError as error:
                     self._count_malformed(str(error))
         except ConnectionError:
-            _log.info("a model server broke its connection", extra={"connection": connection})
+            _log.info("model server %d broke its connection", connection)
         finally:
             stream.close()
         await self._queue.end_tap(connection)
