@@ -64,6 +64,7 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
     ("path", "value", "remedy"),
     [
         ("spec.problem.task", "regression", "Did you mean 'Regression'?"),
+        ("spec.training.algorithms", ["random_forest"], "Did you mean 'RandomForest'?"),
         ("spec.problem.metric.name", "r2", "Use one of: roc_auc, average_precision, accuracy, f1, neg_log_loss."),
         ("metadata.name", "Energy", "letters, digits and dashes, with a letter or digit at both ends. Got 'Energy'."),
         ("spec.training.timeout", "ten", "such as '90s', '10m', '12h', '30d' or '1h30m'. Got 'ten'."),

@@ -2,7 +2,9 @@ from datetime import timedelta
 
 import pytest
 
+from driftloop.algorithms import CATALOGUE
 from driftloop.spec import Maturity, ModelLoop, Task, Trigger
+from driftloop.spec.reference import field_reference
 
 
 def test_six_lines_are_a_whole_loop(minimal):
@@ -33,6 +35,11 @@ def test_a_loop_survives_writing_and_reading(full):
 def test_regression_has_its_own_usual_metric(minimal):
     minimal["spec"]["problem"] = {"task": "Regression"}
     assert ModelLoop.model_validate(minimal).spec.problem.metric_name == "r2"
+
+
+def test_the_algorithms_are_those_of_the_catalogue():
+    names = ("Auto", *(algorithm.name for algorithm in CATALOGUE))
+    assert field_reference()["spec.training.algorithms"].choices == names
 
 
 @pytest.mark.parametrize("amount", [2, 0.5, "2", "250m", "1.5Gi"])

@@ -57,7 +57,7 @@ def read_sample(data: Path) -> pd.DataFrame:
     if data.suffix not in (".parquet", ".csv"):
         raise UnreadableDataError(f"The data '{data}' must be a .parquet or .csv file. Got '{data.suffix}'.")
     try:
-        sample = _read_parquet(data) if data.suffix == ".parquet" else pd.read_csv(data, nrows=_SAMPLE_ROWS)
+        sample = _read_parquet(data) if data.suffix == ".parquet" else _read_csv(data)
     except (ValueError, OSError) as error:  # pandas and Arrow derive their errors from these
         reason = str(error).strip().split("\n")[0].rstrip(".")
         raise UnreadableDataError(f"The data '{data}' can't be read as {data.suffix[1:]}: {reason}.") from error
@@ -71,6 +71,10 @@ def _read_parquet(data: Path) -> pd.DataFrame:
         batches = list(islice(file.iter_batches(batch_size=_SAMPLE_ROWS), 1))
         sample: pd.DataFrame = pa.Table.from_batches(batches, file.schema_arrow).to_pandas(ignore_metadata=True)
         return sample  # with an index as a column like any other
+
+
+def _read_csv(data: Path) -> pd.DataFrame:
+    return pd.read_csv(data, nrows=_SAMPLE_ROWS, low_memory=False)  # one type for a column, however long the rows
 
 
 def propose(sample: pd.DataFrame, target: str) -> Proposal:

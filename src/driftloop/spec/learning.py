@@ -16,6 +16,8 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "accuracy", "f1", "neg_log_loss")
 REGRESSION_METRICS = ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error")
 
+# Names in `algorithms.CATALOGUE`; here so that schema, CRD and messages know them.
+AlgorithmName = Literal["Auto", "Linear", "RandomForest", "HistGradientBoosting"]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -148,8 +150,8 @@ class PreparationSpec(Boundary):
 class TrainingSpec(Boundary):
     """Which models are tried, and for how long."""
 
-    algorithms: Annotated[tuple[str, ...], Field(min_length=1)] = ("Auto",)
-    """Algorithms of the catalogue, by name. Auto: all that fit the task."""
+    algorithms: Annotated[tuple[AlgorithmName, ...], Field(min_length=1)] = ("Auto",)
+    """Algorithms to try. Auto: all that fit the task."""
     max_trial_count: Annotated[int, Field(ge=1, le=10000)] = 30
     """Trials of hyperparameters over all algorithms."""
     timeout: Duration = timedelta(minutes=10)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from driftloop.spec.documents import Document, path_of, read_documents
-from driftloop.spec.messages import explain_error
+from driftloop.spec.messages import explain_errors
 from driftloop.spec.modelloop import API_GROUP, KIND, ModelLoop
 from driftloop.spec.problems import InvalidModelLoopError, SpecProblem
 
@@ -77,7 +77,7 @@ def parse_modelloop(document: Document, file: str) -> ModelLoop | list[SpecProbl
         loop = ModelLoop.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         told = {problem.path for problem in problems}
-        for finding in map(explain_error, error.errors(include_url=False)):
+        for finding in explain_errors(error):
             path, line = path_of(finding.location), document.line(finding.location)
             if path not in told or not finding.value:  # one complaint about one value is enough
                 problem = SpecProblem(file, path, finding.constraint, finding.value, finding.remedy, line=line)

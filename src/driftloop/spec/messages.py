@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from driftloop.spec.boundary import DURATION_PATTERN, RuleError
+from pydantic import ValidationError
+
+from driftloop.spec.boundary import RuleError
 from driftloop.spec.documents import Location
 from driftloop.spec.learning import NAME_PATTERN
 from driftloop.spec.operation import CRON_PATTERN, QUANTITY_PATTERN
@@ -18,7 +20,6 @@ _PATTERN_WORDS = {
     NAME_PATTERN: "must consist of lower-case letters, digits and dashes, with a letter or digit at both ends",
     CRON_PATTERN: "must be a cron line of five fields, such as '0 3 1 * *'",
     QUANTITY_PATTERN: "must be a Kubernetes quantity, such as '500m' or '2Gi'",
-    DURATION_PATTERN: "must be a duration, such as '10m' or '30d'",
 }
 _TYPE_WORDS = {
     "string_type": "text",
@@ -49,8 +50,14 @@ class Finding:
     remedy: str = ""
 
 
-def explain_error(error: "ErrorDetails") -> Finding:
-    """Translate one error of a validated ModelLoop."""
+def explain_errors(error: ValidationError) -> list[Finding]:
+    """Translate everything that pydantic found wrong with a ModelLoop."""
+    details = error.errors(include_url=False)
+    # A list whose items were refused is then called empty: an echo.
+    return [_explain(detail) for detail in details if not (detail["type"] == "too_short" and detail["input"])]
+
+
+def _explain(error: "ErrorDetails") -> Finding:
     location, kind, value, context = error["loc"], error["type"], error["input"], error.get("ctx", {})
     shown = show_value(value)
     match kind:

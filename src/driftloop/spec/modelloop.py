@@ -49,7 +49,7 @@ class ModelLoopSpec(Boundary):
 
 
 class Metadata(Boundary):
-    """Name and labels of the loop: what a laptop needs of Kubernetes object metadata."""
+    """Name, namespace and labels of the loop."""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN, max_length=50)]
     """Name of the loop: lower-case letters, digits and dashes."""
