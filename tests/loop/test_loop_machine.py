@@ -1,5 +1,7 @@
 """Any order of verdicts, run ends, restarts and clock steps keeps the loop's promises."""
 
+from itertools import pairwise
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -118,10 +120,7 @@ class LoopMachine(RuleBasedStateMachine):
     @invariant()
     def retrainings_keep_the_cooldown(self):
         times = [run.at for run in self.state.runs if run.data_through]
-        assert all(
-            later - earlier >= self.spec.retraining.cooldown
-            for earlier, later in zip(times, times[1:], strict=False)
-        )
+        assert all(later - earlier >= self.spec.retraining.cooldown for earlier, later in pairwise(times))
 
 
 TestLoopMachine = LoopMachine.TestCase

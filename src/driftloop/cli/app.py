@@ -10,13 +10,29 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from driftloop.cli.approve import approve
+from driftloop.cli.demo import demo
 from driftloop.cli.init import init
+from driftloop.cli.run import run
 from driftloop.cli.schema import schema
+from driftloop.cli.status import status, why
+from driftloop.cli.up import up
 from driftloop.cli.validate import validate
 from driftloop.cli.version import version
 from driftloop.errors import DriftloopError
 
-COMMANDS: tuple[Callable[..., None], ...] = (init, validate, schema, version)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    demo,
+    init,
+    validate,
+    schema,
+    run,
+    up,
+    status,
+    why,
+    approve,
+    version,
+)
 
 
 class _Doors(TyperGroup):

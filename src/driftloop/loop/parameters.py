@@ -34,7 +34,7 @@ def pipeline_parameters(
         code_digest: identity of the code, part of every cache key.
     """
     spec = loop.spec
-    data = spec.data.to_dict() | {"uri": data_uri, "timeColumn": time_column}
+    data = spec.data.model_copy(update={"uri": data_uri, "time_column": time_column}).to_dict()
     return {
         "loop": loop.metadata.name,
         "data_uri": data_uri,
@@ -49,8 +49,11 @@ def pipeline_parameters(
         "champion_uri": champion_uri,
         "runtime_image": runtime_image,
         "code_digest": code_digest,
+        "problem": spec.problem.to_dict(),
         "data": data,
         "preparation": spec.preparation.to_dict(),
         "training": spec.training.to_dict(),
         "acceptance": spec.acceptance.to_dict(),
+        "monitoring": spec.monitoring.to_dict(),
+        "governance": spec.governance.to_dict(),
     }

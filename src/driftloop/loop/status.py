@@ -4,12 +4,13 @@ Conditions follow the Kubernetes conventions that kstatus reads (`Ready`, `Recon
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from driftloop.loop.decide import Decision, Facts, Wait
 from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted
 from driftloop.spec import ModelLoop
+from driftloop.spec.boundary import format_duration
 
 HISTORY_SHOWN = 10
 
@@ -72,11 +73,19 @@ def project_status(
         "lastVerdict": alarm.to_dict() if alarm else None,
         "promotions": sum(isinstance(entry, Promoted) for entry in recent),
         "labelledRows": facts.labelled_rows,
+        "minRows": loop.spec.data.min_rows,
+        "nextWindowEnd": _next_window_end(now, loop.spec.monitoring.window.duration).isoformat(),
+        "expectedLabelDelay": format_duration(loop.spec.monitoring.labels.expected_delay),
         "log": dict(log),
         "waitingFor": waiting,
         "lastFailure": state.last_failure,
         "history": [entry.to_dict() for entry in recent[-HISTORY_SHOWN:]],
     }
+
+
+def _next_window_end(now: datetime, duration: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + ((now - epoch) // duration + 1) * duration
 
 
 def _is_of(version: str, model: Model | None) -> bool:

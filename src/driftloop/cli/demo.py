@@ -1,0 +1,64 @@
+"""`driftloop demo`: the whole loop on real flights, in about five minutes."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from driftloop.demo.run import DemoOutcome
+
+
+def demo(
+    full: Annotated[bool, typer.Option("--full", help="Replay the whole year, not only March to August.")] = False,
+    workspace: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
+        ".driftloop/flight-delays-demo"
+    ),
+    flights_a_day: Annotated[int, typer.Option(min=100, help="Flights replayed of each day.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of the sample of flights.")] = 0,
+) -> None:
+    """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
+    from driftloop.demo.picture import write_page
+    from driftloop.demo.run import DemoPlan, run_demo
+
+    console = Console(highlight=False)
+    began = time.monotonic()
+
+    def say(sentence: str) -> None:
+        console.print(f"{time.monotonic() - began:5.0f} s  {sentence}", markup=False, soft_wrap=True)
+
+    until = datetime(2014, 1, 1, tzinfo=UTC) if full else datetime(2013, 9, 1, tzinfo=UTC)
+    plan = DemoPlan(workspace, until=until, flights_a_day=flights_a_day, seed=seed, judged_month=12 if full else 8)
+    outcome = run_demo(plan, say)
+    _show(console, outcome)
+    page = write_page(outcome.rows, outcome.final, workspace / "timeline.html")
+    console.print(f"\nThe timeline as a picture: {page}", soft_wrap=True)
+
+
+def _show(console: Console, outcome: "DemoOutcome") -> None:
+    from driftloop.demo.timeline import COLUMNS
+
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        table.add_column(column.upper(), justify="right" if column in ("flights", "AUC", "first model") else "left")
+    for row in outcome.rows:
+        table.add_row(*row.cells())
+    console.print()
+    console.print(table)
+    final = outcome.final
+    gain = (
+        f"\nAll {final.rows:,} flights of {final.month}: champion {final.champion} has AUC {final.champion_auc:.3f}, "
+        f"the first model {final.first_auc:.3f}: {final.difference:+.3f} "
+        f"(95 % interval {final.lower:+.3f} to {final.upper:+.3f})."
+    )
+    service = f"A client asked {outcome.requests:,} times all the while: {len(outcome.failures)} requests failed."
+    times = (
+        f"First prediction after {outcome.first_prediction_seconds:.0f} s, first verdict after "
+        f"{outcome.first_verdict_seconds:.0f} s, everything in {outcome.total_seconds:.0f} s."
+    )
+    for sentence in (gain, service, *outcome.failures[:3], times):
+        console.print(sentence, markup=False, soft_wrap=True)

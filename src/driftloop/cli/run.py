@@ -1,0 +1,43 @@
+"""`driftloop run`: run the training pipeline of a loop once; nothing is promoted."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="ModelLoop file.")],
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder of the loop's state. Default: .driftloop/NAME.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train, package and verify a candidate from the loop's data, and print its result."""
+    from driftloop.controller.localrun import LocalRun
+    from driftloop.controller.up import load_for_laptop, open_workspace
+
+    console = Console(highlight=False, markup=False, stderr=as_json)
+    loop = load_for_laptop(file)
+    state = open_workspace(loop, workspace)
+    key = f"manual-{time.time_ns():x}"
+    result = LocalRun(
+        loop,
+        state,
+        run_key=key,
+        data_uri=loop.spec.data.uri,
+        time_column=loop.spec.data.time_column,
+        champion_uri="",
+        say=console.print,
+    ).wait()
+    if as_json:
+        typer.echo(result.model_dump_json(by_alias=True, indent=2))
+        return
+    console.print(f"{result.verdict}: {result.algorithm}, {result.metric} {result.test_score:.3f} on the test rows")
+    for reason in result.reasons:
+        console.print(f"  {reason}")
+    console.print(f"Bento {result.bento_tag}, in {result.bento_uri}")
+    console.print(f"Serve it: BENTOML_HOME={state.bentoml_home} bentoml serve {result.bento_tag}")
+    console.print(f"Log and reports: {state.runs / key}")

@@ -1,0 +1,99 @@
+"""One pipeline run on this machine, in a thread of the controller: started, followed, cancelled, its outcome read."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from driftloop.adapters.codeidentity import code_digest
+from driftloop.adapters.kfp_local import StageEvent, run_training
+from driftloop.algorithms import resolve_algorithms
+from driftloop.controller.workspace import Workspace
+from driftloop.loop.parameters import pipeline_parameters
+from driftloop.spec import ModelLoop, RunResult
+
+RUNTIME_IMAGE = "driftloop-pipeline"
+"""Image name that local runs note in the result; nothing is pulled."""
+
+
+class LocalRun:
+    """A run of the training pipeline, begun when made.
+
+    A claim left by a controller that died is removed first: the workspace's lock proves that nobody else works on it.
+
+    Args:
+        loop: what to train.
+        workspace: where artifacts, results and Bentos go.
+        run_key: identity of the run.
+        data_uri: table to learn from.
+        time_column: column that orders its rows, if any.
+        champion_uri: Bento to compare with; empty for a first model.
+        say: gets one line for each stage.
+    """
+
+    def __init__(
+        self,
+        loop: ModelLoop,
+        workspace: Workspace,
+        *,
+        run_key: str,
+        data_uri: str,
+        time_column: str | None,
+        champion_uri: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self.stage = ""
+        self._say = say
+        self._cancelled = threading.Event()
+        self._result = workspace.result(run_key)
+        parameters = pipeline_parameters(
+            loop,
+            data_uri=data_uri,
+            time_column=time_column,
+            algorithms=resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task),
+            run_key=run_key,
+            result_uri=str(self._result),
+            store_uri=str(workspace.store),
+            champion_uri=champion_uri,
+            runtime_image=RUNTIME_IMAGE,
+            code_digest=code_digest(),
+        )
+        self._future: Future[None] = Future()
+        if self._result.exists():
+            self._future.set_result(None)
+            return
+        self._result.with_suffix(".claim.json").unlink(missing_ok=True)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="run")
+        self._future = pool.submit(self._work, parameters, workspace)
+        pool.shutdown(wait=False)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether `wait` returns at once."""
+        return self._future.done()
+
+    def wait(self) -> RunResult:
+        """Return the result when the run has ended.
+
+        Raises:
+            DriftloopError: the run failed or was cancelled.
+        """
+        self._future.result()
+        return RunResult.model_validate_json(self._result.read_text())
+
+    def cancel(self) -> None:
+        """End the run's processes; the ledger keeps it open, and the next controller runs it again."""
+        self._cancelled.set()
+
+    def _work(self, parameters: dict[str, object], workspace: Workspace) -> None:
+        run_training(
+            parameters,
+            runs_dir=workspace.runs,
+            cache_dir=workspace.cache,
+            bentoml_home=workspace.bentoml_home,
+            on_event=self._follow,
+            cancelled=self._cancelled,
+        )
+
+    def _follow(self, event: StageEvent) -> None:
+        self.stage = event.stage
+        self._say(f"  {event}")

@@ -1,0 +1,35 @@
+"""What the controller sees of the monitor: its verdicts and how far it got, read from the files it writes."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from driftloop.spec import Verdict
+
+
+class MonitorView:
+    """Reads the monitor's state folder; each verdict is parsed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._verdicts_file = folder / "verdicts.jsonl"
+        self._state_file = folder / "state.json"
+        self._offset = 0
+        self._verdicts: list[Verdict] = []
+
+    def evaluated_through(self) -> datetime | None:
+        """Return the event time up to which everything due has been judged."""
+        state: dict[str, Any] = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
+        through = state.get("completeThrough")
+        return datetime.fromisoformat(through) if through else None
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Return all verdicts so far, oldest first; a line still being written is left for the next call."""
+        if self._verdicts_file.exists():
+            with self._verdicts_file.open("rb") as file:
+                file.seek(self._offset)
+                fresh = file.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            self._offset += len(whole)
+            self._verdicts += [Verdict.model_validate_json(line) for line in whole.splitlines()]
+        return tuple(self._verdicts)

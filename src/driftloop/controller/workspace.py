@@ -1,0 +1,164 @@
+"""The workspace: the folder of everything one loop has on a laptop, and the lock that keeps it to one process."""
+
+import fcntl
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from driftloop.errors import DriftloopError
+
+
+class WorkspaceInUseError(DriftloopError):
+    """Another process runs this loop."""
+
+    def __init__(self, root: Path, owner: str) -> None:
+        super().__init__(
+            f"The workspace '{root}' must be used by one process at a time. Process {owner} holds it. "
+            "Stop that one, or choose another folder with --workspace."
+        )
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one loop's files below `root`."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        """The append-only history: the truth about champion and runs."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def status(self) -> Path:
+        """The newest status, for people and programs; can be rebuilt."""
+        return self.root / "status.json"
+
+    @property
+    def loop_file(self) -> Path:
+        """The ModelLoop in force, as the child processes read it."""
+        return self.root / "loop.json"
+
+    @property
+    def log(self) -> Path:
+        """The prediction log."""
+        return self.root / "log"
+
+    @property
+    def monitor(self) -> Path:
+        """Verdicts, drift reports and progress of the monitor."""
+        return self.root / "monitor"
+
+    @property
+    def baselines(self) -> Path:
+        """One folder per model version: what its traffic is compared with."""
+        return self.root / "baselines"
+
+    @property
+    def store(self) -> Path:
+        """The object store: Bentos and results of runs."""
+        return self.root / "store"
+
+    @property
+    def data(self) -> Path:
+        """Training tables exported from the prediction log."""
+        return self.root / "data"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per pipeline run: log and artifacts."""
+        return self.root / "runs"
+
+    @property
+    def cache(self) -> Path:
+        """The local pipeline runner's cache."""
+        return self.root / "cache"
+
+    @property
+    def bentoml_home(self) -> Path:
+        """The BentoML store: `BENTOML_HOME` for `bentoml list` and `bentoml serve`."""
+        return self.root / "bentoml"
+
+    @property
+    def logs(self) -> Path:
+        """Output of the child processes."""
+        return self.root / "logs"
+
+    @property
+    def approvals(self) -> Path:
+        """One empty file per run key that a person approved."""
+        return self.root / "approvals"
+
+    def result(self, run_key: str) -> Path:
+        """Where a run's result is written."""
+        return self.store / "runs" / run_key / "result.json"
+
+    def approved_runs(self) -> frozenset[str]:
+        """Return the run keys whose model a person approved."""
+        return frozenset(path.name for path in self.approvals.iterdir())
+
+    def create(self) -> None:
+        """Make the folders that others write into.
+
+        Raises:
+            DriftloopError: the folder can't be written.
+        """
+        try:
+            for folder in self._folders():
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = (
+                f"The workspace '{self.root}' can't be written: {error.strerror}. Choose another with --workspace."
+            )
+            raise DriftloopError(message) from error
+
+    def _folders(self) -> tuple[Path, ...]:
+        return (
+            self.log,
+            self.monitor,
+            self.baselines,
+            self.store,
+            self.data,
+            self.runs,
+            self.logs,
+            self.approvals,
+            self.bentoml_home,
+        )
+
+    def uid(self) -> str:
+        """Return the loop's identity, made at the first call."""
+        path = self.root / "uid"
+        try:
+            with path.open("x") as file:
+                file.write(uuid.uuid4().hex)
+        except FileExistsError:
+            pass
+        return path.read_text()
+
+    def lock(self) -> IO[str]:
+        """Take the workspace for this process until the returned file is closed or the process ends.
+
+        Raises:
+            WorkspaceInUseError: another process has it.
+        """
+        file = (self.root / "lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read()
+            file.close()
+            raise WorkspaceInUseError(self.root, owner or "unknown") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        return file
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that readers see the old or the new one, never a part."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(text)
+    draft.replace(path)
