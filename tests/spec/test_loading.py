@@ -42,6 +42,11 @@ def test_an_empty_group_means_its_defaults(write, minimal):
     assert read_modelloop(file).spec.governance.owner == ""
 
 
+def test_an_unknown_field_is_told_even_when_empty(write, minimal, problems):
+    file = write(yaml.safe_dump(minimal) + "  trainng:\n")
+    assert [problem.remedy for problem in problems(file)] == ["Did you mean 'training'?"]
+
+
 def test_one_value_is_complained_about_once(write, minimal, problems):
     text = yaml.safe_dump(minimal).replace("energy.csv", "010")
     assert [problem.path for problem in problems(write(text))] == ["spec.data.uri"]

@@ -44,8 +44,7 @@ class Document:
     """One document of a file."""
 
     value: Any
-    """Mappings, lists, text, numbers, booleans. Empty entries of mappings are left out: null means unset, as in
-    Kubernetes."""
+    """Mappings, lists, text, numbers, booleans, None."""
     lines: Mapping[Location, int]
     """Line of each key and list item, from 1."""
     problems: tuple[SpecProblem, ...]
@@ -147,9 +146,7 @@ class _Reader:
             self.lines[here] = line
             if key_node.style is None and _AMBIGUOUS.fullmatch(key):
                 self.refuse_ambiguous(here, key)
-            value = self.value(value_node, here)
-            if value is not None:
-                values[key] = value
+            values[key] = self.value(value_node, here)
         return values
 
     def scalar(self, node: yaml.ScalarNode, location: Location) -> Any:

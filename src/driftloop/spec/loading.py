@@ -12,6 +12,7 @@ from driftloop.spec.documents import Document, path_of, read_documents
 from driftloop.spec.messages import explain_errors
 from driftloop.spec.modelloop import API_GROUP, KIND, ModelLoop
 from driftloop.spec.problems import InvalidModelLoopError, SpecProblem
+from driftloop.spec.reference import field_reference
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _LARGEST_FILE_BYTES = 1_048_576  # more than etcd holds
@@ -73,7 +74,7 @@ def parse_modelloop(document: Document, file: str) -> ModelLoop | list[SpecProbl
         return problems or [SpecProblem(file, "", "must hold a mapping with apiVersion, kind, metadata and spec")]
     try:
         # As JSON and strictly, because that is how the Kubernetes API reads it: no "yes" for true, no 3600 for 1h.
-        text = json.dumps(document.value)
+        text = json.dumps(_drop_unset(document.value, ""))
         loop = ModelLoop.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         told = {problem.path for problem in problems}
@@ -130,6 +131,20 @@ def _is_foreign(value: Any, *, is_folder: bool) -> bool:
     if api_version.startswith(f"{API_GROUP}/"):
         return kind == "DriftReport"
     return isinstance(kind, str) and kind != KIND
+
+
+def _drop_unset(value: Any, path: str) -> Any:
+    """Leave out the fields that are null: unset, as in Kubernetes. Unknown ones stay, to be told."""
+    if isinstance(value, list):
+        return [_drop_unset(item, path) for item in value]
+    if not isinstance(value, dict):
+        return value
+    paths = {name: f"{path}.{name}" if path else name for name in value}
+    return {
+        name: _drop_unset(inner, paths[name])
+        for name, inner in value.items()
+        if inner is not None or paths[name] not in field_reference()
+    }
 
 
 def _name_in(value: dict[str, Any]) -> str:
