@@ -1,0 +1,180 @@
+"""The metrics by which models are tuned and compared: greater is better, weights stand for repeated rows.
+
+NumPy only, so that a bootstrap is a loop over weights and no stage needs scikit-learn to score. Names and values are
+those of scikit-learn's scorers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from driftloop.spec import Task
+from driftloop.spec.learning import METRICS_BY_TASK
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+
+_SMALLEST_PROBABILITY = np.finfo(np.float64).eps
+_BOOTSTRAP_SAMPLES = 300
+_INTERVAL = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of n rows."""
+
+    predictions: npt.NDArray[np.float64]
+    """Shape (n,): index of the class, or the number."""
+    probabilities: Numbers | None = None
+    """Shape (n, number of classes); None for regression."""
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> "Answers":
+        """Return the answers of some rows."""
+        return Answers(self.predictions[rows], None if self.probabilities is None else self.probabilities[rows])
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference between two models and how sure it is."""
+
+    difference: float
+    lower: float
+    upper: float
+
+
+def score(metric: str, truth: Numbers, answers: Answers, weights: Numbers | None = None) -> float:
+    """Return a metric; NaN where it is undefined, e.g. with one class only.
+
+    Args:
+        metric: a name of `METRICS_BY_TASK`.
+        truth: shape (n,), index of the class or the number.
+        answers: of the same rows.
+        weights: shape (n,), how often each row counts; once if absent.
+    """
+    if weights is None:
+        weights = np.ones(len(truth))
+    return float(_METRICS[metric](truth, answers, weights))
+
+
+def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
+    """Return every metric of the task that is defined on these rows."""
+    values = {metric: score(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    return {metric: value for metric, value in values.items() if np.isfinite(value)}
+
+
+def standard_error(metric: str, truth: Numbers, answers: Answers, *, seed: int) -> float:
+    """Return the standard error of a metric by the bootstrap over rows; 0 where it is undefined."""
+    values = [score(metric, truth, answers, weights) for weights in _resamples(len(truth), seed)]
+    return float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
+
+
+def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
+    """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
+    differences = [
+        score(metric, truth, challenger, weights) - score(metric, truth, champion, weights)
+        for weights in _resamples(len(truth), seed)
+    ]
+    lower, upper = np.nanpercentile(differences, _INTERVAL)
+    difference = score(metric, truth, challenger) - score(metric, truth, champion)
+    return Interval(difference=difference, lower=float(lower), upper=float(upper))
+
+
+def _resamples(rows: int, seed: int) -> list[Numbers]:
+    generator = np.random.default_rng(seed)
+    return [
+        np.bincount(generator.integers(rows, size=rows), minlength=rows).astype(np.float64)
+        for _ in range(_BOOTSTRAP_SAMPLES)
+    ]
+
+
+def _accuracy(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return float(np.average(truth == answers.predictions, weights=weights))
+
+
+def _f1(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    """F1 of the positive class, or the mean over more than two classes."""
+
+    def of(code: int) -> float:
+        hits = weights[(truth == code) & (answers.predictions == code)].sum()
+        marked = weights[truth == code].sum() + weights[answers.predictions == code].sum()
+        return float(2 * hits / marked) if marked else 0.0
+
+    return _over_classes(answers, of)
+
+
+def _roc_auc(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    """Area under the ROC curve (Mann-Whitney with ties as halves), one class against the rest."""
+
+    def of(code: int) -> float:
+        positive, negative = _weights_by_level(truth, answers, weights, code)
+        pairs = positive.sum() * negative.sum()
+        return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
+
+    return _over_classes(answers, of)
+
+
+def _average_precision(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    """Sum of precision times the step in recall, from the highest probability down."""
+
+    def of(code: int) -> float:
+        positive, negative = (levels[::-1] for levels in _weights_by_level(truth, answers, weights, code))
+        marked = np.cumsum(positive + negative)
+        if not positive.sum():
+            return np.nan
+        precision = np.divide(np.cumsum(positive), marked, out=np.zeros_like(marked), where=marked > 0)
+        return float(precision @ positive / positive.sum())
+
+    return _over_classes(answers, of)
+
+
+def _neg_log_loss(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    probabilities = _probabilities(answers)[np.arange(len(truth)), truth.astype(np.int64)]
+    return float(np.average(np.log(np.clip(probabilities, _SMALLEST_PROBABILITY, 1)), weights=weights))
+
+
+def _r2(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    residual = float(weights @ (truth - answers.predictions) ** 2)
+    total = float(weights @ (truth - np.average(truth, weights=weights)) ** 2)
+    return 1 - residual / total if total else np.nan
+
+
+def _neg_mean_absolute_error(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return -float(np.average(np.abs(truth - answers.predictions), weights=weights))
+
+
+def _neg_root_mean_squared_error(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return -float(np.sqrt(np.average((truth - answers.predictions) ** 2, weights=weights)))
+
+
+def _over_classes(answers: Answers, of: Callable[[int], float]) -> float:
+    """Return the value of the positive class of two, or the mean over more."""
+    classes = _probabilities(answers).shape[1]
+    return of(1) if classes == 2 else float(np.mean([of(code) for code in range(classes)]))  # noqa: PLR2004
+
+
+def _weights_by_level(truth: Numbers, answers: Answers, weights: Numbers, code: int) -> tuple[Numbers, Numbers]:
+    """Return the weight of positive and of negative rows at each different probability, rising."""
+    _, level = np.unique(_probabilities(answers)[:, code], return_inverse=True)
+    is_positive = truth == code
+    positive, negative = (np.bincount(level, weights * side) for side in (is_positive, ~is_positive))
+    return positive.astype(np.float64), negative.astype(np.float64)
+
+
+def _probabilities(answers: Answers) -> Numbers:
+    if answers.probabilities is None:
+        raise ValueError("The metrics of a classification need probabilities.")
+    return answers.probabilities
+
+
+_METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
+    "accuracy": _accuracy,
+    "f1": _f1,
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "neg_log_loss": _neg_log_loss,
+    "r2": _r2,
+    "neg_mean_absolute_error": _neg_mean_absolute_error,
+    "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+}
