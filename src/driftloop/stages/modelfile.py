@@ -13,6 +13,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
+    "driftloop.stages.clean.Cleaner",
+    "driftloop.stages.transform.date_parts",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.KFold",

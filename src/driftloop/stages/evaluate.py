@@ -1,0 +1,242 @@
+"""Ninth stage: the test rows judge, once: all metrics, their uncertainty, and the comparison with the champion.
+
+Also builds what serving is verified and watched with: sample rows and the baseline. It tunes and chooses nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftloop.algorithms.curves import calibration_curve, roc_curve
+from driftloop.algorithms.metrics import Answers, all_scores, compare, score, standard_error
+from driftloop.monitor.baseline import Baseline, build_baseline
+from driftloop.reports.charts import line_chart, scatter_chart
+from driftloop.reports.page import fact_table, matrix_table, render_page
+from driftloop.spec import Comparison, DataSchema, Task
+from driftloop.stages.modelfile import load_model
+from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
+from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
+from driftloop.stages.table import encode_target, read_features, read_target
+from driftloop.stages.train import answer
+
+_TWO = 2
+FEWEST_COMPARED_ROWS = 100
+"""With fewer rows the bootstrap's interval can't be relied on."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that serves now."""
+
+    chain: Any
+    schema: DataSchema
+    trained_through: datetime | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The evaluation and what it was computed from, for reports and baseline."""
+
+    evaluation: Evaluation
+    against_champion: ChampionComparison
+    truth: npt.NDArray[np.float64]
+    """Shape (n_test_rows,): index of the class, or the number."""
+    answers: Answers
+    confusion: tuple[list[str], list[list[int]]] | None
+    """Classification: names of the classes, rows per true (down) and predicted class (across)."""
+    roc: tuple[list[float], list[float], list[float]] | None
+    """Two classes: false positive rate, true positive rate, threshold."""
+
+
+def evaluate(
+    chain: Any,
+    test: pa.Table,
+    schema: DataSchema,
+    *,
+    record: CandidateRecord,
+    metric: str,
+    trained_through: str,
+    champion: Champion | None,
+    seed: int,
+) -> Judged:
+    """Judge the selected chain on the test rows.
+
+    Args:
+        chain: the whole model; takes the model's frame.
+        test: rows that nothing was fitted or tuned on.
+        schema: of those rows.
+        record: what `train` said of the candidate.
+        metric: the loop's metric.
+        trained_through: newest time in the training rows (ISO 8601); empty without a time column.
+        champion: the model to beat; None for a first model.
+        seed: of the bootstrap.
+    """
+    truth = encode_target(read_target(test, schema), schema)
+    answers = answer(chain, read_features(test, schema), schema.task)
+    against_champion = ChampionComparison()
+    if champion:
+        against_champion = _compare(champion, test, schema, truth, answers, metric=metric, seed=seed)
+    evaluation = Evaluation(
+        algorithm=record.algorithm,
+        params=record.params,
+        metric=metric,
+        score=score(metric, truth, answers),
+        standard_error=standard_error(metric, truth, answers, seed=seed),
+        train_score=record.train_score,
+        validation_score=record.score,
+        metrics=all_scores(schema.task, truth, answers),
+        test_rows=test.num_rows,
+        trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
+    )
+    return Judged(
+        evaluation,
+        against_champion,
+        truth,
+        answers,
+        confusion=_confusion(truth, answers, schema),
+        roc=roc_curve(truth, answers) if len(schema.target.classes) == _TWO else None,
+    )
+
+
+def load_champion(content: Path) -> Champion:
+    """Load the champion from the content of its Bento, whose digests were checked."""
+    folder = content / MODEL_FOLDER
+    return Champion(
+        chain=load_model(folder / MODEL_FILE),
+        schema=DataSchema.model_validate_json((folder / SCHEMA_FILE).read_bytes()),
+        trained_through=Evaluation.model_validate_json((folder / TRAINING_FILE).read_bytes()).trained_through,
+    )
+
+
+def describe(judged: Judged, test: pa.Table, schema: DataSchema, *, window: timedelta) -> Baseline:
+    """Return what live traffic will be compared with: features, answers and labels of the test rows.
+
+    Args:
+        judged: outcome of `evaluate` on these rows.
+        test: the test rows.
+        schema: of those rows.
+        window: length of the windows that live traffic will be judged by.
+    """
+    frame = test.to_pandas()
+    classes = schema.target.classes
+    codes = judged.answers.predictions
+    outputs: dict[str, Any] = {"prediction": [classes[int(code)] for code in codes] if classes else codes}
+    if judged.answers.probabilities is not None:
+        probabilities = judged.answers.probabilities
+        outputs["probability"] = probabilities[:, 1] if len(classes) == _TWO else probabilities.tolist()
+    return build_baseline(
+        frame[schema.feature_names],
+        pd.DataFrame(outputs),
+        schema,
+        metric=judged.evaluation.metric,
+        metric_value=judged.evaluation.score,
+        metric_standard_error=judged.evaluation.standard_error,
+        times=frame[schema.time_column] if schema.time_column else None,
+        window=window,
+        labels=frame[schema.target.name],
+    )
+
+
+def build_page(judged: Judged, schema: DataSchema) -> str:
+    """Return the evaluation as one self-contained HTML page."""
+    evaluation, comparison = judged.evaluation, judged.against_champion.comparison
+    figures = []
+    if judged.roc:
+        figures.append(line_chart("ROC curve", "false positive rate", "true positive rate", *judged.roc[:2]))
+        figures.append(
+            line_chart("Calibration", "probability", "share", *calibration_curve(judged.truth, judged.answers))
+        )
+    if schema.task is Task.REGRESSION:
+        figures.append(
+            scatter_chart("Predictions", "true value", "prediction", judged.truth, judged.answers.predictions)
+        )
+    facts = {
+        "Algorithm": evaluation.algorithm,
+        "Hyperparameters": ", ".join(f"{name} {_figure(value)}" for name, value in evaluation.params.items()),
+        "Test rows": f"{evaluation.test_rows:,}",
+        f"{evaluation.metric}, test": f"{evaluation.score:.4f} ± {evaluation.standard_error:.4f}",
+        f"{evaluation.metric}, validation": f"{evaluation.validation_score:.4f}",
+        f"{evaluation.metric}, training": f"{evaluation.train_score:.4f}",
+        "Trained through": evaluation.trained_through.isoformat() if evaluation.trained_through else "no time column",
+        "Against the champion": judged.against_champion.failure or "no champion yet",
+    }
+    if comparison:
+        facts["Against the champion"] = (
+            f"{comparison.difference:+.4f} (95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f}) "
+            f"on {comparison.rows:,} rows that neither was fitted on"
+        )
+    return render_page(
+        f"Evaluation: {schema.target.name}",
+        fact_table(facts),
+        "<h2>Metrics on the test rows</h2>",
+        fact_table({name: _figure(value) for name, value in evaluation.metrics.items()}),
+        matrix_table("Confusion matrix (true class down)", *judged.confusion) if judged.confusion else "",
+        *figures,
+    )
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _confusion(
+    truth: npt.NDArray[np.float64], answers: Answers, schema: DataSchema
+) -> tuple[list[str], list[list[int]]] | None:
+    classes = schema.target.classes
+    if not classes:
+        return None
+    pairs = truth.astype(np.int64) * len(classes) + answers.predictions.astype(np.int64)
+    counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
+    return [str(label) for label in classes], counts.tolist()
+
+
+def _compare(
+    champion: Champion,
+    test: pa.Table,
+    schema: DataSchema,
+    truth: npt.NDArray[np.float64],
+    answers: Answers,
+    *,
+    metric: str,
+    seed: int,
+) -> ChampionComparison:
+    """Compare on the rows that the champion was not fitted on, or say why that is not possible."""
+    if champion.schema.target.classes != schema.target.classes:
+        return _not_compared("the classes of the target changed")
+    missing = [name for name in champion.schema.feature_names if name not in test.column_names]
+    if missing:
+        return _not_compared(f"the data lack its columns {', '.join(missing)}")
+    unseen = np.ones(test.num_rows, dtype=bool)
+    if schema.time_column and champion.trained_through:
+        newer = pc.greater(test.column(schema.time_column), pa.scalar(champion.trained_through))
+        unseen = newer.to_numpy().astype(bool)
+    rows = int(unseen.sum())
+    if rows < FEWEST_COMPARED_ROWS:
+        return _not_compared(
+            f"only {rows} test rows are newer than its training rows and {FEWEST_COMPARED_ROWS} are needed"
+        )
+    features = read_features(test.filter(pa.array(unseen)), champion.schema)
+    champion_answers = answer(champion.chain, features, schema.task)
+    truth, answers = truth[unseen], answers.take(unseen)
+    interval = compare(metric, truth, answers, champion_answers, seed=seed)
+    comparison = Comparison(
+        metric=metric,
+        champion=score(metric, truth, champion_answers),
+        challenger=score(metric, truth, answers),
+        difference=interval.difference,
+        lower=interval.lower,
+        upper=interval.upper,
+        rows=rows,
+    )
+    return ChampionComparison(comparison=comparison)
+
+
+def _not_compared(reason: str) -> ChampionComparison:
+    return ChampionComparison(failure=f"the champion can't be compared with, because {reason}")

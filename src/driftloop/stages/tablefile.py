@@ -1,0 +1,16 @@
+"""The files that hand tables from stage to stage: Parquet, read without the cost of importing pandas."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def read_table(path: Path | str) -> pa.Table:
+    """Read one Parquet file."""
+    return pq.ParquetFile(path).read()  # read_table would import pyarrow.dataset, and that pandas
+
+
+def write_table(table: pa.Table, path: Path | str) -> None:
+    """Write one Parquet file."""
+    pq.write_table(table, path)
