@@ -1,0 +1,91 @@
+"""Kubeflow face of the stage `evaluate`."""
+
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+
+from components.stage import stage
+
+
+@stage
+def evaluate(
+    model: Input[Model],
+    test: Input[Dataset],
+    schema: Input[Artifact],
+    metric: str,
+    trained_through: str,
+    champion_uri: str,
+    training: dict,
+    monitoring: dict,
+    evaluation: Output[Artifact],
+    against_champion: Output[Artifact],
+    baseline: Output[Artifact],
+    sample: Output[Artifact],
+    metrics: Output[Metrics],
+    classification: Output[ClassificationMetrics],
+    report: Output[HTML],
+    code_digest: str,
+) -> None:
+    """Judge the selected model on the test rows, against the champion too.
+
+    Args:
+        model: The selected chain.
+        test: Rows that nothing was fitted or tuned on.
+        schema: What the columns are.
+        metric: Metric to compare by.
+        trained_through: Newest time in the training rows (ISO 8601), or empty.
+        champion_uri: Bento of the model that serves now; empty for a first model.
+        training: Group `training` of the ModelLoop.
+        monitoring: Group `monitoring` of the ModelLoop.
+        evaluation: What the test rows say.
+        against_champion: How the model did against the champion.
+        baseline: What live traffic will be compared with.
+        sample: Rows and the answers expected, to verify the Bento with.
+        metrics: All metrics, for the run's page.
+        classification: Confusion matrix and ROC curve, for the run's page.
+        report: All of it as a page.
+        code_digest: Identity of the driftloop code.
+    """
+    import json
+    import tempfile
+    from pathlib import Path
+
+    from driftloop.adapters.bento import CONTENT_FOLDER, fetch
+    from driftloop.spec import DataSchema, MonitoringSpec, TrainingSpec
+    from driftloop.stages.evaluate import build_page, describe, evaluate, load_champion
+    from driftloop.stages.modelfile import load_model
+    from driftloop.stages.predict import build_sample
+    from driftloop.stages.records import CandidateRecord
+    from driftloop.stages.tablefile import read_table
+
+    chain, rows = load_model(Path(model.path)), read_table(test.path)
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    record, seed = CandidateRecord.model_validate(model.metadata), TrainingSpec.model_validate(training).random_state
+    champion = None
+    if champion_uri:
+        with tempfile.TemporaryDirectory() as folder:
+            bento = fetch(champion_uri, champion_uri.rsplit("/", 1)[-1], Path(folder) / "champion")
+            champion = load_champion(bento / CONTENT_FOLDER)
+    judged = evaluate(
+        chain,
+        rows,
+        read_schema,
+        record=record,
+        metric=metric,
+        trained_through=trained_through,
+        champion=champion,
+        seed=seed,
+    )
+    window = MonitoringSpec.model_validate(monitoring).window.duration
+    for output, content in (
+        (evaluation, judged.evaluation.to_dict()),
+        (against_champion, judged.against_champion.to_dict()),
+        (baseline, describe(judged, rows, read_schema, window=window).to_dict()),
+        (sample, build_sample(chain, rows.to_pandas(), read_schema)),
+    ):
+        Path(output.path).write_text(json.dumps(content))
+    Path(report.path).write_text(build_page(judged, read_schema))
+    for name, value in judged.evaluation.metrics.items():
+        metrics.log_metric(name, value)
+    if judged.confusion:
+        classification.log_confusion_matrix(*judged.confusion)
+    if judged.roc:
+        classification.log_roc_curve(*judged.roc)

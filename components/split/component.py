@@ -1,0 +1,43 @@
+"""Kubeflow face of the stage `split`."""
+
+from kfp.dsl import Artifact, Dataset, Input, Output
+
+from components.stage import stage
+
+
+@stage
+def split(
+    rows: Input[Dataset],
+    schema: Input[Artifact],
+    training: dict,
+    train: Output[Dataset],
+    validation: Output[Dataset],
+    test: Output[Dataset],
+    code_digest: str,
+) -> str:
+    """Part the rows: 60 % to fit on, 20 % to tune on, 20 % that judge once.
+
+    Args:
+        rows: Validated rows.
+        schema: What the columns are.
+        training: Group `training` of the ModelLoop.
+        train: Rows to fit on; with a time column the oldest.
+        validation: Rows to tune on.
+        test: Rows that judge; with a time column the newest.
+        code_digest: Identity of the driftloop code.
+
+    Returns:
+        Newest time in the training rows (ISO 8601); empty without a time column.
+    """
+    from pathlib import Path
+
+    from driftloop.spec import DataSchema, TrainingSpec
+    from driftloop.stages.split import split
+    from driftloop.stages.tablefile import read_table, write_table
+
+    seed = TrainingSpec.model_validate(training).random_state
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    parts = split(read_table(rows.path), read_schema, seed=seed)
+    for part, output in ((parts.train, train), (parts.validation, validation), (parts.test, test)):
+        write_table(part, output.path)
+    return parts.trained_through.isoformat() if parts.trained_through else ""

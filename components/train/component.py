@@ -1,0 +1,57 @@
+"""Kubeflow face of the stage `train`."""
+
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from components.stage import stage
+
+
+@stage
+def train(
+    algorithm: str,
+    algorithms: list,
+    matrices: Input[Dataset],
+    cleaner: Input[Artifact],
+    transformer: Input[Model],
+    schema: Input[Artifact],
+    metric: str,
+    max_trials: int,
+    training: dict,
+    candidate: Output[Model],
+    code_digest: str,
+) -> None:
+    """Tune and fit one candidate within its share of the budget.
+
+    Args:
+        algorithm: Algorithm of this candidate.
+        algorithms: All algorithms that are tried; they share the budget.
+        matrices: Training rows to fit on, validation rows to tune on.
+        cleaner: First link of the chain.
+        transformer: Second link of the chain.
+        schema: What the columns are.
+        metric: Metric to tune for.
+        max_trials: Trials of all candidates together.
+        training: Group `training` of the ModelLoop.
+        candidate: The whole fitted chain; its metadata tell how it did.
+        code_digest: Identity of the driftloop code.
+    """
+    from pathlib import Path
+
+    from driftloop.algorithms import get_algorithm
+    from driftloop.spec import DataSchema, TrainingSpec
+    from driftloop.stages.clean import Cleaner
+    from driftloop.stages.modelfile import load_model, save_model
+    from driftloop.stages.train import build_chain, fit_candidate, share_budget
+    from driftloop.stages.transform import Matrices
+
+    spec = TrainingSpec.model_validate(training)
+    fitted = fit_candidate(
+        Matrices.load(Path(matrices.path)),
+        DataSchema.model_validate_json(Path(schema.path).read_text()),
+        algorithm=get_algorithm(algorithm),
+        metric=metric,
+        budget=share_budget(algorithms, algorithm, trials=max_trials, duration=spec.timeout),
+        seed=spec.random_state,
+    )
+    chain = build_chain(Cleaner.load(Path(cleaner.path)), load_model(Path(transformer.path)), fitted.estimator)
+    save_model(chain, Path(candidate.path))
+    candidate.metadata.update(fitted.record.to_dict())

@@ -1,0 +1,52 @@
+"""Kubeflow face of the stage `transform`."""
+
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from components.stage import stage
+
+
+@stage
+def transform(
+    cleaned_train: Input[Dataset],
+    cleaned_validation: Input[Dataset],
+    train: Input[Dataset],
+    validation: Input[Dataset],
+    schema: Input[Artifact],
+    preparation: dict,
+    training: dict,
+    transformer: Output[Model],
+    matrices: Output[Dataset],
+    code_digest: str,
+) -> None:
+    """Encode and scale: turn cleaned columns into the matrices that estimators take.
+
+    Args:
+        cleaned_train: Training rows without missing values; the transformer is fitted on these only.
+        cleaned_validation: Validation rows without missing values.
+        train: Training rows, for their target.
+        validation: Validation rows, for their target.
+        schema: What the columns are.
+        preparation: Group `preparation` of the ModelLoop.
+        training: Group `training` of the ModelLoop.
+        transformer: What was fitted.
+        matrices: Numbers and targets of both parts.
+        code_digest: Identity of the driftloop code.
+    """
+    from pathlib import Path
+
+    import pandas as pd
+
+    from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
+    from driftloop.stages.modelfile import save_model
+    from driftloop.stages.table import read_target
+    from driftloop.stages.tablefile import read_table
+    from driftloop.stages.transform import Matrices, fit_transformer
+
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
+    frame, y = pd.read_parquet(cleaned_train.path), read_target(read_table(train.path), read_schema)
+    fitted, x = fit_transformer(frame, y, read_schema, spec, seed=seed)
+    validation_x = fitted.transform(pd.read_parquet(cleaned_validation.path))
+    validation_y = read_target(read_table(validation.path), read_schema)
+    save_model(fitted, Path(transformer.path))
+    Matrices(x, y, validation_x, validation_y).save(Path(matrices.path))

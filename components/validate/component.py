@@ -1,0 +1,45 @@
+"""Kubeflow face of the stage `validate`."""
+
+from kfp.dsl import Artifact, Dataset, Input, Output
+
+from components.stage import stage
+
+
+@stage
+def validate(
+    table: Input[Dataset],
+    data_uri: str,
+    target_column: str,
+    task: str,
+    data: dict,
+    rows: Output[Dataset],
+    schema: Output[Artifact],
+    report: Output[Artifact],
+    code_digest: str,
+) -> None:
+    """Infer the schema; leave out the rows and columns that no model can use, and say why.
+
+    Args:
+        table: The rows as they were collected.
+        data_uri: Where they came from.
+        target_column: Column to predict.
+        task: Classification or Regression.
+        data: Group `data` of the ModelLoop.
+        rows: The rows and columns that are used.
+        schema: What the columns are.
+        report: What was left out, and why.
+        code_digest: Identity of the driftloop code.
+    """
+    import json
+    from pathlib import Path
+
+    from driftloop.spec import Task
+    from driftloop.stages.parameters import read_data_group
+    from driftloop.stages.tablefile import read_table, write_table
+    from driftloop.stages.validate import validate
+
+    spec = read_data_group(data, uri=data_uri, target_column=target_column)
+    validated = validate(read_table(table.path), task=Task(task), data=spec)
+    write_table(validated.table, rows.path)
+    Path(schema.path).write_text(json.dumps(validated.schema.to_dict()))
+    Path(report.path).write_text(json.dumps(validated.report.to_dict()))
