@@ -38,13 +38,13 @@ def _run(role: str, settings: MonitorSettings) -> int:
 
         supervise(monitor_children(settings))
     elif role == "intake":
-        from driftloop.sidecar import intake
+        from driftloop.sidecar.intake import main as run_intake
 
-        intake.main(settings)
+        run_intake(settings)
     elif role == "evaluator":
-        from driftloop.sidecar import evaluator
+        from driftloop.sidecar.evaluator import main as run_evaluator
 
-        evaluator.main(settings)
+        run_evaluator(settings)
     else:
         _log.error("The role must be 'intake', 'evaluator' or absent. Got '%s'.", role)
         return 2
