@@ -104,7 +104,9 @@ def unite(tables: Sequence[pa.Table]) -> pa.Table:
             types[field.name] = _common_type(types.get(field.name, field.type), field.type)
     schema = pa.schema(types.items())
     return pa.concat_tables(
-        pa.Table.from_arrays([_cast(table, name, type_) for name, type_ in types.items()], schema=schema)
+        table
+        if table.schema.equals(schema)
+        else pa.Table.from_arrays([_cast(table, name, type_) for name, type_ in types.items()], schema=schema)
         for table in tables
     )
 
