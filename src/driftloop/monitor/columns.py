@@ -157,8 +157,8 @@ def _read_dates(values: "pd.Series[Any]", times: "pd.Series[Any] | None") -> Col
     if times is None:
         seconds = np.where(dates.isna(), np.nan, 0.0)
         return Column(ColumnKind.PRESENCE, seconds, _unreadable(values, seconds))
-    ages = pd.to_datetime(times, utc=True).to_numpy() - dates.to_numpy()
-    return _numeric(values, np.where(np.isnat(ages), np.nan, ages / np.timedelta64(1, "s")))
+    ages = pd.to_datetime(times, utc=True).reset_index(drop=True) - dates.reset_index(drop=True)
+    return _numeric(values, ages.dt.total_seconds().to_numpy())
 
 
 def _numeric(raw: "pd.Series[Any]", values: Numbers) -> Column:

@@ -14,7 +14,8 @@ def intraclass_correlation(scores: npt.NDArray[np.float64], blocks: npt.NDArray[
     `scores` has shape (n,) or (n, k), pooled over k; `blocks` names each row's block, shape (n,). Fewer than two blocks
     say nothing: 0. Source: Donner, "A review of inference procedures for the intraclass correlation", 1986.
     """
-    scores = scores.reshape(len(scores), -1)
+    if scores.ndim == 1:
+        scores = scores[:, np.newaxis]
     codes, sizes = np.unique(blocks, return_inverse=True, return_counts=True)[1:]
     rows, groups = len(scores), len(sizes)
     if groups < 2 or rows <= groups:  # noqa: PLR2004 - one block has nothing to differ from

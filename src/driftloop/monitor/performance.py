@@ -1,9 +1,8 @@
 """The loop's metric on labelled predictions, with a standard error that knows that rows close in time are alike.
 
-Imports scikit-learn when it measures. Greater is better for every metric.
+Reads labels and answers as the log has them; the metrics themselves are `algorithms.metrics`.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from driftloop.algorithms.metrics import Answers, score
 from driftloop.monitor.columns import (
     PREDICTION,
     PROBABILITY,
@@ -42,22 +42,14 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Answers:
+class _Labelled:
     """What was true and what the model said, n rows in time order."""
 
-    truth: npt.NDArray[Any]
-    """Class indices or numbers, shape (n,)."""
-    prediction: npt.NDArray[Any]
-    """Class indices or numbers, shape (n,)."""
-    probability: Numbers
-    """Shape (n, classes); (n, 0) for regression."""
+    truth: Numbers
+    answers: Answers
 
-    def __len__(self) -> int:
-        return len(self.truth)
-
-    def rows(self, mask: npt.NDArray[np.bool_]) -> "Answers":
-        """Return the rows where the mask holds."""
-        return Answers(self.truth[mask], self.prediction[mask], self.probability[mask])
+    def take(self, rows: npt.NDArray[np.bool_]) -> "_Labelled":
+        return _Labelled(self.truth[rows], self.answers.take(rows))
 
 
 def material_drop(metric: str, reference: float) -> float:
@@ -74,7 +66,8 @@ def measure(metric: str, labels: "pd.Series[Any]", outputs: pd.DataFrame, schema
 
     `outputs` has the columns `prediction` and, for classification, `probability`; rows are in time order.
     """
-    return _measure(metric, read_answers(labels, outputs, schema))
+    labelled, usable = _read(labels, outputs, schema)
+    return _measure(metric, labelled.take(usable))
 
 
 def block_spread(
@@ -86,12 +79,11 @@ def block_spread(
 ) -> float:
     """Return the standard deviation of the metric between blocks of time beyond its sampling error.
 
-    The method of moments of a random-effects model: DerSimonian and Laird, "Meta-analysis in clinical trials", 1986,
-    with equal weights. Blocks where the metric is undefined are left out.
+    The method of moments of a random-effects model with equal weights: Cochran, "The combination of estimates from
+    different experiments", 1954. Blocks where the metric is undefined are left out.
     """
-    usable, answers = _usable(labels, outputs, schema)
-    block_of_row = blocks[usable]
-    measured = [_measure(metric, answers.rows(block_of_row == block)) for block in np.unique(block_of_row)]
+    labelled, usable = _read(labels, outputs, schema)
+    measured = [_measure(metric, labelled.take(usable & (blocks == block))) for block in np.unique(blocks)]
     pairs = [(m.value, m.standard_error) for m in measured if m.value is not None and m.standard_error is not None]
     if len(pairs) < 2:  # noqa: PLR2004 - one block has nothing to differ from
         return 0.0
@@ -99,103 +91,46 @@ def block_spread(
     return float(np.sqrt(max(values.var(ddof=1) - (errors**2).mean(), 0.0)))
 
 
-def read_answers(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema) -> Answers:
-    """Return the readable rows of labels and answers."""
-    return _usable(labels, outputs, schema)[1]
-
-
-def _usable(
+def _read(
     labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema
-) -> tuple[npt.NDArray[np.bool_], Answers]:
+) -> tuple[_Labelled, npt.NDArray[np.bool_]]:
+    """Return all rows, and which of them are usable."""
+    raw = column_of(outputs, PREDICTION)
     if schema.task is Task.REGRESSION:
-        truth, prediction = read_numbers(labels), read_numbers(column_of(outputs, PREDICTION))
-        answers = Answers(truth, prediction, np.empty((len(truth), 0)))
-        usable = ~(np.isnan(truth) | np.isnan(prediction))
-    else:
-        codes = {name: code for code, name in enumerate(class_names(schema))}
-        truth = np.array([codes.get(name, -1) for name in read_classes(labels, schema)])
-        prediction = np.array([codes.get(name, -1) for name in read_classes(column_of(outputs, PREDICTION), schema)])
-        probability = read_probabilities(column_of(outputs, PROBABILITY), schema)
-        if probability.shape[1] == 1:
-            probability = np.hstack([1 - probability, probability])
-        answers = Answers(truth, prediction, probability)
-        usable = (truth >= 0) & (prediction >= 0) & ~np.isnan(probability).any(axis=1)
-    return usable, answers.rows(usable)
+        truth, prediction = read_numbers(labels), read_numbers(raw)
+        return _Labelled(truth, Answers(prediction)), ~(np.isnan(truth) | np.isnan(prediction))
+    codes = {name: float(code) for code, name in enumerate(class_names(schema))}
+    truth = np.array([codes.get(name, np.nan) for name in read_classes(labels, schema)])
+    prediction = np.array([codes.get(name, np.nan) for name in read_classes(raw, schema)])
+    probability = read_probabilities(column_of(outputs, PROBABILITY), schema)
+    if probability.shape[1] == 1:
+        probability = np.hstack([1 - probability, probability])
+    usable = ~(np.isnan(truth) | np.isnan(prediction) | np.isnan(probability).any(axis=1))
+    return _Labelled(truth, Answers(prediction, probability)), usable
 
 
-def _measure(metric: str, answers: Answers) -> Measurement:
-    value = _score(metric, answers)
-    return Measurement(len(answers), value, None if value is None else _jackknife_error(metric, answers))
+def _measure(metric: str, labelled: _Labelled) -> Measurement:
+    value = _score(metric, labelled)
+    error = None if value is None else _jackknife_error(metric, labelled)
+    return Measurement(len(labelled.truth), value, error)
 
 
-def _jackknife_error(metric: str, answers: Answers) -> float | None:
+def _jackknife_error(metric: str, labelled: _Labelled) -> float | None:
     """Standard error by leaving out one stretch of time after the other.
 
     The blockwise jackknife: Künsch, "The jackknife and the bootstrap for general stationary observations", 1989.
     """
-    groups = np.arange(len(answers)) * JACKKNIFE_GROUPS // len(answers)
-    values = [_score(metric, answers.rows(groups != group)) for group in range(JACKKNIFE_GROUPS)]
+    rows = len(labelled.truth)
+    groups = np.arange(rows) * JACKKNIFE_GROUPS // rows
+    values = [_score(metric, labelled.take(groups != group)) for group in range(JACKKNIFE_GROUPS)]
     known = [value for value in values if value is not None]
     if len(known) < JACKKNIFE_GROUPS:
         return None
     return float(np.sqrt((JACKKNIFE_GROUPS - 1) * np.var(known)))
 
 
-def _score(metric: str, answers: Answers) -> float | None:
-    if len(answers) < 2 or (metric in _NEED_EVERY_CLASS and not _has_every_class(answers)):  # noqa: PLR2004 - r2 needs two
+def _score(metric: str, labelled: _Labelled) -> float | None:
+    if len(labelled.truth) < 2:  # noqa: PLR2004 - no metric is defined on less
         return None
-    return float(_SCORES[metric](answers))
-
-
-def _has_every_class(answers: Answers) -> bool:
-    return len(np.unique(answers.truth)) == answers.probability.shape[1]
-
-
-def _roc_auc(answers: Answers) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    binary = answers.probability.shape[1] == 2  # noqa: PLR2004 - two classes have one score
-    return float(
-        roc_auc_score(answers.truth, answers.probability[:, 1] if binary else answers.probability, multi_class="ovr")
-    )
-
-
-def _average_precision(answers: Answers) -> float:
-    from sklearn.metrics import average_precision_score
-
-    classes = range(answers.probability.shape[1])
-    scored = [1] if len(classes) == 2 else classes  # noqa: PLR2004 - two classes have one score
-    return float(np.mean([average_precision_score(answers.truth == c, answers.probability[:, c]) for c in scored]))
-
-
-def _f1(answers: Answers) -> float:
-    from sklearn.metrics import f1_score
-
-    average = "binary" if answers.probability.shape[1] == 2 else "macro"  # noqa: PLR2004 - the last class is the positive one
-    return float(f1_score(answers.truth, answers.prediction, average=average, zero_division=0.0))
-
-
-def _neg_log_loss(answers: Answers) -> float:
-    from sklearn.metrics import log_loss
-
-    classes = answers.probability.shape[1]
-    return -float(log_loss(answers.truth, answers.probability, labels=list(range(classes))))
-
-
-def _r2(answers: Answers) -> float:
-    from sklearn.metrics import r2_score
-
-    return float(r2_score(answers.truth, answers.prediction))
-
-
-_NEED_EVERY_CLASS = ("roc_auc", "average_precision")
-_SCORES: Mapping[str, Callable[[Answers], float]] = {
-    "roc_auc": _roc_auc,
-    "average_precision": _average_precision,
-    "accuracy": lambda answers: float((answers.truth == answers.prediction).mean()),
-    "f1": _f1,
-    "neg_log_loss": _neg_log_loss,
-    "r2": _r2,
-    "neg_mean_absolute_error": lambda answers: -float(np.abs(answers.truth - answers.prediction).mean()),
-    "neg_root_mean_squared_error": lambda answers: -float(np.sqrt(((answers.truth - answers.prediction) ** 2).mean())),
-}
+    value = score(metric, labelled.truth, labelled.answers)
+    return value if np.isfinite(value) else None

@@ -92,6 +92,6 @@ def _basis(evidence: Evidence) -> str:
     tests = len(evidence.inputs) + len(evidence.outputs)
     basis = f"Judged on {evidence.rows} rows by {tests} tests."
     if evidence.unjudged:
-        names = ", ".join(evidence.unjudged)
+        names = ", ".join(evidence.unjudged[:_NAMED]) + _and_more(len(evidence.unjudged))
         basis += f" Too few independent values to judge {names}."
     return basis

@@ -94,9 +94,7 @@ class Evaluator:
             if self._journal.is_change(verdict):
                 self._journal.write_report(self._report(verdict, due.at))
             self._journal.append(verdict)
-            logger.info(
-                "verdict", extra={"kind": verdict.kind, "verdict": verdict.verdict, "window_start": start.isoformat()}
-            )
+            logger.info("%s of version %s from %s: %s", due.kind, version, start.isoformat(), verdict.verdict)
 
     def _verdict(self, due: _Due, version: str, rows: pd.DataFrame) -> Verdict:
         window = due.window.model_copy(update={"rows": len(rows)})
@@ -115,7 +113,7 @@ class Evaluator:
                 baseline = Baseline.model_validate_json((folder / "baseline.json").read_bytes())
             except (OSError, ValueError) as error:
                 if version not in self._unreadable:
-                    logger.warning("baseline not readable", extra={"version": version, "error": str(error)})
+                    logger.warning("The baseline of version %s can't be read: %s", version, error)
                     self._unreadable.add(version)
                 return None
             self._judges[version] = Judge(version, schema, baseline, self._monitoring, self._engine)

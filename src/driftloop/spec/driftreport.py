@@ -50,7 +50,7 @@ class CheckResult(Boundary):
     """One check of the inputs before any test of distributions: missing rate, new categories, range, type."""
 
     check: str
-    """`missing`, `new_category`, `range` or `column`."""
+    """`missing`, `column` (no value at all), `type`, `new_category` or `range`."""
     feature: str
     passed: bool
     observed: float

@@ -1,0 +1,141 @@
+"""The baseline describes test rows and holds none."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftloop.monitor.baseline import Baseline, ColumnBaseline, build_baseline
+from driftloop.monitor.columns import ColumnKind
+from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
+from tests.monitor import traffic
+
+
+def column(baseline: Baseline, name: str) -> ColumnBaseline:
+    columns = (*baseline.features, *baseline.outputs, baseline.label)
+    return next(column for column in columns if column.name == name)
+
+
+def test_a_baseline_survives_its_file(baseline):
+    assert Baseline.model_validate_json(baseline.model_dump_json(by_alias=True)) == baseline
+
+
+def test_numbers_become_sorted_quantiles_of_values_that_occurred(baseline):
+    quantiles = column(baseline, "temp").quantiles
+    assert len(quantiles) == 1000
+    assert list(quantiles) == sorted(quantiles)
+    assert set(quantiles) <= set(traffic.rows(8000, seed=1)["temp"])
+
+
+def test_repeated_numbers_stay_repeated():
+    table = traffic.rows(3000, seed=1).assign(temp=np.arange(3000) % 3)
+    assert set(column(traffic.baseline_of(table), "temp").quantiles) == {0, 1, 2}
+
+
+def test_categories_and_booleans_become_counts(baseline):
+    assert list(column(baseline, "carrier").counts) == ["UA", "DL", "AA"]
+    assert sum(column(baseline, "carrier").counts.values()) == 8000
+    assert set(column(baseline, "night").counts) == {"true", "false"}
+    assert set(column(baseline, "late").counts) == {"true", "false"}
+
+
+def test_missing_values_are_a_rate_and_nothing_else():
+    table = traffic.rows(1000, seed=1)
+    table.loc[:99, "temp"] = np.nan
+    temp = column(traffic.baseline_of(table), "temp")
+    assert (temp.missing_rate, temp.present) == (pytest.approx(0.1), 900)
+    assert np.isfinite(temp.quantiles).all()
+
+
+def test_a_column_without_any_value_is_described():
+    assert column(traffic.baseline_of(traffic.rows(500, seed=1).assign(temp=None)), "temp").missing_rate == 1
+
+
+def test_raw_columns_and_the_models_frame_give_the_same_baseline():
+    from driftloop.stages.frame import frame_to_model_frame
+
+    table = traffic.rows(1000, seed=1)
+    read = frame_to_model_frame(table, traffic.SCHEMA).join(table[["time", "prediction", "probability", "label"]])
+    raw, prepared = traffic.baseline_of(table), traffic.baseline_of(read)
+    for name in ("temp", "carrier", "night"):
+        assert column(raw, name) == column(prepared, name)
+    assert column(raw, "booked").quantiles == pytest.approx(column(prepared, "booked").quantiles, abs=1e-3)
+
+
+def test_independent_rows_have_no_correlation_and_days_of_their_own_have():
+    table = traffic.rows(8000, seed=1)
+    day = table["time"].dt.dayofyear
+    moody = table.assign(temp=table["temp"] + 20 * np.sin(day * 2.5))
+    assert column(traffic.baseline_of(table), "temp").correlation < 0.01
+    assert column(traffic.baseline_of(moody), "temp").correlation > 0.5
+
+
+def test_the_blocks_are_as_long_as_a_window_when_there_are_enough_of_them(baseline):
+    assert baseline.blocks == 16
+    assert traffic.baseline_of(traffic.rows(1000, seed=1)).blocks in (8, 9)
+
+
+def test_without_times_rows_are_independent_and_dates_are_watched_for_presence_only():
+    baseline = traffic.baseline_of(traffic.rows(500, seed=1), times=False)
+    assert baseline.blocks == 0
+    assert column(baseline, "booked").kind is ColumnKind.PRESENCE
+    judge = traffic.judge_of(baseline)
+    frame = traffic.as_logged(traffic.rows(500, seed=2))
+    assert not judge.judge_inputs(frame, traffic.window_of(frame)).verdict.is_alarm
+
+
+def test_good_and_bad_days_widen_the_metric():
+    usual = pd.concat(
+        [traffic.rows(500, seed=day, start=traffic.START + day * traffic.DAY) for day in range(12)], ignore_index=True
+    )
+    moody = pd.concat(
+        [
+            traffic.rows(500, seed=day, concept=day % 3 / 2, start=traffic.START + day * traffic.DAY)
+            for day in range(12)
+        ],
+        ignore_index=True,
+    )
+    assert traffic.baseline_of(usual).metric_spread < 0.02
+    assert traffic.baseline_of(moody).metric_spread > 0.08
+
+
+def test_a_regression_and_many_classes_have_their_outputs():
+    random = np.random.default_rng(0)
+    features = pd.DataFrame({"x": random.random(300)})
+    x = (Feature(name="x", type=FeatureType.NUMERIC, nullable=False),)
+    figures = {"metric_value": 0.5, "metric_standard_error": 0.1}
+    regression = DataSchema(task=Task.REGRESSION, target=Target(name="y"), features=x)
+    numbers = pd.DataFrame({"prediction": random.random(300)})
+    assert [o.name for o in build_baseline(features, numbers, regression, metric="r2", **figures).outputs] == [
+        "prediction"
+    ]
+    classes = DataSchema(task=Task.CLASSIFICATION, target=Target(name="y", classes=("a", "b", "c")), features=x)
+    answers = pd.DataFrame(
+        {"prediction": random.choice(["a", "b", "c"], 300), "probability": random.dirichlet([1, 1, 1], 300).tolist()}
+    )
+    outputs = build_baseline(features, answers, classes, metric="accuracy", **figures).outputs
+    assert [o.name for o in outputs] == ["prediction", "probability.a", "probability.b", "probability.c"]
+
+
+def test_importing_it_loads_no_heavy_library():
+    heavy = "{'sklearn', 'scipy', 'alibi_detect'} & set(sys.modules)"
+    code = f"import sys, driftloop.monitor.baseline; assert not {heavy}, {heavy}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_window_as_long_as_the_whole_baseline_is_no_error():
+    table = traffic.rows(500, seed=1)
+    baseline = build_baseline(
+        table[traffic.SCHEMA.feature_names],
+        table[["prediction", "probability"]],
+        traffic.SCHEMA,
+        metric="roc_auc",
+        metric_value=0.8,
+        metric_standard_error=0.01,
+        times=pd.Series([traffic.START] * 500),
+        window=timedelta(days=7),
+    )
+    assert baseline.blocks == 0
