@@ -11,27 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
 from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.modelfile import save_model
-from driftloop.stages.package import BentoContent, ModelFiles, assemble
+from driftloop.stages.package import ModelFiles
 from driftloop.stages.predict import build_sample
+from tests.flightschema import SCHEMA
 
 ROWS = 300
-SCHEMA = DataSchema(
-    task=Task.CLASSIFICATION,
-    target=Target(name="late", classes=(False, True)),
-    features=(
-        Feature(name="distance", type=FeatureType.NUMERIC, nullable=False),
-        Feature(name="wind", type=FeatureType.NUMERIC, nullable=True),
-        Feature(name="carrier", type=FeatureType.CATEGORICAL, nullable=True, categories=("UA", "DL")),
-        Feature(name="night", type=FeatureType.BOOLEAN, nullable=False),
-        Feature(name="booked", type=FeatureType.DATE, nullable=True),
-    ),
-    key_column="flight",
-    time_column="departure",
-)
-ROW = {"distance": 1.5, "wind": None, "carrier": "UA", "night": True, "booked": "2013-01-01T08:00:00Z"}
 
 
 def flights() -> pd.DataFrame:
@@ -77,8 +63,3 @@ def write_model_files(folder: Path) -> ModelFiles:
     files.sample.write_text(json.dumps(build_sample(model, table, SCHEMA)))
     files.training.write_text("{}")
     return files
-
-
-def assemble_flights(folder: Path, files: ModelFiles, **changes: str) -> BentoContent:
-    given = {"loop": "flights", "card": "# flights\n", "runtime_image": "driftloop:test"} | changes
-    return assemble(folder, files, requirements=["scikit-learn"], **given)

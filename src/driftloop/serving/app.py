@@ -28,6 +28,8 @@ VERSION_HEADER = "driftloop-model-version"
 EVENT_TIME_HEADER = "driftloop-event-time"
 PROBE_HEADER = "driftloop-probe"
 
+_DISCARDED = 4  # a body up to so many times the limit is read to its end before it is refused
+
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 _Headers = dict[str, str]
@@ -89,7 +91,7 @@ class ServingApp:
             ).to_json()
         headers = [*self._headers, (b"content-length", str(len(body)).encode())]
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            headers.append((b"connection", b"close"))  # the rest of the body is not read
+            headers.append((b"connection", b"close"))  # there may be more of the body
         await send({"type": "http.response.start", "status": int(status), "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -175,26 +177,26 @@ def _check_content_type(headers: _Headers) -> None:
 
 
 async def _read_body(headers: _Headers, receive: Receive, limit: int) -> bytes:
+    """Return the body; what is too much is read to its end and thrown away, so that the client hears the answer."""
+    patience = limit * _DISCARDED
     stated = headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > limit:
-        raise _too_large(limit)
+    size = int(stated) if stated.isdigit() and int(stated) > patience else 0
     body = bytearray()
-    while True:
+    more = size == 0
+    while more and size <= patience:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise RequestError(
-                HTTPStatus.BAD_REQUEST, "The body must be complete. The client went away. Send it again."
-            )
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _too_large(limit: int) -> RequestError:
-    message = f"A body must have at most {limit} bytes. Got more. Send several requests."
-    return RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+            message_text = "The body must be complete. The client went away. Send it again."
+            raise RequestError(HTTPStatus.BAD_REQUEST, message_text)
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(chunk)
+        if size <= limit:
+            body += chunk
+    if size > limit:
+        message_text = f"A body must have at most {limit} bytes. Got more. Send several requests."
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message_text)
+    return bytes(body)
 
 
 def _tapped_probability(answers: Answers, schema: DataSchema) -> list[Any] | None:

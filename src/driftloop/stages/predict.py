@@ -25,6 +25,16 @@ class ClassesDifferError(DriftloopError):
         )
 
 
+class NoSampleError(DriftloopError):
+    """No row is fit to verify a model with."""
+
+    def __init__(self, columns: list[str]) -> None:
+        super().__init__(
+            f"At least one row must have all of the columns {', '.join(columns)}, as every training row had. "
+            "Got none. Check how the newest rows were collected."
+        )
+
+
 @dataclass(frozen=True)
 class Answers:
     """What a model says of some rows."""
@@ -59,9 +69,14 @@ def build_sample(model: Any, table: pd.DataFrame, schema: DataSchema) -> dict[st
         model: fitted chain.
         table: rows as they were collected, e.g. the validation rows; may have more columns than the model needs.
         schema: the model's schema.
+
+    Raises:
+        NoSampleError: no row has all the values that the schema requires.
     """
     required = [feature.name for feature in schema.features if not feature.nullable]
     rows = table.dropna(subset=required).head(SAMPLE_ROWS)
+    if rows.empty:
+        raise NoSampleError(required)
     answers = predict(model, frame_to_model_frame(rows, schema), schema)
     return {
         "columns": to_request_columns(rows, schema),

@@ -5,6 +5,7 @@ Between `package` and `register`. The process of the stage stays light; only the
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -72,29 +73,18 @@ def verify(content: Path, expected_digest: str | None = None, *, timeout_seconds
     latencies = sorted(facts["seconds"])
     return Verification(
         rows=len(sample["predictions"]),
-        largest_difference=_compare(sample, facts),
+        largest_difference=compare_answers(sample, facts),
         p95_latency_seconds=latencies[math.ceil(0.95 * len(latencies)) - 1],
         peak_memory_bytes=facts["peakMemoryBytes"],
     )
 
 
-def _rehearse(content: Path, timeout_seconds: float) -> dict[str, Any]:
-    # -B: the Bento stays as it is. -m puts the working folder, and so the Bento's own sources, first.
-    command = [sys.executable, "-B", "-m", "driftloop.serving.rehearsal"]
-    try:
-        child = subprocess.run(
-            command, cwd=content, capture_output=True, text=True, timeout=timeout_seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RehearsalFailedError(content, f"no end after {timeout_seconds:.0f} s") from error
-    if child.returncode != 0:
-        raise RehearsalFailedError(content, child.stderr)
-    facts: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
-    return facts
+def compare_answers(sample: dict[str, Any], facts: dict[str, Any]) -> float:
+    """Return the largest difference of an answer from the one the sample expects.
 
-
-def _compare(sample: dict[str, Any], facts: dict[str, Any]) -> float:
-    """Return the largest difference of an answer from the expected one, if none is too large."""
+    Raises:
+        AnswersDifferError: it is larger than the tolerance.
+    """
     largest = 0.0
     is_classification = sample["probabilities"] is not None
     answers = "probabilities" if is_classification else "predictions"
@@ -106,3 +96,24 @@ def _compare(sample: dict[str, Any], facts: dict[str, Any]) -> float:
                 raise AnswersDifferError(row, expected, got)
             largest = max(largest, difference)
     return largest
+
+
+def _rehearse(content: Path, timeout_seconds: float) -> dict[str, Any]:
+    # -B: the Bento stays as it is. -m puts the working folder, and so the Bento's own sources, first.
+    command = [sys.executable, "-B", "-m", "driftloop.serving.rehearsal"]
+    try:
+        child = subprocess.run(
+            command,
+            cwd=content,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # as the server does
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RehearsalFailedError(content, f"no end after {timeout_seconds:.0f} s") from error
+    if child.returncode != 0:
+        raise RehearsalFailedError(content, child.stderr)
+    facts: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    return facts
