@@ -52,12 +52,15 @@ def triage_performance(performance: Performance, evidence: Evidence) -> tuple[Ve
             return VerdictKind.DATA_FAULT, f"{fall}, on a broken feed. {_messages(failed)}"
         if inputs:
             return VerdictKind.PERFORMANCE_DROP, f"{fall}, while the inputs moved: {_shifts(inputs)}."
-        return VerdictKind.CONCEPT_DRIFT, f"{fall}, though no input moved: what the inputs mean has changed."
+        return (
+            VerdictKind.CONCEPT_DRIFT,
+            f"{fall}, though no input moved: what they mean has changed. {_basis(evidence)}",
+        )
     moved = _drifted([evidence.label] if evidence.label else [])
     if moved and not failed and not inputs:
         return (
             VerdictKind.PRIOR_SHIFT,
-            f"The labels moved while no input did: {_shifts(moved)}. {performance.metric} holds: {figures}.",
+            f"The labels moved while no input did: {_shifts(moved)}. {performance.metric} holds: {figures}. {_basis(evidence)}",
         )
     return VerdictKind.STABLE, f"{performance.metric} holds: {figures}."
 

@@ -38,20 +38,19 @@ def next_window(
     start = _first_stretch(times_between, floor(since, duration), horizon, duration)
     if start is None:
         return None
-    latest = min(start + LONGEST_WINDOW * duration, horizon)
-    times = times_between(start, latest)
-    if len(times) >= spec.min_rows:
-        end = floor(times[spec.min_rows - 1], duration) + duration
-        return Window(start=start, end=end, rows=sum(time < end for time in times))
-    if latest == start + LONGEST_WINDOW * duration:
-        return Window(start=start, end=latest, rows=len(times))
-    return None
+    rows, end = 0, start
+    while end < min(start + LONGEST_WINDOW * duration, horizon):
+        rows += len(times_between(end, end + duration))
+        end += duration
+        if rows >= spec.min_rows:
+            return Window(start=start, end=end, rows=rows)
+    return Window(start=start, end=end, rows=rows) if end == start + LONGEST_WINDOW * duration else None
 
 
 def _first_stretch(
     times_between: TimesBetween, since: datetime, horizon: datetime, duration: timedelta
 ) -> datetime | None:
-    reach = LONGEST_WINDOW * duration
+    reach = duration
     while since < horizon:
         until = min(since + reach, horizon)
         times = times_between(since, until)
