@@ -58,10 +58,8 @@ def triage_performance(performance: Performance, evidence: Evidence) -> tuple[Ve
         )
     moved = _drifted([evidence.label] if evidence.label else [])
     if moved and not failed and not inputs:
-        return (
-            VerdictKind.PRIOR_SHIFT,
-            f"The labels moved while no input did: {_shifts(moved)}. {performance.metric} holds: {figures}. {_basis(evidence)}",
-        )
+        summary = f"The labels moved while no input did: {_shifts(moved)}. {performance.metric} holds: {figures}."
+        return VerdictKind.PRIOR_SHIFT, f"{summary} {_basis(evidence)}"
     return VerdictKind.STABLE, f"{performance.metric} holds: {figures}."
 
 
