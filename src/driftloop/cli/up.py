@@ -32,5 +32,5 @@ def up(
         port=port,
         labels_port=labels_port,
         clock=clock,
-        say=lambda sentence: console.print(sentence, highlight=False, markup=False),
+        say=lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True),
     )

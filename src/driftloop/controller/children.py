@@ -143,7 +143,7 @@ def probe_model_server(server: Child, bento: Path) -> None:
     sample = json.loads((bento / "src" / "model" / "sample.json").read_text())
     request = urllib.request.Request(  # noqa: S310 (our own child, on loopback)
         f"{server.url}/predict",
-        data=json.dumps({"rows": sample["rows"][:1]}).encode(),
+        data=json.dumps({"columns": {name: values[:1] for name, values in sample["columns"].items()}}).encode(),
         headers={"content-type": "application/json", "driftloop-probe": "1"},
     )
     try:

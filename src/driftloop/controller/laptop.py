@@ -120,12 +120,12 @@ class LaptopController:
         try:
             await self._frontdoor.start()
             while not stop.is_set():
-                await self._keep_children_alive()
                 decision = self._take_stock()
                 if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
                     raise DriftloopError(decision.reasons[0])
-                self._keep_run_going()
                 await self._carry_out(decision)
+                self._keep_run_going()
+                await self._keep_children_alive()
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             await self._shut_down()

@@ -107,7 +107,7 @@ def _first_run(state: LoopState, facts: Facts, *, suspended: bool) -> Decision:
 
 def _judge_candidate(spec: ModelLoopSpec, state: LoopState, candidate: Model, facts: Facts) -> Decision:
     result = candidate.result
-    reasons = "; ".join(result.reasons)
+    reasons = " ".join(result.reasons)
     if result.verdict is RunVerdict.REJECTED:
         return Reject(candidate, reasons)
     if state.champion and state.champion.version == candidate.version:
