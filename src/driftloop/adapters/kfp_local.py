@@ -29,8 +29,6 @@ from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
 _POLL_SECONDS = 0.2
-# Artifacts that live in the metadata only.
-_FILELESS = {"system.Metrics", "system.ClassificationMetrics"}
 # Runs once per algorithm.
 _LOOP_STAGE = "train"
 
@@ -265,11 +263,7 @@ def _stage_outputs() -> dict[str, list[str]]:
     """Return the stages of the package and the files that each must leave."""
     components = yaml.safe_load(training_package().read_text())["components"]
     return {
-        name.removeprefix("comp-"): [
-            output
-            for output, definition in component.get("outputDefinitions", {}).get("artifacts", {}).items()
-            if definition["artifactType"]["schemaTitle"] not in _FILELESS
-        ]
+        name.removeprefix("comp-"): list(component.get("outputDefinitions", {}).get("artifacts", {}))
         for name, component in components.items()
         if "executorLabel" in component
     }

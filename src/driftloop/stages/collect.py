@@ -96,7 +96,7 @@ def collect(paths: Sequence[Path], data: DataSpec) -> pa.Table:
             raise DuplicateColumnsError(data.uri, duplicates)
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise UnreadableDataError(data.uri, f"its files do not agree on a column's type ({error})") from error
     if table.num_rows == 0:
         raise EmptyDataError(data.uri)

@@ -27,7 +27,7 @@ from driftloop.stages.table import encode_target, read_features, read_target
 from driftloop.stages.train import answer
 
 _TWO = 2
-FEWEST_COMPARED_ROWS = 100
+FEWEST_COMPARED_ROWS = 30
 """With fewer rows the bootstrap's interval can't be relied on."""
 
 
@@ -220,7 +220,7 @@ def _compare(
     rows = int(unseen.sum())
     if rows < FEWEST_COMPARED_ROWS:
         return _not_compared(
-            f"only {rows} test rows are newer than its training rows and {FEWEST_COMPARED_ROWS} are needed"
+            f"only {rows} test rows are new to it and {FEWEST_COMPARED_ROWS} are needed"
         )
     features = read_features(test.filter(pa.array(unseen)), champion.schema)
     champion_answers = answer(champion.chain, features, schema.task)

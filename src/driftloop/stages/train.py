@@ -80,6 +80,7 @@ def fit_candidate(
             best.update(score=value, estimator=estimator, params=params)
         return value
 
+    algorithm.build(schema.task, algorithm.defaults, seed)  # its imports are no fitting
     started = time.monotonic()
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(dict(algorithm.defaults))

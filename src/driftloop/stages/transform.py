@@ -14,6 +14,7 @@ import pandas as pd
 
 from driftloop.spec import DataSchema, FeatureType, PreparationSpec, Task
 
+_FOLDS = 5
 _DAYS_PER_WEEK = 7
 _SECONDS_PER_DAY = 86_400
 _EPOCH_WEEKDAY = 3
@@ -58,6 +59,7 @@ def fit_transformer(
         seed: of the folds of cross-fitting.
     """
     from sklearn.compose import ColumnTransformer
+    from sklearn.model_selection import KFold, StratifiedKFold
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
@@ -74,11 +76,13 @@ def fit_transformer(
             return "passthrough"
         return Pipeline([(type(step).__name__.lower(), step) for step in steps])
 
+    folder = KFold if schema.task is Task.REGRESSION else StratifiedKFold
+    folds = folder(_FOLDS, shuffle=True, random_state=seed)
     blocks = [
         ("numbers", scaled(), by_type[FeatureType.NUMERIC]),
         ("dates", scaled(FunctionTransformer(date_parts)), by_type[FeatureType.DATE]),
         ("few_categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), few),
-        ("many_categories", scaled(TargetEncoder(target_type=_target_type(schema), random_state=seed)), many),
+        ("many_categories", scaled(TargetEncoder(target_type=_target_type(schema), cv=folds)), many),
         ("booleans", "passthrough", by_type[FeatureType.BOOLEAN] + flags),
     ]
     transformer = ColumnTransformer([block for block in blocks if block[2]], sparse_threshold=0)

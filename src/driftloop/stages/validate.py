@@ -174,7 +174,7 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
     if not _is_readable(column.type):
         return f"has values that are no numbers, texts or dates ({column.type})"
     values = column.drop_null()
-    distinct = pc.count_distinct(values).as_py()
+    distinct = pc.count_distinct(values).as_py() if len(values) else 0
     reason = ""
     if not len(values):
         reason = "has no values"
