@@ -1,0 +1,186 @@
+"""The compiled package, run for real by kfp.local on a small table."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from driftloop.adapters.kfp_local import (
+    IncompleteRunError,
+    PipelineFailedError,
+    RunCancelledError,
+    RunInProgressError,
+    RunOutcome,
+    StageState,
+    run_training,
+)
+from driftloop.loop.parameters import pipeline_parameters
+from driftloop.spec import ModelLoop, RunVerdict
+
+pytestmark = pytest.mark.local
+
+ROWS = 400
+
+
+@dataclass(frozen=True)
+class Laptop:
+    root: Path
+
+    def parameters(self, run_key: str, *, target: str = "late", code_digest: str = "code") -> dict:
+        spec = {
+            "problem": {"task": "Classification", "metric": {"threshold": 0.6}},
+            "data": {"uri": "flights.csv", "targetColumn": target, "timeColumn": "departure"},
+            "training": {"maxTrialCount": 2},
+        }
+        loop = ModelLoop.model_validate(
+            {"apiVersion": "driftloop.dev/v1alpha1", "kind": "ModelLoop", "metadata": {"name": "small"}, "spec": spec}
+        )
+        return pipeline_parameters(
+            loop,
+            data_uri=str(self.root / "flights.csv"),
+            time_column="departure",
+            algorithms=["Linear"],
+            run_key=run_key,
+            result_uri=str(self.root / "store" / "runs" / run_key / "result.json"),
+            store_uri=str(self.root / "store"),
+            champion_uri="",
+            runtime_image="driftloop-pipeline",
+            code_digest=code_digest,
+        )
+
+    @property
+    def places(self) -> dict:
+        names = {"runs_dir": "runs", "cache_dir": "cache", "bentoml_home": "bentoml"}
+        return {argument: self.root / name for argument, name in names.items()}
+
+    def run(self, run_key: str, *, on_event=lambda _: None, cancelled=None, **options) -> RunOutcome:
+        parameters = self.parameters(run_key, **options)
+        return run_training(parameters, on_event=on_event, cancelled=cancelled, **self.places)
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory) -> Laptop:
+    random = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("laptop")
+    distance = random.normal(size=ROWS)
+    lines = ["departure,distance,carrier,late"]
+    lines += [
+        f"2013-01-{1 + row // 24:02}T{row % 24:02}:00:00,{value},{random.choice(['UA', 'DL', ''])},{late}"
+        for row, (value, late) in enumerate(zip(distance, distance + random.normal(size=ROWS) > 0, strict=True))
+    ]
+    (root / "flights.csv").write_text("\n".join(lines))
+    return Laptop(root)
+
+
+@pytest.fixture(scope="module")
+def first(laptop) -> RunOutcome:
+    return laptop.run("first")
+
+
+def stages(outcome: RunOutcome, state: StageState) -> list[str]:
+    return [event.stage for event in outcome.events if event.state is state]
+
+
+def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
+    result = first.result
+    assert result.verdict is RunVerdict.ACCEPTED
+    assert result.test_score > 0.6
+    assert result.rows == ROWS
+    assert result.trained_through is not None
+    assert (Path(result.bento_uri) / "src" / "model" / "model.skops").exists()
+    assert "Confusion matrix" in first.artifacts("evaluate", "report")[0].read_text()
+    assert "Traceback" not in first.log.read_text()
+
+
+def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, first):
+    second = laptop.run("second")
+    assert stages(second, StageState.FINISHED) == ["snapshot", "package", "register"]
+    assert second.result.bento_digest == first.result.bento_digest
+
+
+def test_changed_code_behind_the_components_is_never_a_cache_hit(laptop, first):
+    cancelled, seen = threading.Event(), []
+
+    def stop_after_validation(event):
+        seen.append(event)
+        if event.stage == "validate" and event.state is not StageState.STARTED:
+            cancelled.set()
+
+    with pytest.raises(RunCancelledError, match="can be started again"):
+        laptop.run("changed", code_digest="other code", on_event=stop_after_validation, cancelled=cancelled)
+    assert not [event for event in seen if event.state is StageState.CACHED]
+
+
+def test_a_run_with_a_result_is_not_run_again(laptop, first):
+    again = laptop.run("first")
+    assert again.events == ()
+    assert again.result == first.result
+
+
+def test_a_failed_stage_is_told_by_name_and_in_its_own_words(laptop):
+    with pytest.raises(PipelineFailedError) as caught:
+        laptop.run("failing", target="latte")
+    assert caught.value.stage == "collect"
+    assert caught.value.message.startswith("The 'data.targetColumn' must be a column of the data. Got 'latte'.")
+    assert "executor_input" not in str(caught.value)
+    with pytest.raises(PipelineFailedError, match="latte"):  # the claim of the failed run is no obstacle
+        laptop.run("failing", target="latte")
+
+
+def test_a_run_that_succeeds_without_a_result_is_a_failure(laptop, first):
+    def lose_the_result(event):
+        if event.stage == "register" and event.state is StageState.FINISHED:
+            (laptop.root / "store" / "runs" / "lost" / "result.json").unlink()
+
+    with pytest.raises(IncompleteRunError, match=r"Missing: .*result\.json"):
+        laptop.run("lost", on_event=lose_the_result)
+
+
+def test_a_run_that_is_under_way_elsewhere_is_not_started(laptop):
+    folder = laptop.root / "store" / "runs" / "busy"
+    folder.mkdir(parents=True)
+    with (folder / "result.json.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunInProgressError, match="'busy' must not run twice"):
+            laptop.run("busy")
+
+
+def test_no_process_outlives_a_killed_parent(laptop):
+    code = (
+        "import json, sys; from pathlib import Path; from driftloop.adapters.kfp_local import run_training\n"
+        "parameters, places = json.loads(sys.argv[1])\n"
+        "run_training(parameters, on_event=lambda event: print(event, flush=True),"
+        " **{name: Path(place) for name, place in places.items()})"
+    )
+    places = {name: str(place) for name, place in laptop.places.items()}
+    arguments = json.dumps([laptop.parameters("killed", code_digest="third"), places])
+    with subprocess.Popen([sys.executable, "-c", code, arguments], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline().startswith("snapshot started")
+        assert processes_of("killed")
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while processes_of("killed") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not processes_of("killed")
+
+
+def processes_of(run_key: str) -> list[str]:
+    """Return the processes that work for a run: its runner and its stages name the run's folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_text(errors="replace")
+        except OSError:
+            continue
+        if f"/runs/{run_key}/" in command:
+            found.append(command)
+    return found

@@ -1,0 +1,112 @@
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pytest
+
+from driftloop.spec import DataSpec, FeatureType, Task
+from driftloop.stages.validate import NoFeaturesError, TargetError, TimeColumnError, TooFewRowsError, validate
+
+ROWS = 60
+
+
+def data(**fields) -> DataSpec:
+    return DataSpec.model_validate({"uri": "x.csv", "targetColumn": "y", "minRows": 30, **fields})
+
+
+def table(**columns) -> pa.Table:
+    return pa.table({"x": [index % 7 for index in range(ROWS)], "y": [True, False] * (ROWS // 2), **columns})
+
+
+def test_every_kind_of_column_is_recognised():
+    validated = validate(
+        table(
+            number=[1.5, None] * 30,
+            city=pa.array(["Rome", "Oslo", None] * 20).dictionary_encode(),
+            flag=[True, None, False] * 20,
+            day=[date(2024, 1, 1), date(2024, 5, 2)] * 30,
+            text_day=["2024-01-01T10:00:00Z", "2024-02-01T10:00:00+02:00", None] * 20,
+        ),
+        task=Task.CLASSIFICATION,
+        data=data(),
+    )
+    features = {feature.name: feature for feature in validated.schema.features}
+    assert {name: feature.type for name, feature in features.items()} == {
+        "x": FeatureType.NUMERIC,
+        "number": FeatureType.NUMERIC,
+        "city": FeatureType.CATEGORICAL,
+        "flag": FeatureType.BOOLEAN,
+        "day": FeatureType.DATE,
+        "text_day": FeatureType.DATE,
+    }
+    assert features["city"].categories == ("Oslo", "Rome")
+    assert (features["number"].nullable, features["x"].nullable) == (True, False)
+    assert (features["x"].minimum, features["x"].maximum) == (0, 6)
+    assert features["day"].minimum == datetime(2024, 1, 1, tzinfo=UTC).timestamp()
+    assert validated.schema.target.classes == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([5] * ROWS, "same value in every row"),
+        ([None] * ROWS, "no values"),
+        ([f"id {index}" for index in range(ROWS)], "identifier or free text"),
+        (list(range(100, 100 + ROWS)), "numbers the rows one by one"),
+        ([[1, 2]] * ROWS, "no numbers, texts or dates"),
+    ],
+)
+def test_columns_that_teach_nothing_are_dropped_with_the_reason(values, reason):
+    validated = validate(table(odd=values), task=Task.CLASSIFICATION, data=data())
+    (dropped,) = validated.report.dropped_columns
+    assert dropped.name == "odd"
+    assert reason in dropped.reason
+    assert "odd" not in validated.table.column_names
+
+
+def test_rows_without_target_or_time_are_left_out_and_counted():
+    times = [datetime(2024, 1, 1, tzinfo=UTC)] * (ROWS - 2) + [None] * 2
+    validated = validate(
+        table(y=[None] * 5 + [True, False] * 27 + [True], t=times),
+        task=Task.CLASSIFICATION,
+        data=data(timeColumn="t"),
+    )
+    assert (validated.report.rows_without_target, validated.report.rows_without_time) == (5, 2)
+    assert validated.table.num_rows == validated.report.rows == ROWS - 7
+
+
+def test_nan_infinity_and_empty_text_read_as_missing():
+    validated = validate(
+        table(n=[float("nan"), float("inf"), 1.0] * 20, s=["", " ", "a"] * 20), task=Task.CLASSIFICATION, data=data()
+    )
+    assert validated.table.column("n").null_count == validated.table.column("s").null_count == 40
+    assert validated.report.notes == ("'n': 20 infinite numbers were read as missing",)
+
+
+def test_whole_numbers_with_gaps_are_classes():
+    validated = validate(table(y=[0.0, 1.0, None] * 20), task=Task.CLASSIFICATION, data=data())
+    assert validated.schema.target.classes == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "values", "message"),
+    [
+        (Task.CLASSIFICATION, [1] * ROWS, "at least two classes. Got only 1"),
+        (Task.CLASSIFICATION, [0.5, 1.5] * 30, "must hold classes. Got numbers with fractions"),
+        (Task.CLASSIFICATION, ["a"] * (ROWS - 1) + ["b"], "at least 10 rows of each class. Got 1 of 'b'"),
+        (Task.CLASSIFICATION, [date(2024, 1, 1), date(2024, 1, 2)] * 30, "must hold classes"),
+        (Task.REGRESSION, ["a", "b"] * 30, "must hold numbers"),
+        (Task.REGRESSION, [2.5] * ROWS, "must vary"),
+    ],
+)
+def test_a_target_that_does_not_suit_the_task_is_told(task, values, message):
+    with pytest.raises(TargetError, match=message):
+        validate(table(y=values), task=task, data=data())
+
+
+def test_too_few_rows_no_inputs_and_bad_times_are_told():
+    with pytest.raises(TooFewRowsError, match=r"at least 100 rows .* Got 60\."):
+        validate(table(), task=Task.CLASSIFICATION, data=data(minRows=100))
+    with pytest.raises(NoFeaturesError, match="'x' has the same value"):
+        validate(table(x=[1] * ROWS), task=Task.CLASSIFICATION, data=data())
+    with pytest.raises(TimeColumnError, match="must hold dates or times"):
+        validate(table(t=["soon"] * ROWS), task=Task.CLASSIFICATION, data=data(timeColumn="t"))
