@@ -170,7 +170,7 @@ def test_a_chain_learns_survives_its_file_and_is_judged(task, classes, metric, a
     evaluation = judged.evaluation
     floor = {"roc_auc": 0.75, "neg_log_loss": -1.09, "r2": 0.4}[metric]
     assert evaluation.score > floor
-    assert 0 < evaluation.standard_error < 0.1
+    assert 0 < evaluation.standard_error < 0.2
     assert evaluation.test_rows == test.num_rows
     assert describe(judged, test, schema, window=timedelta(days=1)).metric_value == evaluation.score
     page = build_page(judged, schema)
