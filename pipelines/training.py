@@ -121,6 +121,7 @@ def training_pipeline(
     select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
     evaluate_task = evaluate(
         model=select_task.outputs["model"],
+        rows=validate_task.outputs["rows"],
         test=split_task.outputs["test"],
         schema=schema,
         metric=metric,

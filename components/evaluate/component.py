@@ -8,6 +8,7 @@ from components.stage import stage
 @stage
 def evaluate(
     model: Input[Model],
+    rows: Input[Dataset],
     test: Input[Dataset],
     schema: Input[Artifact],
     metric: str,
@@ -28,6 +29,7 @@ def evaluate(
 
     Args:
         model: The selected chain.
+        rows: All rows of the run, to describe what is usual.
         test: Rows that nothing was fitted or tuned on.
         schema: What the columns are.
         metric: Metric to compare by.
@@ -56,7 +58,7 @@ def evaluate(
     from driftloop.stages.records import CandidateRecord
     from driftloop.stages.tablefile import read_table
 
-    chain, rows = load_model(Path(model.path)), read_table(test.path)
+    chain, tested = load_model(Path(model.path)), read_table(test.path)
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     record, seed = CandidateRecord.model_validate(model.metadata), TrainingSpec.model_validate(training).random_state
     champion = None
@@ -66,7 +68,7 @@ def evaluate(
             champion = load_champion(bento / CONTENT_FOLDER)
     judged = evaluate(
         chain,
-        rows,
+        tested,
         read_schema,
         record=record,
         metric=metric,
@@ -78,8 +80,8 @@ def evaluate(
     for output, content in (
         (evaluation, judged.evaluation.to_dict()),
         (against_champion, judged.against_champion.to_dict()),
-        (baseline, describe(judged, rows, read_schema, window=window).to_dict()),
-        (sample, build_sample(chain, rows.to_pandas(), read_schema)),
+        (baseline, describe(judged, read_table(rows.path), tested, read_schema, window=window).to_dict()),
+        (sample, build_sample(chain, tested.to_pandas(), read_schema)),
     ):
         Path(output.path).write_text(json.dumps(content))
     Path(report.path).write_text(build_page(judged, read_schema))

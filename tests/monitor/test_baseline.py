@@ -74,13 +74,13 @@ def test_independent_rows_have_no_correlation_and_days_of_their_own_have():
 
 
 def test_the_blocks_are_as_long_as_a_window_when_there_are_enough_of_them(baseline):
-    assert baseline.blocks == 16
-    assert traffic.baseline_of(traffic.rows(1000, seed=1)).blocks in (8, 9)
+    assert column(baseline, "temp").blocks == baseline.metric_blocks == 16
+    assert traffic.baseline_of(traffic.rows(1000, seed=1)).metric_blocks in (8, 9)
 
 
 def test_without_times_rows_are_independent_and_dates_are_watched_for_presence_only():
     baseline = traffic.baseline_of(traffic.rows(500, seed=1), times=False)
-    assert baseline.blocks == 0
+    assert column(baseline, "temp").blocks == baseline.metric_blocks == 0
     assert column(baseline, "booked").kind is ColumnKind.PRESENCE
     judge = traffic.judge_of(baseline)
     frame = traffic.as_logged(traffic.rows(500, seed=2))
@@ -109,14 +109,14 @@ def test_a_regression_and_many_classes_have_their_outputs():
     figures = {"metric_value": 0.5, "metric_standard_error": 0.1}
     regression = DataSchema(task=Task.REGRESSION, target=Target(name="y"), features=x)
     numbers = pd.DataFrame({"prediction": random.random(300)})
-    assert [o.name for o in build_baseline(features, numbers, regression, metric="r2", **figures).outputs] == [
-        "prediction"
-    ]
+    assert [
+        o.name for o in build_baseline(features, features, numbers, regression, metric="r2", **figures).outputs
+    ] == ["prediction"]
     classes = DataSchema(task=Task.CLASSIFICATION, target=Target(name="y", classes=("a", "b", "c")), features=x)
     answers = pd.DataFrame(
         {"prediction": random.choice(["a", "b", "c"], 300), "probability": random.dirichlet([1, 1, 1], 300).tolist()}
     )
-    outputs = build_baseline(features, answers, classes, metric="accuracy", **figures).outputs
+    outputs = build_baseline(features, features, answers, classes, metric="accuracy", **figures).outputs
     assert [o.name for o in outputs] == ["prediction", "probability.a", "probability.b", "probability.c"]
 
 
@@ -127,15 +127,15 @@ def test_importing_it_loads_no_heavy_library():
 
 
 def test_a_window_as_long_as_the_whole_baseline_is_no_error():
-    table = traffic.rows(500, seed=1)
+    table = traffic.rows(500, seed=1).assign(time=traffic.START)
     baseline = build_baseline(
-        table[traffic.SCHEMA.feature_names],
+        table,
+        table,
         table[["prediction", "probability"]],
         traffic.SCHEMA,
         metric="roc_auc",
         metric_value=0.8,
         metric_standard_error=0.01,
-        times=pd.Series([traffic.START] * 500),
         window=timedelta(days=7),
     )
-    assert baseline.blocks == 0
+    assert column(baseline, "temp").blocks == baseline.metric_blocks == 0

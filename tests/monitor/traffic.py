@@ -23,6 +23,7 @@ SCHEMA = DataSchema(
         Feature(name="night", type=FeatureType.BOOLEAN, nullable=False),
         Feature(name="booked", type=FeatureType.DATE, nullable=True),
     ),
+    time_column="time",
 )
 MONITORING = MonitoringSpec.model_validate({"engine": "SciPy", "window": {"duration": "1d", "minRows": 200}})
 
@@ -54,16 +55,17 @@ def rows(count: int, seed: int, *, concept: float = 1.0, rarity: float = 1.0, st
 def baseline_of(table: pd.DataFrame, *, labels: bool = True, times: bool = True) -> Baseline:
     outputs = table[["prediction", "probability"]]
     measured = measure("roc_auc", table["label"], outputs, SCHEMA)
+    absent = [name for name, there in (("late", labels), ("time", times)) if not there]
+    known = table.rename(columns={"label": "late"}).drop(columns=absent)
     return build_baseline(
-        table[SCHEMA.feature_names],
+        known,
+        known,
         outputs,
         SCHEMA,
         metric="roc_auc",
         metric_value=measured.value,
         metric_standard_error=measured.standard_error,
-        times=table["time"] if times else None,
         window=DAY,
-        labels=table["label"] if labels else None,
     )
 
 

@@ -21,7 +21,7 @@ from driftloop.stages.train import Budget, build_chain, fit_candidate, share_bud
 from driftloop.stages.transform import Matrices, date_parts, fit_transformer
 from driftloop.stages.validate import validate
 
-ROWS = 1200
+ROWS = 2000
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -172,7 +172,7 @@ def test_a_chain_learns_survives_its_file_and_is_judged(task, classes, metric, a
     assert evaluation.score > floor
     assert 0 < evaluation.standard_error < 0.2
     assert evaluation.test_rows == test.num_rows
-    assert describe(judged, test, schema, window=timedelta(days=1)).metric_value == evaluation.score
+    assert describe(judged, test, test, schema, window=timedelta(days=1)).metric_value == evaluation.score
     page = build_page(judged, schema)
     assert evaluation.algorithm in page
     assert "http" not in page

@@ -1,4 +1,4 @@
-"""The baseline: what live traffic is compared with. Statistics and sketches of the model's own test rows, never rows.
+"""The baseline: what live traffic is compared with. Statistics and sketches of a run's rows, never the rows.
 
 Written by the stage `evaluate`, carried in the Bento as `baseline.json`. Importing it must stay light.
 """
@@ -41,6 +41,8 @@ class ColumnBaseline(Boundary):
     """Correlation of rows in the same block of time, 0 to 1; what makes their number overstate what they tell."""
     missing_correlation: float = 0.0
     """The same for being missing."""
+    blocks: int = 0
+    """Blocks of time from which the correlations were estimated; 0 without times."""
 
 
 class Baseline(Boundary):
@@ -48,8 +50,6 @@ class Baseline(Boundary):
 
     format_version: int = 1
     rows: int
-    blocks: int = 0
-    """Blocks of time from which correlations were estimated; 0 without times."""
     features: tuple[ColumnBaseline, ...]
     outputs: tuple[ColumnBaseline, ...]
     label: ColumnBaseline | None = None
@@ -59,48 +59,62 @@ class Baseline(Boundary):
     metric_standard_error: float
     metric_spread: float = 0.0
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
+    metric_blocks: int = 0
+    """Blocks of time from which the spread was estimated; 0 without times."""
 
 
 def build_baseline(
-    features: pd.DataFrame,
+    rows: pd.DataFrame,
+    test: pd.DataFrame,
     outputs: pd.DataFrame,
     schema: DataSchema,
     *,
     metric: str,
     metric_value: float,
     metric_standard_error: float,
-    times: "pd.Series[Any] | None" = None,
     window: timedelta | None = None,
-    labels: "pd.Series[Any] | None" = None,
 ) -> Baseline:
-    """Describe the test rows of a model.
+    """Describe what a model knows: features and labels of all rows of its run, its answers on the test rows.
+
+    All rows, because what is usual shows over as long a time as there is; answers on test rows alone, because a model
+    is surer of rows it was fitted on. Target and time column are used where the schema names them and the frames have
+    them; without times, rows are taken to be independent of each other.
 
     Args:
-        features: the inputs as columns of the schema, n rows; raw or as the model's frame.
-        outputs: `prediction`, and for classification `probability` (as the tap sends them), n rows in the same order.
+        rows: columns of the schema; raw or as the model's frame.
+        test: the rows among them that nothing was fitted on, n of them.
+        outputs: `prediction`, and for classification `probability` (as the tap sends them), n rows in the order of
+            `test`.
         schema: types, classes and ranges.
         metric: the loop's metric.
-        metric_value: its value on these rows.
+        metric_value: its value on the test rows.
         metric_standard_error: standard error of that value.
-        times: when each row happened. Absent: rows are taken to be independent of each other.
-        window: length of the live windows; with `times` it sets the length of the blocks.
-        labels: the truth. Absent: a change of the label rate is not watched.
+        window: length of the live windows; with times it sets the length of the blocks.
     """
+    times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
     blocks = _blocks(times, window)
-    label = None if labels is None else _describe(schema.target.name, read_target(labels, schema), blocks)
+    test_blocks, test_labels = _blocks(_column(test, schema.time_column), window), _column(test, schema.target.name)
     return Baseline(
-        rows=len(features),
-        blocks=0 if blocks is None else len(np.unique(blocks)),
-        features=tuple(_describe(name, c, blocks) for name, c in read_features(features, schema, times).items()),
-        outputs=tuple(_describe(name, c, blocks) for name, c in read_outputs(outputs, schema).items()),
-        label=label,
+        rows=len(rows),
+        features=tuple(_describe(name, c, blocks) for name, c in read_features(rows, schema, times).items()),
+        outputs=tuple(_describe(name, c, test_blocks) for name, c in read_outputs(outputs, schema).items()),
+        label=None if labels is None else _describe(schema.target.name, read_target(labels, schema), blocks),
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
         metric_spread=0.0
-        if blocks is None or labels is None
-        else block_spread(metric, labels, outputs, schema, blocks),
+        if test_blocks is None or test_labels is None
+        else block_spread(metric, test_labels, outputs, schema, test_blocks),
+        metric_blocks=_count(test_blocks),
     )
+
+
+def _column(frame: pd.DataFrame, name: str | None) -> "pd.Series[Any] | None":
+    return frame[name] if name is not None and name in frame else None
+
+
+def _count(blocks: npt.NDArray[np.int64] | None) -> int:
+    return 0 if blocks is None else len(np.unique(blocks))
 
 
 def _blocks(times: "pd.Series[Any] | None", window: timedelta | None) -> npt.NDArray[np.int64] | None:
@@ -128,6 +142,7 @@ def _describe(name: str, column: Column, blocks: npt.NDArray[np.int64] | None) -
         counts=dict(Counter(values.tolist()).most_common()) if column.kind is ColumnKind.CATEGORICAL else {},
         correlation=correlation,
         missing_correlation=missing_correlation,
+        blocks=_count(blocks),
     )
 
 

@@ -26,7 +26,7 @@ def check_inputs(
     results = []
     for feature in schema.features:
         column, reference = window[feature.name], references[feature.name]
-        results.append(_missing(feature, column, reference, baseline.blocks, sensitivity))
+        results.append(_missing(feature, column, reference, sensitivity))
         results.append(_unreadable(feature, column))
         if reference.kind is ColumnKind.CATEGORICAL:
             results.append(_new_categories(feature, column, reference))
@@ -36,14 +36,16 @@ def check_inputs(
     return sorted(seen, key=lambda result: (result.passed, -result.observed, result.feature))
 
 
-def _missing(
-    feature: Feature, column: Column, reference: ColumnBaseline, blocks: int, sensitivity: Sensitivity
-) -> CheckResult:
+def _missing(feature: Feature, column: Column, reference: ColumnBaseline, sensitivity: Sensitivity) -> CheckResult:
     rows = len(column.cells)
     usual = reference.missing_rate
     missing = rows - int(column.present.sum())
     worth = effective_rows(
-        rows, rows / sensitivity.durations, reference.missing_correlation, blocks, sensitivity.significance
+        rows,
+        rows / sensitivity.durations,
+        reference.missing_correlation,
+        reference.blocks,
+        sensitivity.significance,
     )
     limit = max(usual + sensitivity.min_effect_size, _binomial_limit(usual, worth, sensitivity.significance))
     share = missing / rows

@@ -57,18 +57,17 @@ def compare_columns(
     window: Mapping[str, Column],
     baselines: Sequence[ColumnBaseline],
     *,
-    blocks: int,
     sensitivity: Sensitivity,
     engine: DriftTest,
 ) -> tuple[list[ColumnDrift], list[str]]:
     """Test every column of the baseline; return the tests, largest effect first, and the columns that can't be judged.
 
-    `blocks` is the baseline's. A column can't be judged where the window or the baseline is worth fewer than five
+    A column can't be judged where the window or the baseline is worth fewer than five
     independent values.
     """
     pairs, unjudged = [], []
     for baseline in baselines:
-        pair = _pair(window[baseline.name], baseline, blocks, sensitivity)
+        pair = _pair(window[baseline.name], baseline, sensitivity)
         if pair is None:
             unjudged.append(baseline.name)
         else:
@@ -88,15 +87,15 @@ def compare_columns(
     return sorted(drifts, key=lambda drift: (-drift.result.effect_size, drift.result.feature)), unjudged
 
 
-def _pair(column: Column, baseline: ColumnBaseline, blocks: int, sensitivity: Sensitivity) -> _Pair | None:
+def _pair(column: Column, baseline: ColumnBaseline, sensitivity: Sensitivity) -> _Pair | None:
     values = column.known
 
     def worth(rows: int, stretches: int) -> int:
         per_block = rows / max(stretches, 1)
-        return int(effective_rows(rows, per_block, baseline.correlation, blocks, sensitivity.significance))
+        return int(effective_rows(rows, per_block, baseline.correlation, baseline.blocks, sensitivity.significance))
 
     window_rows = worth(len(values), sensitivity.durations)
-    reference_rows = min(worth(baseline.present, blocks), MAXIMUM_REFERENCE_ROWS)
+    reference_rows = min(worth(baseline.present, baseline.blocks), MAXIMUM_REFERENCE_ROWS)
     if baseline.kind is ColumnKind.PRESENCE or min(window_rows, reference_rows) < MINIMUM_EFFECTIVE_ROWS:
         return None
     if baseline.kind is ColumnKind.NUMERIC:

@@ -88,12 +88,11 @@ class Judge:
         outputs = read_outputs(_unprefixed(frame, OUTPUT_PREFIX), self.schema)
         # One test per column, and one of its missing values per input.
         sensitivity = self._sensitivity(window, 2 * len(self.baseline.features) + len(self.baseline.outputs))
-        blocks = self.baseline.blocks
         input_drifts, unjudged_inputs = compare_columns(
-            features, self.baseline.features, blocks=blocks, sensitivity=sensitivity, engine=self.engine
+            features, self.baseline.features, sensitivity=sensitivity, engine=self.engine
         )
         output_drifts, unjudged_outputs = compare_columns(
-            outputs, self.baseline.outputs, blocks=blocks, sensitivity=sensitivity, engine=self.engine
+            outputs, self.baseline.outputs, sensitivity=sensitivity, engine=self.engine
         )
         return Evidence(
             rows=len(frame),
@@ -111,7 +110,6 @@ class Judge:
         drifts, _ = compare_columns(
             column,
             [self.baseline.label],
-            blocks=self.baseline.blocks,
             sensitivity=self._sensitivity(window, self._performance_tests),
             engine=self.engine,
         )
@@ -124,7 +122,7 @@ class Judge:
 
             drop = baseline.metric_value - measured.value
             variance = measured.standard_error**2 + baseline.metric_standard_error**2 + baseline.metric_spread**2
-            groups = min(JACKKNIFE_GROUPS, baseline.blocks) if baseline.metric_spread > 0 else JACKKNIFE_GROUPS
+            groups = min(JACKKNIFE_GROUPS, baseline.metric_blocks) if baseline.metric_spread > 0 else JACKKNIFE_GROUPS
             significance = self._significance(window) / self._performance_tests
             significant = drop > t.isf(significance, groups - 1) * variance**0.5
             dropped = bool(significant and drop >= material_drop(baseline.metric, baseline.metric_value))

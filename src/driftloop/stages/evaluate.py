@@ -115,16 +115,16 @@ def load_champion(content: Path) -> Champion:
     )
 
 
-def describe(judged: Judged, test: pa.Table, schema: DataSchema, *, window: timedelta) -> Baseline:
-    """Return what live traffic will be compared with: features, answers and labels of the test rows.
+def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema, *, window: timedelta) -> Baseline:
+    """Return what live traffic will be compared with: features and labels of all rows, answers on the test rows.
 
     Args:
-        judged: outcome of `evaluate` on these rows.
+        judged: outcome of `evaluate` on the test rows.
+        rows: all rows of the run.
         test: the test rows.
         schema: of those rows.
         window: length of the windows that live traffic will be judged by.
     """
-    frame = test.to_pandas()
     classes = schema.target.classes
     codes = judged.answers.predictions
     outputs: dict[str, Any] = {"prediction": [classes[int(code)] for code in codes] if classes else codes}
@@ -132,15 +132,14 @@ def describe(judged: Judged, test: pa.Table, schema: DataSchema, *, window: time
         probabilities = judged.answers.probabilities
         outputs["probability"] = probabilities[:, 1] if len(classes) == _TWO else probabilities.tolist()
     return build_baseline(
-        frame[schema.feature_names],
+        rows.to_pandas(),
+        test.to_pandas(),
         pd.DataFrame(outputs),
         schema,
         metric=judged.evaluation.metric,
         metric_value=judged.evaluation.score,
         metric_standard_error=judged.evaluation.standard_error,
-        times=frame[schema.time_column] if schema.time_column else None,
         window=window,
-        labels=frame[schema.target.name],
     )
 
 
@@ -219,9 +218,7 @@ def _compare(
         unseen = newer.to_numpy().astype(bool)
     rows = int(unseen.sum())
     if rows < FEWEST_COMPARED_ROWS:
-        return _not_compared(
-            f"only {rows} test rows are new to it and {FEWEST_COMPARED_ROWS} are needed"
-        )
+        return _not_compared(f"only {rows} test rows are new to it and {FEWEST_COMPARED_ROWS} are needed")
     features = read_features(test.filter(pa.array(unseen)), champion.schema)
     champion_answers = answer(champion.chain, features, schema.task)
     truth, answers = truth[unseen], answers.take(unseen)
