@@ -19,6 +19,12 @@ def test_a_second_process_is_refused_and_told_which_one_holds_it(workspace):
     workspace.lock().close()
 
 
+def test_whether_a_loop_runs_can_be_asked(workspace):
+    assert not workspace.is_in_use()
+    with workspace.lock():
+        assert workspace.is_in_use()
+
+
 def test_the_identity_of_a_loop_stays(workspace):
     assert workspace.uid() == Workspace(workspace.root).uid()
 

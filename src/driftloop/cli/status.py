@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from driftloop.controller.workspace import Workspace
 from driftloop.errors import InvalidInputError
 
 WorkspaceOption = Annotated[
@@ -42,7 +43,7 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         table.add_column(column)
     table.add_row(
         facts["loop"],
-        str(conditions["Ready"]),
+        str(conditions["Ready"]) if facts["running"] else "stopped",
         champion["label"] if champion else "none yet",
         f"{champion['metric']} {champion['score']:.3f}" if champion else "",
         verdict["verdict"] if verdict else "no verdict yet",
@@ -57,11 +58,13 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
 def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Show what the loop waits for: rows and labels so far, the next evaluation, what blocks."""
     facts = read_status(workspace)
-    keys = ("waitingFor", "run", "log", "labelledRows", "minRows", "nextWindowEnd", "lastFailure")
+    keys = ("running", "waitingFor", "run", "log", "labelledRows", "minRows", "nextWindowEnd", "lastFailure")
     if as_json:
         typer.echo(json.dumps({key: facts[key] for key in keys}, indent=2))
         return
     console = Console(highlight=False, markup=False)
+    if not facts["running"]:
+        console.print("• nobody runs this loop; start it with: driftloop up FILE")
     for reason in facts["waitingFor"] or ["nothing: a decision is being carried out"]:
         console.print(f"• {reason}")
     if facts["run"]:
@@ -93,8 +96,9 @@ def find_workspace(named: Path | None) -> Path:
 
 def read_status(workspace: Path | None) -> dict[str, Any]:
     """Return the status a loop has published."""
-    facts: dict[str, Any] = json.loads((find_workspace(workspace) / "status.json").read_text())
-    return facts
+    root = find_workspace(workspace)
+    facts: dict[str, Any] = json.loads((root / "status.json").read_text())
+    return facts | {"running": Workspace(root).is_in_use()}
 
 
 def _day(text: str) -> str:

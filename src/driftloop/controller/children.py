@@ -6,13 +6,13 @@ made to.
 
 import asyncio
 import ctypes
+import http.client
 import json
 import os
 import shutil
 import signal
 import socket
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 (our own child, on loopback)
             return bool(response.status == 200)  # noqa: PLR2004
-    except (OSError, urllib.error.URLError):
+    except (OSError, http.client.HTTPException):
         return False
 
 

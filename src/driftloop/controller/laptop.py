@@ -57,6 +57,7 @@ from driftloop.loop.status import project_status
 from driftloop.loop.trainingdata import faulty_windows, labelled_rows, time_column, training_table
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.spec import ModelLoop, Verdict
+from driftloop.stages.package import verify_digests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,8 @@ class LaptopController:
         write_atomically(self._workspace.loop_file, self._loop.model_dump_json(by_alias=True, exclude_none=True))
         try:
             await self._frontdoor.start()
+            if self._state.champion:  # serve first, decide later
+                await self._keep_children_alive()
             while not stop.is_set():
                 decision = self._take_stock()
                 if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
@@ -266,9 +269,9 @@ class LaptopController:
         """Bring the candidate up beside the champion, then switch, drain and stop: no request fails."""
         try:
             server = await self._start_server(decision.model)
-        except ChildFailedError as error:
+        except DriftloopError as error:
             stays = self._state.champion
-            reason = f"its server did not become ready: {error}"
+            reason = f"it can't be served: {error}"
             self._record(Rejected(at=now, run_key=decision.model.result.run_key, reason=reason))
             self._say(f"{decision.model.label} rejected, {stays.label if stays else 'nothing'} keeps serving: {reason}")
             return
@@ -278,6 +281,7 @@ class LaptopController:
 
     async def _start_server(self, model: Model) -> Child:
         bento = Path(model.result.bento_uri)
+        await asyncio.to_thread(verify_digests, bento / "src", model.result.bento_digest)
         place_baseline(bento, self._workspace.baselines / model.version)
         server = await start_model_server(
             bento,
@@ -344,10 +348,12 @@ class LaptopController:
         for child in (self._server, self._monitor):
             if child:
                 await child.stop()
+        self._take_stock()  # the last status says that nothing serves
         shutil.rmtree(self._sockets, ignore_errors=True)
 
 
 def tell_verdict(verdict: Verdict) -> str:
-    """Return one line about a verdict."""
+    """Return one line about a verdict; of a quiet one the first sentence only."""
     window = verdict.window
-    return f"{window.start:%Y-%m-%d} to {window.end:%m-%d} {verdict.kind}: {verdict.verdict}. {verdict.summary}"
+    summary = verdict.summary if verdict.verdict.is_alarm else verdict.summary.split(". ")[0].rstrip(".") + "."
+    return f"{window.start:%Y-%m-%d} to {window.end:%m-%d} {verdict.kind}: {verdict.verdict}. {summary}"

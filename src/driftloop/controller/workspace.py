@@ -137,6 +137,14 @@ class Workspace:
             pass
         return path.read_text()
 
+    def is_in_use(self) -> bool:
+        """Whether a process runs this loop right now."""
+        try:
+            self.lock().close()
+        except WorkspaceInUseError:
+            return True
+        return False
+
     def lock(self) -> IO[str]:
         """Take the workspace for this process until the returned file is closed or the process ends.
 
