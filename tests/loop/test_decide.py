@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from driftloop.loop.decide import Facts, Promote, Quarantine, RecordDryRun, Reject, StartRun, Wait, decide, open_episode
-from driftloop.loop.history import DryRunDecided, Promoted, Quarantined, RunFinished, RunStarted, Started, model_of
+from driftloop.loop.decide import Facts, Hold, Promote, Quarantine, Reject, StartRun, Wait, decide, open_episode
+from driftloop.loop.history import Promoted, Quarantined, RunFinished, RunHeld, RunStarted, Started, model_of
 from driftloop.loop.history import replay as replay_history
 from driftloop.spec import ReportKind, RunVerdict, VerdictKind
 from tests.loop.conftest import START, WEEK, make_loop, make_result, make_verdict
@@ -124,9 +124,16 @@ def test_a_verdict_outside_the_triggers_is_named_and_ignored():
 
 
 def test_too_few_labels_block_a_run_and_say_how_many_are_missing():
-    decision = decide_at(2, with_champion(), facts(make_verdict(1, DROP), labelled_rows=10))
-    assert isinstance(decision, Wait)
-    assert "10 labelled rows of the 1,000 needed" in decision.reasons[0]
+    known = facts(make_verdict(1, DROP), labelled_rows=10)
+    decision = decide_at(2, with_champion(), known)
+    assert isinstance(decision, Hold)
+    assert "10 labelled rows of the 1,000 needed" in decision.reason
+    held = [*with_champion(), RunHeld(at=START, run_key=decision.run_key, reason=decision.reason)]
+    waiting = decide_at(2, held, known)
+    assert isinstance(waiting, Wait), "it is recorded once"
+    assert "10 labelled rows of the 1,000 needed" in waiting.reasons[0]
+    enough = decide_at(3, held, facts(make_verdict(1, DROP), labelled_rows=5000))
+    assert enough == StartRun(decision.run_key, enough.reason), "what was held starts under its own key"
 
 
 def retrained(at, through):
@@ -140,8 +147,8 @@ def test_cooldown_blocks_a_second_retraining_until_it_ends():
     entries, _ = retrained(START + 2 * WEEK, START + 2 * WEEK)
     known = facts(make_verdict(1, DROP), make_verdict(2, DROP))
     blocked = decide_at(3, entries, known)
-    assert isinstance(blocked, Wait)
-    assert "cooldown of 14d" in blocked.reasons[0]
+    assert isinstance(blocked, Hold)
+    assert "cooldown of 14d" in blocked.reason
     assert isinstance(decide_at(4, entries, known), StartRun)
 
 
@@ -163,22 +170,23 @@ def test_the_limit_blocks_a_third_retraining():
             RunFinished(at=at, run_key=f"r{number}", error="failed"),
         ]
     decision = decide_at(8, entries, facts(make_verdict(7, DROP)))
-    assert isinstance(decision, Wait)
-    assert "spec.retraining.limit" in decision.reasons[0]
+    assert isinstance(decision, Hold)
+    assert "spec.retraining.limit" in decision.reason
 
 
 def test_a_suspended_loop_starts_nothing():
     decision = decide_at(2, with_champion(), facts(make_verdict(1, DROP)), make_loop(suspend=True))
-    assert isinstance(decision, Wait)
-    assert decision.stalled
+    assert isinstance(decision, Hold)
+    assert "suspended" in decision.reason
 
 
 def test_dry_run_records_once_and_starts_nothing():
     loop = make_loop(retraining={"mode": "DryRun"})
     known = facts(make_verdict(1, DROP))
     decision = decide_at(2, with_champion(), known, loop)
-    assert isinstance(decision, RecordDryRun)
-    noted = [*with_champion(), DryRunDecided(at=START, run_key=decision.run_key, reason=decision.reason)]
+    assert isinstance(decision, Hold)
+    assert "DryRun" in decision.reason
+    noted = [*with_champion(), RunHeld(at=START, run_key=decision.run_key, reason=decision.reason)]
     assert isinstance(decide_at(2, noted, known, loop), Wait)
 
 

@@ -6,13 +6,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from driftloop.loop.decide import Facts, Promote, Quarantine, RecordDryRun, Reject, StartRun, decide
+from driftloop.loop.decide import Facts, Hold, Promote, Quarantine, Reject, StartRun, decide
 from driftloop.loop.history import (
     LEDGER_ENTRY,
     Promoted,
     Quarantined,
     Rejected,
     RunFinished,
+    RunHeld,
     RunStarted,
     Started,
     replay,
@@ -100,8 +101,9 @@ class LoopMachine(RuleBasedStateMachine):
                 self.entries.append(
                     Quarantined(at=self.now, window_start=window.start, window_end=window.end, reason=decision.reason)
                 )
-            case RecordDryRun():
-                raise AssertionError("the mode is Automatic")
+            case Hold():
+                assert decision.run_key not in self.state.held, "a hold is recorded once"
+                self.entries.append(RunHeld(at=self.now, run_key=decision.run_key, reason=decision.reason))
 
     @invariant()
     def no_run_key_is_used_twice(self):

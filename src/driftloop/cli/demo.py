@@ -12,6 +12,9 @@ from rich.table import Table
 if TYPE_CHECKING:
     from driftloop.demo.run import DemoOutcome
 
+TABLE_WIDTH = 132
+"""Columns of the timeline's table where the output is no terminal, or a narrow one."""
+
 
 def demo(
     full: Annotated[bool, typer.Option("--full", help="Replay the whole year, not only March to August.")] = False,
@@ -48,17 +51,18 @@ def _show(console: Console, outcome: "DemoOutcome") -> None:
     for row in outcome.rows:
         table.add_row(*row.cells())
     console.print()
-    console.print(table)
+    console.print(table, width=max(console.width, TABLE_WIDTH))
     final = outcome.final
     gain = (
         f"\nAll {final.rows:,} flights of {final.month}: champion {final.champion} has AUC {final.champion_auc:.3f}, "
         f"the first model {final.first_auc:.3f}: {final.difference:+.3f} "
         f"(95 % interval {final.lower:+.3f} to {final.upper:+.3f})."
     )
+    fitted = f"It was fitted on flights until {final.fitted_through:%d %B}." if final.fitted_through else ""
     service = f"A client asked {outcome.requests:,} times all the while: {len(outcome.failures)} requests failed."
     times = (
         f"First prediction after {outcome.first_prediction_seconds:.0f} s, first verdict after "
         f"{outcome.first_verdict_seconds:.0f} s, everything in {outcome.total_seconds:.0f} s."
     )
-    for sentence in (gain, service, *outcome.failures[:3], times):
+    for sentence in (f"{gain} {fitted}", service, *outcome.failures[:3], times):
         console.print(sentence, markup=False, soft_wrap=True)

@@ -32,16 +32,15 @@ from driftloop.errors import DriftloopError
 from driftloop.loop.decide import (
     Decision,
     Facts,
+    Hold,
     Promote,
     Quarantine,
-    RecordDryRun,
     Reject,
     StartRun,
     Wait,
     decide,
 )
 from driftloop.loop.history import (
-    DryRunDecided,
     LedgerEntry,
     Model,
     Promoted,
@@ -49,6 +48,7 @@ from driftloop.loop.history import (
     Rejected,
     RolledBack,
     RunFinished,
+    RunHeld,
     RunStarted,
     Started,
     replay,
@@ -211,9 +211,9 @@ class LaptopController:
                 )
                 self._counted_through = None
                 self._say(f"quarantined {window.start:%Y-%m-%d}: {decision.reason}")
-            case RecordDryRun():
-                self._record(DryRunDecided(at=now, run_key=decision.run_key, reason=decision.reason))
-                self._say(f"dry run, nothing started: {decision.reason}")
+            case Hold():
+                self._record(RunHeld(at=now, run_key=decision.run_key, reason=decision.reason))
+                self._say(f"retraining held back: {decision.reason}")
             case Wait():
                 pass
 

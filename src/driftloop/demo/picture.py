@@ -58,12 +58,13 @@ def draw_timeline(rows: Sequence[TimelineRow], final: FinalComparison | None) ->
                 f"{row.champion} promoted",
                 (row.start, 1.0),
                 xycoords=("data", "axes fraction"),
-                xytext=(4, -12),
+                xytext=(4, -10),
                 textcoords="offset points",
                 color=CHAMPION_COLOUR,
             )
     scores.set_ylabel("ROC AUC, week by week")
-    scores.legend(loc="lower left", frameon=False)
+    scores.margins(y=0.15)  # room for the promotions' names
+    scores.legend(loc="upper left", frameon=False, ncols=2)
     scores.spines[["top", "right"]].set_visible(False)
     if final:
         scores.set_title(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftloop.demo.flights import TARGET, TIME
-from driftloop.loop.history import LedgerEntry, Model, Promoted, Quarantined, Rejected, RolledBack, RunStarted
+from driftloop.loop.history import LedgerEntry, Model, Promoted, Quarantined, Rejected, RolledBack, RunHeld, RunStarted
 from driftloop.spec import DataSchema, ReportKind, Verdict, Window
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ class TimelineRow:
 
 @dataclass(frozen=True)
 class FinalComparison:
-    """The last champion against the first model, on flights the loop was never shown a sample of."""
+    """The last champion against the first model, on all flights of one month."""
 
     month: str
     rows: int
     champion: str
+    fitted_through: datetime | None
+    """Newest flight the champion was fitted on."""
     champion_auc: float
     first_auc: float
     lower: float
@@ -96,6 +98,7 @@ def compare_models(first: Model, champion: Model, flights: "pd.DataFrame", month
         month=month,
         rows=len(flights),
         champion=champion.label,
+        fitted_through=champion.result.trained_through,
         champion_auc=score("roc_auc", truth, new),
         first_auc=score("roc_auc", truth, old),
         lower=interval.lower,
@@ -165,6 +168,8 @@ def _decisions(entries: Sequence[LedgerEntry], window: Window) -> list[str]:
                 told.append(f"roll back to {entry.model.label}")
             case Quarantined():
                 told.append("quarantine")
+            case RunHeld():
+                told.append(f"held back: {entry.reason.split(';')[0]}")
     return told
 
 

@@ -60,8 +60,8 @@ class Quarantine:
 
 
 @dataclass(frozen=True)
-class RecordDryRun:
-    """Record the run that mode DryRun held back."""
+class Hold:
+    """Record that a run is called for and can't start yet; said once, then waited for."""
 
     run_key: str
     reason: str
@@ -76,7 +76,7 @@ class Wait:
     """Nothing will happen without a person."""
 
 
-Decision = StartRun | Promote | Reject | Quarantine | RecordDryRun | Wait
+Decision = StartRun | Promote | Reject | Quarantine | Hold | Wait
 
 
 def decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
@@ -144,18 +144,16 @@ def _answer_drift(
     episode = max(calling, key=lambda e: e[-1].window.end)
     newest = episode[-1]
     cause = f"{newest.verdict} in the window of {newest.window.start:%Y-%m-%d}: {newest.summary}"
-    blocks = _blocks(spec, state, facts, now)
-    if blocks:
-        return Wait((*blocks, f"held back: {cause}"), stalled=spec.suspend)
     first = episode[0]
     key = _run_key(facts.loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
     if key in state.run_keys:
         return Wait((f"run {key} has already answered this episode ({newest.verdict})",))
-    if spec.retraining.mode == "DryRun":
-        if key in state.dry_runs:
-            return Wait((f"mode DryRun: run {key} was recorded, not started",))
-        return RecordDryRun(key, cause)
-    return StartRun(key, cause)
+    blocks = _blocks(spec, state, facts, now)
+    if not blocks:
+        return StartRun(key, cause)
+    if key not in state.held:
+        return Hold(key, f"{blocks[0]}; {cause}")
+    return Wait((*blocks, f"held back: {cause}"), stalled=spec.suspend)
 
 
 def open_episode(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -179,6 +177,8 @@ def _blocks(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) 
     blocks = []
     if spec.suspend:
         blocks.append("the loop is suspended (spec.suspend)")
+    if retraining.mode == "DryRun":
+        blocks.append("nothing is started in mode DryRun (spec.retraining.mode)")
     if facts.labelled_rows < spec.data.min_rows:
         blocks.append(f"{facts.labelled_rows:,} labelled rows of the {spec.data.min_rows:,} needed (spec.data.minRows)")
     retrainings = [run for run in state.runs if run.number > 1]

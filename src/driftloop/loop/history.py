@@ -98,16 +98,16 @@ class Quarantined(Entry):
     reason: str
 
 
-class DryRunDecided(Entry):
-    """A retraining would have been started, were the mode not DryRun."""
+class RunHeld(Entry):
+    """A retraining was called for and held back; written once for each run that is not started."""
 
-    entry: Literal["DryRunDecided"] = "DryRunDecided"
+    entry: Literal["RunHeld"] = "RunHeld"
     run_key: str
     reason: str
 
 
 LedgerEntry = Annotated[
-    Started | RunStarted | RunFinished | Promoted | Rejected | RolledBack | Quarantined | DryRunDecided,
+    Started | RunStarted | RunFinished | Promoted | Rejected | RolledBack | Quarantined | RunHeld,
     Field(discriminator="entry"),
 ]
 LEDGER_ENTRY: TypeAdapter[LedgerEntry] = TypeAdapter(LedgerEntry)
@@ -130,7 +130,8 @@ class LoopState:
     """Why the newest run failed or its model was rejected; empty once a model is promoted."""
     quarantined: frozenset[datetime] = field(default_factory=frozenset)
     """Starts of the windows whose data are kept out of training."""
-    dry_runs: frozenset[str] = field(default_factory=frozenset)
+    held: frozenset[str] = field(default_factory=frozenset)
+    """Keys of the runs that were called for and held back."""
 
     @property
     def run_keys(self) -> frozenset[str]:
@@ -175,8 +176,8 @@ def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: PLR0911 (
             return replace(state, candidate=None, last_failure=entry.reason)
         case Quarantined():
             return replace(state, quarantined=state.quarantined | {entry.window_start})
-        case DryRunDecided():
-            return replace(state, dry_runs=state.dry_runs | {entry.run_key})
+        case RunHeld():
+            return replace(state, held=state.held | {entry.run_key})
 
 
 def replay(entries: Iterable[LedgerEntry]) -> LoopState:
