@@ -1,6 +1,6 @@
-"""Writes everything that is generated from the components and pipelines; `--check` compares instead.
+"""Writes everything that is generated; `--check` compares instead.
 
-Run by `make generate` and `make verify`: compiled packages, and a README for each component.
+Run by `make generate` and `make verify`: compiled packages, a README for each component, the reference of ModelLoops.
 """
 
 import difflib
@@ -32,8 +32,10 @@ def main(arguments: list[str]) -> int:
 
 def _generate() -> Iterator[tuple[Path, str]]:
     """Yield path and content of every generated file."""
+    from driftloop.cli.schema import build_markdown
     from pipelines.training import training_pipeline
 
+    yield Path("docs/modelloop.md"), build_markdown() + "\n"
     yield COMPILED / "training.yaml", _compile(training_pipeline)
     for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
         module = importlib.import_module(f"components.{folder.name}.component")
