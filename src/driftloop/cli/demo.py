@@ -21,7 +21,6 @@ def demo(
     workspace: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path(
         ".driftloop/flight-delays-demo"
     ),
-    flights_a_day: Annotated[int, typer.Option(min=100, help="Flights replayed of each day.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of the sample of flights.")] = 0,
 ) -> None:
     """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
@@ -35,7 +34,7 @@ def demo(
         console.print(f"{time.monotonic() - began:5.0f} s  {sentence}", markup=False, soft_wrap=True)
 
     until = datetime(2014, 1, 1, tzinfo=UTC) if full else datetime(2013, 9, 1, tzinfo=UTC)
-    plan = DemoPlan(workspace, until=until, flights_a_day=flights_a_day, seed=seed, judged_month=12 if full else 8)
+    plan = DemoPlan(workspace, until=until, seed=seed, judged_month=12 if full else 8)
     outcome = run_demo(plan, say)
     _show(console, outcome)
     page = write_page(outcome.rows, outcome.final, workspace / "timeline.html")

@@ -335,6 +335,7 @@ class LaptopController:
             "tap_socket": str(self._sockets / "tap.sock"),
             "clock": self._clock,
             "poll_interval_seconds": str(POLL_SECONDS if self._clock == "replay" else 1.0),
+            "commit_interval_seconds": "30",  # soon enough for a person who looks; a pod writes fewer, larger files
         }
         monitor = await start_monitor(settings, port=self._labels_port, log=self._workspace.logs / "monitor.log")
         await monitor.until_ready("/healthz", READY_SECONDS)

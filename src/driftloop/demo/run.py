@@ -23,6 +23,8 @@ from driftloop.errors import DriftloopError
 from driftloop.loop.history import Promoted, RolledBack
 from driftloop.spec.loading import read_modelloop
 
+FLIGHTS_A_DAY = 300
+"""About a third of all; the ModelLoop's `minRows` and windows are chosen for it."""
 FIRST_MODEL_SECONDS = 180.0
 STOP_SECONDS = 60.0
 
@@ -34,14 +36,12 @@ class DemoPlan:
     Args:
         workspace: folder for everything the demo makes; an earlier demo in it is removed.
         until: end of the replay; it begins on 1 March 2013.
-        flights_a_day: sample of each day.
-        seed: of the sample.
+        seed: of the sample of flights.
         judged_month: month of the final comparison, on all its flights.
     """
 
     workspace: Path
     until: datetime
-    flights_a_day: int
     seed: int
     judged_month: int
 
@@ -74,7 +74,7 @@ def run_demo(plan: DemoPlan, say: Callable[[str], None]) -> DemoOutcome:
     between(flights, datetime(2013, 1, 1, tzinfo=UTC), march).to_parquet(workspace.root / "flights.parquet")
     loop_file = workspace.root / "flight-delays.yaml"
     loop_file.write_text(resources.files("driftloop.demo").joinpath("flight-delays.yaml").read_text())
-    live = sample_a_day(between(flights, march, plan.until), plan.flights_a_day, plan.seed)
+    live = sample_a_day(between(flights, march, plan.until), FLIGHTS_A_DAY, plan.seed)
     window = read_modelloop(loop_file).spec.monitoring.window.duration
     with UpProcess(loop_file, workspace, say) as up:
         predict_url, labels_url = up.until_serving(FIRST_MODEL_SECONDS)

@@ -141,7 +141,7 @@ def build_timeline(
                 rows=known.window.rows,
                 inputs=str(inputs.verdict) if inputs else "",
                 performance=str(performance.verdict) if performance else "",
-                decision="; ".join(_decisions(entries, bounds)),
+                decision="; ".join(decisions_in(entries, bounds)),
                 champion=labels.get(known.model_version, known.model_version),
                 score=performance.performance.value if performance and performance.performance else None,
                 first_score=score("roc_auc", truth[inside], answers.take(inside)) if inside.any() else None,
@@ -150,7 +150,7 @@ def build_timeline(
     return rows
 
 
-def _decisions(entries: Sequence[LedgerEntry], window: Window) -> list[str]:
+def decisions_in(entries: Sequence[LedgerEntry], window: Window) -> list[str]:
     """What was decided on a window's account: after it ended and before the next one did."""
     length = window.end - window.start
     told = []
