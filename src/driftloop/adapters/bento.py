@@ -6,6 +6,8 @@ The only module of the pipeline's side that imports bentoml. What a Bento holds 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -116,6 +118,17 @@ def fetch(bento_uri: str, digest: str, folder: Path) -> Path:
         verify_digests(copy / CONTENT_FOLDER, digest)
         copy.rename(folder)
     return folder
+
+
+@contextmanager
+def fetched(bento_uri: str) -> Iterator[Path]:
+    """Fetch a Bento that `put` stored, for as long as the context lasts, and yield its content.
+
+    Raises as `fetch` does; the digest to check is the last part of the address.
+    """
+    digest = bento_uri.rstrip("/").rsplit("/", 1)[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        yield fetch(bento_uri, digest, Path(folder) / "bento") / CONTENT_FOLDER
 
 
 def _copy_whole(source: Path, target: Path) -> None:

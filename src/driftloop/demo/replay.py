@@ -22,6 +22,7 @@ from driftloop.errors import DriftloopError
 if TYPE_CHECKING:
     import pandas as pd
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LABEL_DELAY = timedelta(days=1)
 REQUEST_SECONDS = 30.0
 SETTLE_SECONDS = 300.0
@@ -129,7 +130,7 @@ class Replay:
         truths = [bool(value) for value in self.table[TARGET]]
         asked = labelled = 0
         first_judged = None
-        for moment in _moments(times[0], times[-1], self.window):
+        for moment in moments(times[0], times[-1], self.window):
             while asked < len(rows) and times[asked] < moment:
                 hour = times[asked].replace(minute=0)
                 batch = asked
@@ -171,16 +172,17 @@ def read_status(path: Path) -> dict[str, Any]:
     return status
 
 
-def _moments(first: datetime, last: datetime, window: timedelta) -> Iterator[datetime]:
-    """Every end of a window, and the moment its labels are mature, until all rows are covered by both."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    end = epoch + ((first - epoch) // window + 1) * window
-    while True:
+def moments(first: datetime, last: datetime, window: timedelta) -> Iterator[datetime]:
+    """Yield every moment at which a verdict falls due: the end of each whole window, and when its labels are mature.
+
+    The last moment follows the last row's label. A window that the rows only begin to fill is left unjudged.
+    """
+    end = EPOCH + ((first - EPOCH) // window + 1) * window
+    while end <= last:
         yield end
         yield end + LABEL_DELAY
-        if end > last:
-            return
         end += window
+    yield last + LABEL_DELAY
 
 
 def json_rows(table: "pd.DataFrame", columns: list[str]) -> list[dict[str, Any]]:

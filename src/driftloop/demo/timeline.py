@@ -169,7 +169,7 @@ def decisions_in(entries: Sequence[LedgerEntry], window: Window) -> list[str]:
             case Quarantined():
                 told.append("quarantine")
             case RunHeld():
-                told.append(f"held back: {entry.reason.split(';')[0]}")
+                told.append(f"held back: {entry.reason.split(';')[0].split(' (')[0]}")
     return told
 
 

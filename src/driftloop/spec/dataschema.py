@@ -24,7 +24,7 @@ class Feature(Boundary):
     name: str
     type: FeatureType
     nullable: bool
-    """Whether the training rows had missing values; if not, a missing value is refused at the door."""
+    """Whether the rows of this run, or of a champion before it, had missing values; if not, serving refuses one."""
     categories: tuple[str, ...] = ()
     """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched."""
     minimum: float | None = None

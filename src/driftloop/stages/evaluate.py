@@ -209,9 +209,6 @@ def _compare(
     """Compare on the rows that the champion was not fitted on, or say why that is not possible."""
     if champion.schema.target.classes != schema.target.classes:
         return _not_compared("the classes of the target changed")
-    missing = [name for name in champion.schema.feature_names if name not in test.column_names]
-    if missing:
-        return _not_compared(f"the data lack its columns {', '.join(missing)}")
     unseen = np.ones(test.num_rows, dtype=bool)
     if schema.time_column and champion.trained_through:
         newer = pc.greater(test.column(schema.time_column), pa.scalar(champion.trained_through))

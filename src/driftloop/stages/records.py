@@ -23,7 +23,7 @@ class ValidationReport(Boundary):
     rows_without_time: int
     dropped_columns: tuple[DroppedColumn, ...]
     notes: tuple[str, ...]
-    """Values that were read as missing, in plain sentences."""
+    """What was read as missing, or kept for the champion's sake, in plain sentences."""
 
 
 class CandidateRecord(Boundary):

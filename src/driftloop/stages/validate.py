@@ -1,11 +1,13 @@
 """Third stage: finds out what the columns are, drops what no model can learn from, and says so.
 
 From here on a table has only the columns that are used, in one type per kind of column. Nothing is filled or fitted.
+With a champion, the inputs are the champion's: a challenger must not turn away who the champion answers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +22,13 @@ _IDENTIFIER_SHARE = 0.95
 """Texts of which so many are different name rows (or are free text) rather than group them."""
 _IDENTIFIER_MIN_ROWS = 50
 _TIMESTAMP = pa.timestamp("us", "UTC")
+_ARROW_TYPES = {
+    FeatureType.NUMERIC: pa.float64(),
+    FeatureType.CATEGORICAL: pa.string(),
+    FeatureType.BOOLEAN: pa.bool_(),
+    FeatureType.DATE: _TIMESTAMP,
+}
+_Features: TypeAlias = dict[str, tuple[Feature, pa.Array]]
 
 
 class TargetError(InvalidInputError):
@@ -56,6 +65,26 @@ class NoFeaturesError(InvalidInputError):
         super().__init__(f"The data must have at least one usable input column. Got none: {'; '.join(reasons)}.")
 
 
+class ChampionInputsMissingError(InvalidInputError):
+    """The data lack inputs of the champion."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(
+            "The data must have every input of the champion, because requests carry them. "
+            f"Missing: {', '.join(map(repr, names))}. Add them; a model with other inputs is another ModelLoop."
+        )
+
+
+class ChampionTypeError(InvalidInputError):
+    """An input of the champion holds something else than it did."""
+
+    def __init__(self, name: str, kind: FeatureType, got: str) -> None:
+        super().__init__(
+            f"The column '{name}' must be {kind}, as it is for the champion. Got {got}. "
+            "Convert the column; a model with other inputs is another ModelLoop."
+        )
+
+
 @dataclass(frozen=True)
 class ValidatedData:
     """Rows that can be learned from, and what they are."""
@@ -66,11 +95,21 @@ class ValidatedData:
     report: ValidationReport
 
 
-def validate(table: pa.Table, *, task: Task, data: DataSpec) -> ValidatedData:
+def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchema | None = None) -> ValidatedData:
     """Infer the schema and keep the rows and columns that a model can use.
 
+    With a champion, its inputs are kept, all of them and no others, each of its type and nullable where it was, be a
+    column constant or empty by now: what the champion answers, the challenger answers too once it is promoted.
+
+    Args:
+        table: the rows as they were collected.
+        task: what to learn.
+        data: names the target, time and key columns.
+        champion: schema of the model that serves now; None for a first model.
+
     Raises:
-        TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError: see there.
+        TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError, ChampionTypeError:
+            see there.
     """
     notes: list[str] = []
     columns = {name: _plain(table.column(name), name, notes) for name in table.column_names}
@@ -92,16 +131,15 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec) -> ValidatedData:
         raise TooFewRowsError(rows, data.min_rows)
 
     target, classes = _TARGET_READERS[task](columns[data.target_column], data.target_column)
-    features: dict[str, tuple[Feature, pa.Array]] = {}
-    dropped = []
-    for name, column in columns.items():
-        if name in (data.target_column, data.time_column, data.key_column):
-            continue
-        reason = _reason_to_drop(name, column)
-        if reason:
-            dropped.append(DroppedColumn(name=name, reason=reason))
-        else:
-            features[name] = _feature(name, column)
+    roles = (data.target_column, data.time_column, data.key_column)
+    inputs = {name: column for name, column in columns.items() if name not in roles}
+    if champion:
+        missing = [name for name in champion.feature_names if name not in columns]
+        if missing:
+            raise ChampionInputsMissingError(missing)
+        features, dropped = _champion_features(inputs, champion, notes)
+    else:
+        features, dropped = _usable_features(inputs)
     if not features:
         raise NoFeaturesError(
             [f"'{column.name}' {column.reason}" for column in dropped] or ["there is only the target"]
@@ -199,25 +237,90 @@ def _span(values: pa.Array) -> int:
     return int(limits["max"] - limits["min"] + 1)
 
 
-def _feature(name: str, column: pa.Array) -> tuple[Feature, pa.Array]:
-    nullable = column.null_count > 0
+def _usable_features(inputs: Mapping[str, pa.Array]) -> tuple[_Features, list[DroppedColumn]]:
+    features, dropped = {}, []
+    for name, column in inputs.items():
+        reason = _reason_to_drop(name, column)
+        if reason:
+            dropped.append(DroppedColumn(name=name, reason=reason))
+        else:
+            kind = _recognise(column)
+            values = _read(column, kind)
+            features[name] = (_describe(name, kind, values), values)
+    return features, dropped
+
+
+def _champion_features(
+    inputs: Mapping[str, pa.Array], champion: DataSchema, notes: list[str]
+) -> tuple[_Features, list[DroppedColumn]]:
+    features = {}
+    for known in champion.features:
+        if known.name not in inputs:  # it is the target, time or key column by now
+            continue
+        column = inputs[known.name]
+        values = _read(column, known.type)
+        if values is None:
+            raise ChampionTypeError(known.name, known.type, str(column.type))
+        # Without a value there is nothing to describe; what the champion knows still holds when values come back.
+        empty = values.null_count == len(values)
+        feature = known if empty else _describe(known.name, known.type, values)
+        nullable = known.nullable or values.null_count > 0
+        features[known.name] = (feature.model_copy(update={"nullable": nullable}), values)
+        reason = _reason_to_drop(known.name, column)
+        if reason:
+            notes.append(f"'{known.name}' {reason}; it stays an input because the champion has it")
+    others = [name for name in inputs if name not in features]
+    return features, [DroppedColumn(name=name, reason="is no input of the champion") for name in others]
+
+
+def _recognise(column: pa.Array) -> FeatureType:
     if pa.types.is_boolean(column.type):
-        return Feature(name=name, type=FeatureType.BOOLEAN, nullable=nullable), column
-    dates = _read_dates(column)
-    if dates is not None:
-        seconds = pc.divide(dates.cast(pa.int64()).cast(pa.float64()), 1e6)
-        return _ranged(name, FeatureType.DATE, nullable, seconds), dates
-    if _is_text(column.type):
-        counts = pc.value_counts(column.drop_null()).to_pylist()
-        counts.sort(key=lambda count: (-count["counts"], count["values"]))
-        categories = tuple(count["values"] for count in counts)
-        return Feature(name=name, type=FeatureType.CATEGORICAL, nullable=nullable, categories=categories), column
-    numbers = column.cast(pa.float64(), safe=False)
-    return _ranged(name, FeatureType.NUMERIC, nullable, numbers), numbers
+        return FeatureType.BOOLEAN
+    if _read_dates(column) is not None:
+        return FeatureType.DATE
+    return FeatureType.CATEGORICAL if _is_text(column.type) else FeatureType.NUMERIC
 
 
-def _ranged(name: str, kind: FeatureType, nullable: bool, numbers: pa.Array) -> Feature:
-    limits = pc.min_max(numbers).as_py()
+def _read(column: pa.Array, kind: FeatureType) -> Any:
+    """Return the values in the one type of their kind, or None when they are of another kind."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), _ARROW_TYPES[kind])
+    types = pa.types
+    match kind:
+        case FeatureType.BOOLEAN:
+            return column if types.is_boolean(column.type) else None
+        case FeatureType.NUMERIC:
+            is_number = types.is_integer(column.type) or types.is_floating(column.type)
+            return column.cast(pa.float64(), safe=False) if is_number else None
+        case FeatureType.CATEGORICAL:
+            return column.cast(pa.string()) if _is_readable(column.type) else None
+        case FeatureType.DATE:
+            dates = _read_dates(column)
+            return _read_each_date(column) if dates is None and _is_text(column.type) else dates
+
+
+def _read_each_date(column: pa.Array) -> Any:
+    """Return texts as times in UTC, each written in its own way as requests may do, or None when one is no date."""
+    try:
+        times = [None if text is None else datetime.fromisoformat(text) for text in column.to_pylist()]
+    except ValueError:
+        return None
+    return pa.array([time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in times], _TIMESTAMP)
+
+
+def _describe(name: str, kind: FeatureType, values: pa.Array) -> Feature:
+    nullable = values.null_count > 0
+    match kind:
+        case FeatureType.BOOLEAN:
+            return Feature(name=name, type=kind, nullable=nullable)
+        case FeatureType.CATEGORICAL:
+            counts = pc.value_counts(values.drop_null()).to_pylist()
+            counts.sort(key=lambda count: (-count["counts"], count["values"]))
+            categories = tuple(count["values"] for count in counts)
+            return Feature(name=name, type=kind, nullable=nullable, categories=categories)
+        case FeatureType.DATE:
+            values = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
+    limits = pc.min_max(values).as_py()
     return Feature(name=name, type=kind, nullable=nullable, minimum=limits["min"], maximum=limits["max"])
 
 
