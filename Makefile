@@ -35,7 +35,7 @@ demo-full: $(VENV)/.demo ## the same over the whole year
 	@$(BIN)/driftloop demo --full
 
 test: $(VENV)/.dev ## set-up and the tests, within five minutes
-	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not bench"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not bench"
 
 test-all: $(VENV)/.dev ## the slow tests
 	$(PYTEST) -m "slow" --timeout 1200

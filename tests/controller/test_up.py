@@ -22,7 +22,7 @@ from driftloop.controller.workspace import Workspace
 from driftloop.loop.history import Promoted, Rejected, RunFinished, RunStarted
 from driftloop.stages.package import content_digest
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("up")]
+pytestmark = pytest.mark.local
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
