@@ -84,6 +84,7 @@ def training_pipeline(
         target_column=target_column,
         task=task,
         data=data,
+        champion_uri=champion_uri,
         code_digest=code_digest,
     )
     schema = validate_task.outputs["schema"]

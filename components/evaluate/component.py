@@ -47,10 +47,9 @@ def evaluate(
         code_digest: Identity of the driftloop code.
     """
     import json
-    import tempfile
     from pathlib import Path
 
-    from driftloop.adapters.bento import CONTENT_FOLDER, fetch
+    from driftloop.adapters.bento import fetched
     from driftloop.spec import DataSchema, MonitoringSpec, TrainingSpec
     from driftloop.stages.evaluate import build_page, describe, evaluate, load_champion
     from driftloop.stages.modelfile import load_model
@@ -63,9 +62,8 @@ def evaluate(
     record, seed = CandidateRecord.model_validate(model.metadata), TrainingSpec.model_validate(training).random_state
     champion = None
     if champion_uri:
-        with tempfile.TemporaryDirectory() as folder:
-            bento = fetch(champion_uri, champion_uri.rsplit("/", 1)[-1], Path(folder) / "champion")
-            champion = load_champion(bento / CONTENT_FOLDER)
+        with fetched(champion_uri) as content:
+            champion = load_champion(content)
     judged = evaluate(
         chain,
         tested,
@@ -77,13 +75,13 @@ def evaluate(
         seed=seed,
     )
     window = MonitoringSpec.model_validate(monitoring).window.duration
-    for output, content in (
+    for output, value in (
         (evaluation, judged.evaluation.to_dict()),
         (against_champion, judged.against_champion.to_dict()),
         (baseline, describe(judged, read_table(rows.path), tested, read_schema, window=window).to_dict()),
         (sample, build_sample(chain, tested.to_pandas(), read_schema)),
     ):
-        Path(output.path).write_text(json.dumps(content))
+        Path(output.path).write_text(json.dumps(value))
     Path(report.path).write_text(build_page(judged, read_schema))
     # These two live in the metadata, but kfp.local takes an artifact without a file for lost and never caches the step.
     for output in (metrics, classification):

@@ -12,6 +12,7 @@ def validate(
     target_column: str,
     task: str,
     data: dict,
+    champion_uri: str,
     rows: Output[Dataset],
     schema: Output[Artifact],
     report: Output[Artifact],
@@ -25,6 +26,7 @@ def validate(
         target_column: Column to predict.
         task: Classification or Regression.
         data: Group `data` of the ModelLoop.
+        champion_uri: Bento of the model that serves now, whose inputs are kept; empty for a first model.
         rows: The rows and columns that are used.
         schema: What the columns are.
         report: What was left out, and why.
@@ -33,13 +35,19 @@ def validate(
     import json
     from pathlib import Path
 
-    from driftloop.spec import Task
+    from driftloop.adapters.bento import fetched
+    from driftloop.spec import DataSchema, Task
+    from driftloop.stages.package import MODEL_FOLDER, SCHEMA_FILE
     from driftloop.stages.parameters import read_data_group
     from driftloop.stages.tablefile import read_table, write_table
     from driftloop.stages.validate import validate
 
     spec = read_data_group(data, uri=data_uri, target_column=target_column)
-    validated = validate(read_table(table.path), task=Task(task), data=spec)
+    champion = None
+    if champion_uri:
+        with fetched(champion_uri) as content:
+            champion = DataSchema.model_validate_json((content / MODEL_FOLDER / SCHEMA_FILE).read_bytes())
+    validated = validate(read_table(table.path), task=Task(task), data=spec, champion=champion)
     write_table(validated.table, rows.path)
     Path(schema.path).write_text(json.dumps(validated.schema.to_dict()))
     Path(report.path).write_text(json.dumps(validated.report.to_dict()))

@@ -79,3 +79,9 @@ def test_a_failed_check_says_what_was_seen_and_what_is_allowed(baseline, table):
     worst = check_inputs(window, baseline, traffic.SCHEMA, SENSITIVITY)[0]
     assert (worst.feature, worst.observed, worst.limit) == ("carrier", 1.0, 0.2)
     assert worst.message == "100.0% of the values of carrier were never seen before: 'ZZ'."
+
+
+def test_values_that_come_back_to_a_column_that_was_empty_in_training_pass(table):
+    known = traffic.rows(8000, seed=1)
+    known[["temp", "carrier", "night", "booked"]] = None
+    assert failed(traffic.baseline_of(known), table) == set()

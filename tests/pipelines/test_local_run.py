@@ -24,7 +24,7 @@ from driftloop.adapters.kfp_local import (
     run_training,
 )
 from driftloop.loop.parameters import pipeline_parameters
-from driftloop.spec import ModelLoop, RunVerdict
+from driftloop.spec import DataSchema, ModelLoop, RunVerdict
 
 pytestmark = pytest.mark.local
 
@@ -35,7 +35,15 @@ ROWS = 400
 class Laptop:
     root: Path
 
-    def parameters(self, run_key: str, *, target: str = "late", code_digest: str = "code") -> dict:
+    def parameters(
+        self,
+        run_key: str,
+        *,
+        data: str = "flights.csv",
+        target: str = "late",
+        champion_uri: str = "",
+        code_digest: str = "code",
+    ) -> dict:
         spec = {
             "problem": {"task": "Classification", "metric": {"threshold": 0.6}},
             "data": {"uri": "flights.csv", "targetColumn": target, "timeColumn": "departure"},
@@ -46,13 +54,13 @@ class Laptop:
         )
         return pipeline_parameters(
             loop,
-            data_uri=str(self.root / "flights.csv"),
+            data_uri=str(self.root / data),
             time_column="departure",
             algorithms=["Linear"],
             run_key=run_key,
             result_uri=str(self.root / "store" / "runs" / run_key / "result.json"),
             store_uri=str(self.root / "store"),
-            champion_uri="",
+            champion_uri=champion_uri,
             runtime_image="driftloop-pipeline",
             code_digest=code_digest,
         )
@@ -86,6 +94,17 @@ def first(laptop) -> RunOutcome:
     return laptop.run("first")
 
 
+def run_until_validated(laptop: Laptop, run_key: str, *, on_event=lambda _: None, **options) -> None:
+    cancelled = threading.Event()
+
+    def stop_after_validation(event):
+        on_event(event)
+        if event.stage == "validate" and event.state is not StageState.STARTED:
+            cancelled.set()
+
+    laptop.run(run_key, on_event=stop_after_validation, cancelled=cancelled, **options)
+
+
 def stages(outcome: RunOutcome, state: StageState) -> list[str]:
     return [event.stage for event in outcome.events if event.state is state]
 
@@ -107,16 +126,25 @@ def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, fir
     assert second.result.bento_digest == first.result.bento_digest
 
 
+def test_a_challenger_keeps_the_champions_inputs(laptop, first):
+    rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
+    # The same flights, the carrier always known, and a column that the champion never saw.
+    complete = [",".join([when, distance, carrier or "UA", late, late]) for when, distance, carrier, late in rows]
+    (laptop.root / "complete.csv").write_text("\n".join([f"{complete[0]}st", *complete[1:]]))
+    with pytest.raises(RunCancelledError):
+        run_until_validated(laptop, "challenger", data="complete.csv", champion_uri=first.result.bento_uri)
+    (path,) = (laptop.places["runs_dir"] / "challenger").rglob("validate/schema")
+    champion, challenger = (
+        DataSchema.model_validate_json(file.read_text()) for file in (*first.artifacts("validate", "schema"), path)
+    )
+    assert challenger.feature_names == champion.feature_names == ["distance", "carrier"]
+    assert [feature.nullable for feature in challenger.features] == [False, True]
+
+
 def test_changed_code_behind_the_components_is_never_a_cache_hit(laptop, first):
-    cancelled, seen = threading.Event(), []
-
-    def stop_after_validation(event):
-        seen.append(event)
-        if event.stage == "validate" and event.state is not StageState.STARTED:
-            cancelled.set()
-
+    seen = []
     with pytest.raises(RunCancelledError, match="can be started again"):
-        laptop.run("changed", code_digest="other code", on_event=stop_after_validation, cancelled=cancelled)
+        run_until_validated(laptop, "changed", on_event=seen.append, code_digest="other code")
     assert not [event for event in seen if event.state is StageState.CACHED]
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from driftloop.algorithms import get_algorithm
 from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task
 from driftloop.stages.clean import MISSING_CATEGORY, Cleaner, fit_cleaner, missing_flag
 from driftloop.stages.evaluate import Champion, build_page, describe, evaluate
+from driftloop.stages.frame import to_model_frame
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.predict import build_sample
 from driftloop.stages.records import CandidateRecord
@@ -99,6 +101,28 @@ def test_missing_numbers_are_filled_as_asked_without_a_flag(two_classes, missing
     cleaner = fit_cleaner(train, two_classes.schema, PreparationSpec(missing=missing))
     assert cleaner.fillings["number"] == expected
     assert cleaner.flagged == []
+
+
+@pytest.mark.parametrize("missing", ["Auto", "Mean", "Median", "MostFrequent"])
+@pytest.mark.parametrize("trained_on", ["complete rows", "empty columns"])
+def test_a_missing_value_is_answered_whatever_the_training_rows_held(missing, trained_on):
+    inputs = ["number", "city", "kind", "flag", "day"]
+    spec = DataSpec(uri="x", target_column="y", time_column="at")
+    table = make_table(Task.CLASSIFICATION)
+    champion = validate(table, task=Task.CLASSIFICATION, data=spec).schema
+    rows = table.to_pandas()
+    rows["number"], rows["kind"] = rows["number"].fillna(0), rows["kind"].fillna("a")
+    if trained_on == "empty columns":
+        rows[inputs] = None
+        rows["number"] = range(ROWS)
+    validated = validate(pa.Table.from_pandas(rows), task=Task.CLASSIFICATION, data=spec, champion=champion)
+    train, y = read_features(validated.table, validated.schema), read_target(validated.table, validated.schema)
+    preparation = PreparationSpec(missing=missing)
+    cleaner = fit_cleaner(train, validated.schema, preparation)
+    transformer, x = fit_transformer(cleaner.transform(train), y, validated.schema, preparation, seed=0)
+    chain = build_chain(cleaner, transformer, LogisticRegression().fit(x, y))
+    unknown = to_model_frame({name: [None, None] for name in inputs}, validated.schema)
+    assert np.isfinite(chain.predict_proba(unknown)).all()
 
 
 def test_a_cleaner_survives_its_file(two_classes, tmp_path):

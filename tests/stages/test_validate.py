@@ -1,10 +1,20 @@
+import json
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
 
-from driftloop.spec import DataSpec, FeatureType, Task
-from driftloop.stages.validate import NoFeaturesError, TargetError, TimeColumnError, TooFewRowsError, validate
+from driftloop.serving.wire import read_predict
+from driftloop.spec import DataSchema, DataSpec, FeatureType, Task
+from driftloop.stages.validate import (
+    ChampionInputsMissingError,
+    ChampionTypeError,
+    NoFeaturesError,
+    TargetError,
+    TimeColumnError,
+    TooFewRowsError,
+    validate,
+)
 
 ROWS = 60
 
@@ -110,3 +120,93 @@ def test_too_few_rows_no_inputs_and_bad_times_are_told():
         validate(table(x=[1] * ROWS), task=Task.CLASSIFICATION, data=data())
     with pytest.raises(TimeColumnError, match="must hold dates or times"):
         validate(table(t=["soon"] * ROWS), task=Task.CLASSIFICATION, data=data(timeColumn="t"))
+
+
+INPUTS = {
+    "number": [1.5, 2.5, None] * 20,
+    "city": ["Oslo", None, "Rome"] * 20,
+    "flag": [True, None, False] * 20,
+    "day": ["2024-01-01", "2024-05-02", None] * 20,
+}
+
+
+@pytest.fixture(scope="module")
+def champion() -> DataSchema:
+    return validate(table(**INPUTS), task=Task.CLASSIFICATION, data=data()).schema
+
+
+def challenge(champion: DataSchema, **columns):
+    return validate(table(**INPUTS | columns), task=Task.CLASSIFICATION, data=data(), champion=champion)
+
+
+def filled(**columns) -> dict:
+    """The champion's inputs without a missing value."""
+    return {name: [values[0], values[1] or values[2]] * (ROWS // 2) for name, values in INPUTS.items()} | columns
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        INPUTS,
+        filled(),
+        {name: [values[0]] * ROWS for name, values in INPUTS.items()},
+        {name: [None] * ROWS for name in INPUTS},
+        filled(city=[f"city {index}" for index in range(ROWS)], number=list(range(ROWS))),
+        filled(city=[float(index % 9) for index in range(ROWS)]),
+        filled(city=["2024-01-01", "2024-01-02"] * (ROWS // 2)),
+        filled(number=[1, 2] * (ROWS // 2)),
+        filled(day=["2024-01-01T00:00:00Z", "20240102", "2024-01-03"] * 20),
+        filled(day=[datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)] * (ROWS // 2)),
+        filled(new=[1, 2] * (ROWS // 2)),
+    ],
+    ids=[
+        "alike",
+        "nothing missing",
+        "constant",
+        "empty",
+        "like row numbers",
+        "categories as numbers",
+        "categories like dates",
+        "whole numbers",
+        "dates in several ways",
+        "dates as times",
+        "a new column",
+    ],
+)
+def test_a_challenger_accepts_every_request_that_the_champion_accepts(champion, columns):
+    validated = challenge(champion, **columns)
+    rows = [dict(zip(INPUTS, row, strict=True)) | {"x": 1} for row in zip(*INPUTS.values(), strict=True)]
+    body = json.dumps({"rows": rows}).encode()
+    assert read_predict(body, validated.schema, ROWS) == read_predict(body, champion, ROWS)
+    types = {feature.name: feature.type for feature in validated.schema.features}
+    assert types == {feature.name: feature.type for feature in champion.features}
+    assert set(validated.table.column_names) == {*types, "y"}
+
+
+def test_an_input_becomes_nullable_and_never_stops_to_be(champion):
+    nullable = {feature.name: feature.nullable for feature in champion.features}
+    assert nullable == {"x": False, "number": True, "city": True, "flag": True, "day": True}
+    widened = challenge(champion, **filled(x=[1, 2, None] * 20)).schema
+    assert all(feature.nullable for feature in widened.features)
+
+
+def test_an_input_without_values_keeps_what_the_champion_knows_of_it(champion):
+    validated = challenge(champion, city=[None] * ROWS)
+    before, after = ({feature.name: feature for feature in schema.features} for schema in (champion, validated.schema))
+    assert after["city"] == before["city"]
+    assert validated.report.notes == ("'city' has no values; it stays an input because the champion has it",)
+
+
+def test_a_column_that_the_champion_does_not_take_is_left_out_with_the_reason(champion):
+    (dropped,) = challenge(champion, new=[1, 2] * (ROWS // 2)).report.dropped_columns
+    assert (dropped.name, dropped.reason) == ("new", "is no input of the champion")
+
+
+def test_data_that_lack_an_input_of_the_champion_or_changed_its_type_are_refused(champion):
+    with pytest.raises(ChampionInputsMissingError, match=r"Missing: 'city', 'day'\."):
+        validate(
+            table(**INPUTS).drop_columns(["city", "day"]), task=Task.CLASSIFICATION, data=data(), champion=champion
+        )
+    for name, values in (("number", ["far"]), ("flag", [2]), ("day", ["soon"]), ("city", [["Rome"]])):
+        with pytest.raises(ChampionTypeError, match=f"'{name}' must be .* as it is for the champion"):
+            challenge(champion, **{name: values * ROWS})

@@ -7,7 +7,7 @@ drift tests.
 from collections.abc import Mapping
 
 from driftloop.monitor.baseline import Baseline, ColumnBaseline
-from driftloop.monitor.columns import Column, ColumnKind
+from driftloop.monitor.columns import Column
 from driftloop.monitor.drift import Sensitivity
 from driftloop.monitor.effective import effective_rows
 from driftloop.spec import CheckResult, DataSchema, Feature, FeatureType
@@ -28,7 +28,7 @@ def check_inputs(
         column, reference = window[feature.name], references[feature.name]
         results.append(_missing(feature, column, reference, sensitivity))
         results.append(_unreadable(feature, column))
-        if reference.kind is ColumnKind.CATEGORICAL:
+        if feature.type is FeatureType.CATEGORICAL:  # a boolean has no new categories, only unreadable values
             results.append(_new_categories(feature, column, reference))
         elif reference.quantiles:
             results.append(_range(feature, column, reference))

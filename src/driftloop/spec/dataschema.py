@@ -26,7 +26,8 @@ class Feature(Boundary):
     nullable: bool
     """Whether the rows of this run, or of a champion before it, had missing values; if not, serving refuses one."""
     categories: tuple[str, ...] = ()
-    """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched."""
+    """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched.
+    Where a run had none, these and the range are the champion's."""
     minimum: float | None = None
     """Numeric: smallest training value. Date: the same in epoch seconds."""
     maximum: float | None = None

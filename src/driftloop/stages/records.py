@@ -59,7 +59,7 @@ class Evaluation(Boundary):
 
 
 class ChampionComparison(Boundary):
-    """How the candidate did against the champion. Not part of `Evaluation`: a Bento must not depend on the champion."""
+    """How the candidate did against the champion. No part of `Evaluation`: a Bento knows only the champion's inputs."""
 
     comparison: Comparison | None = None
     """Absent for a first model, and where comparing failed."""
