@@ -15,7 +15,7 @@ from pandas.api import types
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec.documents import quote_if_needed
-from driftloop.spec.learning import Task
+from driftloop.spec.learning import FEWEST_ROWS, DataSpec, Task
 from driftloop.spec.modelloop import API_VERSION, KIND
 from driftloop.spec.problems import did_you_mean
 
@@ -44,6 +44,8 @@ class Proposal:
     """Columns of dates; one is unambiguous."""
     key_columns: tuple[str, ...]
     """Columns that are unique in the sample and named like a key; one is unambiguous."""
+    min_rows: int | None
+    """What `minRows` must be lowered to for this table; None where the usual value will do."""
 
 
 def read_sample(data: Path) -> pd.DataFrame:
@@ -93,6 +95,7 @@ def propose(sample: pd.DataFrame, target: str) -> Proposal:
         target_column=target,
         time_columns=tuple(column for column in others.columns if _is_date(others[column])),
         key_columns=tuple(column for column in others.columns if _is_key(others[column])),
+        min_rows=max(len(sample), FEWEST_ROWS) if len(sample) < DataSpec.model_fields["min_rows"].default else None,
     )
 
 
@@ -111,6 +114,8 @@ def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
     for field, candidates in (("timeColumn", proposal.time_columns), ("keyColumn", proposal.key_columns)):
         offered = "" if len(candidates) == 1 else "# "
         lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]
+    if proposal.min_rows is not None:
+        lines.append(f"    minRows: {proposal.min_rows}")
     return "\n".join(lines) + "\n"
 
 

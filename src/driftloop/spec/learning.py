@@ -21,6 +21,10 @@ AlgorithmName = Literal["Auto", "Linear", "RandomForest", "HistGradientBoosting"
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
+FEWEST_ROWS = 30
+"""No model is trained on fewer rows, whatever `data.minRows` says."""
+
+
 class Task(StrEnum):
     """What kind of answer the model gives."""
 
@@ -115,7 +119,7 @@ class DataSpec(Boundary):
     """Business key of a row: travels with every request; labels may come back by it. Not used as a feature."""
     sensitive_columns: Annotated[tuple[str, ...], PLANNED] = ()
     """Columns that describe people's protected traits; the groups that acceptance.fairness compares."""
-    min_rows: Annotated[int, Field(ge=30)] = 200
+    min_rows: Annotated[int, Field(ge=FEWEST_ROWS)] = 200
     """Smallest number of labelled rows a model may be trained on."""
     provenance: ProvenanceSpec = ProvenanceSpec()
     """Origin and permitted use."""
