@@ -149,12 +149,3 @@ def test_what_cannot_be_used_is_told_with_the_reason(flights, arguments, message
     assert message in outcome.stderr
     assert outcome.stderr.count("\n") == 1
     assert not list(Path().glob("*.yaml"))
-
-
-def test_a_missing_library_is_told_with_the_extra_that_has_it(flights, monkeypatch):
-    flights.to_csv("flights.csv", index=False)
-    monkeypatch.delitem(__import__("sys").modules, "driftloop.cli.proposal", raising=False)
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    outcome = init("flights.csv", "--target", "late")
-    assert outcome.exit_code == 1
-    assert "Install it with: pip install 'driftloop[pipeline]'" in outcome.stderr

@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from driftloop.errors import DriftloopError
+from driftloop.extras import packages_of
 from driftloop.stages.package import BentoContent, verify_digests
 
 CONTENT_FOLDER = "src"
@@ -44,11 +45,7 @@ class BuiltBento:
 
 def serving_requirements() -> list[str]:
     """Return the packages of the serving role, pinned to the versions installed here; BentoML adds itself."""
-    from packaging.requirements import Requirement
-
-    wanted = (Requirement(text) for text in requires("driftloop") or ())
-    names = {need.name for need in wanted if need.marker is None or need.marker.evaluate({"extra": "serving"})}
-    return sorted(f"{name}=={version(name)}" for name in names - {"bentoml"})
+    return sorted(f"{name}=={version(name)}" for name in packages_of("serving") - {"bentoml"})
 
 
 def build(content: BentoContent, loop: str) -> BuiltBento:

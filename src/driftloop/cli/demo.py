@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from driftloop.extras import require_extras
+
 if TYPE_CHECKING:
     from driftloop.demo.run import DemoOutcome
 
@@ -24,6 +26,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the sample of flights.")] = 0,
 ) -> None:
     """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
+    require_extras("demo", "pipeline", "monitor", "controller", "demo")
     from driftloop.demo.picture import write_page
     from driftloop.demo.run import DemoPlan, run_demo
 

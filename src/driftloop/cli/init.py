@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from driftloop.errors import DriftloopError, InvalidInputError
-
-
-class MissingLibraryError(DriftloopError):
-    """A command needs a library that is not installed."""
+from driftloop.errors import InvalidInputError
+from driftloop.extras import require_extras
 
 
 def init(
@@ -24,12 +21,8 @@ def init(
 
     It goes to NAME.yaml in the current folder; whatever the table leaves open is in it as a comment.
     """
-    try:
-        from driftloop.cli.proposal import propose, read_sample, write_modelloop
-    except ImportError as error:
-        raise MissingLibraryError(
-            f"Looking at data needs {error.name}. Install it with: pip install 'driftloop[pipeline]'"
-        ) from error
+    require_extras("init", "pipeline")
+    from driftloop.cli.proposal import propose, read_sample, write_modelloop
     from driftloop.spec.documents import read_documents
     from driftloop.spec.loading import parse_modelloop
     from driftloop.spec.problems import InvalidModelLoopError

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from driftloop.extras import require_extras
+
 
 def run(
     file: Annotated[Path, typer.Argument(help="ModelLoop file.")],
@@ -16,12 +18,14 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, package and verify a candidate from the loop's data, and print its result."""
+    require_extras("run", "pipeline")
     from driftloop.controller.localrun import LocalRun
-    from driftloop.controller.up import load_for_laptop, open_workspace
+    from driftloop.controller.loopfile import load_for_laptop
+    from driftloop.controller.workspace import open_workspace
 
-    console = Console(highlight=False, markup=False, stderr=as_json)
+    console = Console(highlight=False, markup=False, soft_wrap=True, stderr=as_json)
     loop = load_for_laptop(file)
-    state = open_workspace(loop, workspace)
+    state = open_workspace(loop.metadata.name, workspace)
     key = f"manual-{time.time_ns():x}"
     result = LocalRun(
         loop,

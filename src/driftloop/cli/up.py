@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from driftloop.extras import require_extras
+
 
 def up(
     file: Annotated[Path, typer.Argument(help="ModelLoop file.")],
@@ -19,11 +21,17 @@ def up(
     ] = "wall",
 ) -> None:
     """Train if need be, serve, watch, retrain and promote. Ctrl-C stops; run again to go on."""
-    from driftloop.controller.up import load_for_laptop, open_workspace, run_up
+    from driftloop.controller.loopfile import load_for_laptop
+    from driftloop.controller.workspace import open_workspace
+
+    loop = load_for_laptop(file)
+    # Whoever can't take alibi-detect's licence must be able to do without it.
+    unused = ("alibi-detect",) if loop.spec.monitoring.engine == "SciPy" else ()
+    require_extras("up", "pipeline", "monitor", "controller", unused=unused)
+    from driftloop.controller.up import run_up
 
     console = Console()
-    loop = load_for_laptop(file)
-    state = open_workspace(loop, workspace)
+    state = open_workspace(loop.metadata.name, workspace)
     console.print(f"{loop.metadata.name}: predictions on http://127.0.0.1:{port}/predict, ", end="")
     console.print(f"labels on http://127.0.0.1:{labels_port}/labels, workspace {state.root}")
     run_up(

@@ -1,39 +1,12 @@
-"""Runs a laptop controller in the foreground: workspace, lock, signals."""
+"""Runs a laptop controller in the foreground: lock and signals."""
 
 import asyncio
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from driftloop.controller.laptop import LaptopController
 from driftloop.controller.workspace import Workspace
 from driftloop.spec import ModelLoop
-from driftloop.spec.loading import read_modelloop
-
-WORKSPACES = Path(".driftloop")
-"""Folder of all workspaces, below the current one, unless `--workspace` says otherwise."""
-
-
-def load_for_laptop(file: Path) -> ModelLoop:
-    """Read one ModelLoop; a relative `data.uri` is meant relative to the file.
-
-    Raises:
-        InvalidModelLoopError: the file is no valid ModelLoop.
-    """
-    loop = read_modelloop(file)
-    data = loop.spec.data
-    if urlsplit(data.uri).scheme:
-        return loop
-    data = data.model_copy(update={"uri": str((file.parent / data.uri).resolve())})
-    return loop.model_copy(update={"spec": loop.spec.model_copy(update={"data": data})})
-
-
-def open_workspace(loop: ModelLoop, root: Path | None) -> Workspace:
-    """Return the loop's workspace, its folders made."""
-    workspace = Workspace((root or WORKSPACES / loop.metadata.name).resolve())
-    workspace.create()
-    return workspace
 
 
 def run_up(

@@ -9,6 +9,9 @@ from typing import IO
 
 from driftloop.errors import DriftloopError
 
+WORKSPACES = Path(".driftloop")
+"""Folder of all workspaces, below the current one, unless `--workspace` says otherwise."""
+
 
 class WorkspaceInUseError(DriftloopError):
     """Another process runs this loop."""
@@ -163,6 +166,17 @@ class Workspace:
         file.write(str(os.getpid()))
         file.flush()
         return file
+
+
+def open_workspace(loop: str, root: Path | None) -> Workspace:
+    """Return the workspace of the loop with this name, its folders made; `root` where it isn't the usual one.
+
+    Raises:
+        DriftloopError: the folder can't be written.
+    """
+    workspace = Workspace((root or WORKSPACES / loop).resolve())
+    workspace.create()
+    return workspace
 
 
 def write_atomically(path: Path, text: str) -> None:
