@@ -1,0 +1,65 @@
+"""Every example folder, as its README says it is used."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+
+from driftloop.spec import RunResult, RunVerdict
+from driftloop.spec.loading import read_modelloop
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FOLDERS = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+
+
+def driftloop(*arguments, cwd):
+    command = [sys.executable, "-m", "driftloop", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def diabetes() -> pd.DataFrame:
+    return load_diabetes(as_frame=True, scaled=False).frame.rename(columns={"target": "progression"})
+
+
+def wine() -> pd.DataFrame:
+    table = load_wine(as_frame=True)
+    return table.frame.drop(columns="target").assign(cultivar=table.target_names[table.target])
+
+
+@pytest.mark.parametrize("build_table", [diabetes, wine])
+def test_the_table_is_the_one_of_scikit_learn(build_table):
+    name = build_table.__name__
+    pd.testing.assert_frame_equal(pd.read_csv(EXAMPLES / name / f"{name}.csv"), build_table(), check_dtype=False)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_example_is_named_like_its_folder_and_shows_its_commands(name):
+    file = f"examples/{name}/modelloop.yaml"
+    assert read_modelloop(EXAMPLES.parent / file).metadata.name == name
+    readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    assert all(f"driftloop {command} {file}" in readme for command in ("validate", "run", "up"))
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(
+    "name", [name if name == "wine" else pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]
+)
+def test_an_example_is_valid_and_its_run_ends_as_its_readme_says(name, tmp_path):
+    file = str(EXAMPLES / name / "modelloop.yaml")
+    validated = driftloop("validate", file, cwd=tmp_path)
+    assert (validated.returncode, validated.stdout) == (0, f"valid: {name}\n")
+
+    ran = driftloop("run", file, "--workspace", "workspace", "--json", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    result = RunResult.model_validate(json.loads(ran.stdout))
+    assert result.verdict is RunVerdict.ACCEPTED
+    readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    [score] = re.findall(r"\bof (0\.\d\d) on \d+ test rows", readme)
+    assert result.test_score == pytest.approx(float(score), abs=0.05)
+    assert Path(result.bento_uri).is_relative_to(tmp_path / "workspace")
