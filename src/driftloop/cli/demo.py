@@ -53,7 +53,7 @@ def _show(console: Console, outcome: "DemoOutcome") -> None:
     for row in outcome.rows:
         table.add_row(*row.cells())
     console.print()
-    console.print(table, width=max(console.width, TABLE_WIDTH))
+    Console(width=max(console.width, TABLE_WIDTH)).print(table)
     final = outcome.final
     gain = (
         f"\nAll {final.rows:,} flights of {final.month}: champion {final.champion} has AUC {final.champion_auc:.3f}, "
