@@ -149,3 +149,11 @@ def test_what_cannot_be_used_is_told_with_the_reason(flights, arguments, message
     assert message in outcome.stderr
     assert outcome.stderr.count("\n") == 1
     assert not list(Path().glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("rows", "stated"), [(10, 30), (60, 60), (200, None)])
+def test_a_small_table_gets_a_min_rows_it_can_meet(rows, stated):
+    pd.DataFrame({"x": range(rows), "y": [row % 2 for row in range(rows)]}).to_csv("small.csv", index=False)
+    assert init("small.csv", "--target", "y").exit_code == 0
+    assert loop_of("small.yaml").spec.data.min_rows == (stated or 200)
+    assert ("minRows" in Path("small.yaml").read_text()) == (stated is not None)
