@@ -84,8 +84,8 @@ class Loop:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         self.wait_for(lambda status: {"type": "Ready", "status": "True"} in status["conditions"])
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
         return self.process.wait(60)
 
     def wait_for(self, condition, seconds: float = 120) -> dict:
@@ -131,6 +131,11 @@ def loop(tmp_path_factory):
     yield loop
     if loop.process.poll() is None:
         loop.stop()
+
+
+def verdicts(loop: Loop) -> list[dict]:
+    lines = (loop.workspace.monitor / "verdicts.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def champion(loop: Loop) -> dict:
@@ -199,15 +204,27 @@ def test_a_second_controller_is_refused(loop):
     assert "must be used by one process at a time" in refused.stderr
 
 
-def test_stopped_and_started_again_the_loop_goes_on_without_a_run(loop):
-    before = champion(loop)
+def test_a_labels_port_in_use_is_told_with_the_option(loop):
+    command = [sys.executable, "-m", "driftloop", "up", str(loop.folder / "parcels.yaml"), "--port", str(free_port())]
+    command += ["--workspace", str(loop.folder / "other"), "--labels-port", str(loop.labels_port)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode == 1
+    assert f"The port {loop.labels_port} must be free" in refused.stderr
+    assert "--labels-port" in refused.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_stopped_and_started_again_the_loop_goes_on_without_a_run(loop, number):
+    before, judged = champion(loop), verdicts(loop)
     runs = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RunStarted)]
-    assert loop.stop() == 0
+    assert loop.stop(number) == (0 if number == signal.SIGTERM else -number)
     loop.workspace.status.unlink()
     loop.start()
     assert champion(loop) == before
     assert [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RunStarted)] == runs
     assert loop.ask(parcels(1, START, DAY, seed=4), START + 30 * DAY).status_code == 200
+    assert len(verdicts(loop)) >= len(judged), "no verdict is lost"
+    assert len({(v["kind"], v["modelVersion"], v["window"]["start"]) for v in verdicts(loop)}) == len(verdicts(loop))
 
 
 @pytest.mark.parametrize("damage", ["a changed file", "a server that does not start"])

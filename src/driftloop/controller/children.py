@@ -38,6 +38,39 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+class PortInUseError(DriftloopError):
+    """A port that the loop shall listen on is taken."""
+
+    def __init__(self, port: int, option: str) -> None:
+        super().__init__(
+            f"The port {port} must be free. Another process listens on it. "
+            f"Stop that one, or choose another with {option}."
+        )
+
+
+async def until_port_is_free(port: int, option: str) -> None:
+    """Wait until nobody listens on a port of the loopback interface: children of a killed controller need a moment.
+
+    Raises:
+        PortInUseError: somebody still does after `STOP_SECONDS`; names the option that chooses another.
+    """
+    deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+    while not _is_free(port):
+        if asyncio.get_running_loop().time() > deadline:
+            raise PortInUseError(port, option)
+        await asyncio.sleep(0.1)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on right now."""
     with socket.socket() as probe:

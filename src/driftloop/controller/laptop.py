@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import driftloop
 from driftloop.controller.children import (
@@ -22,6 +22,7 @@ from driftloop.controller.children import (
     probe_model_server,
     start_model_server,
     start_monitor,
+    until_port_is_free,
 )
 from driftloop.controller.frontdoor import FrontDoor
 from driftloop.controller.ledger import Ledger
@@ -108,7 +109,7 @@ class LaptopController:
         self._counted_through: datetime | None = None
         self._labelled_rows = 0
         self._told = len(self._view.verdicts())
-        self._status = ""
+        self._status: dict[str, Any] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a first model can't be had.
@@ -170,7 +171,7 @@ class LaptopController:
             run_stage=self._run.stage if self._run else "",
             addresses={"predict": self._frontdoor.url, "labels": f"http://127.0.0.1:{self._labels_port}"},
         )
-        self._publish(json.dumps(status, indent=2, default=str))
+        self._publish(status)
         return decision
 
     def _count_labelled_rows(self, through: datetime | None) -> int:
@@ -189,10 +190,12 @@ class LaptopController:
         self._ledger.append(entry)
         self._state = replay(self._ledger.entries)
 
-    def _publish(self, status: str) -> None:
-        if status != self._status:
-            write_atomically(self._workspace.status, status)
-            self._status = status
+    def _publish(self, status: dict[str, Any]) -> None:
+        """Write the status when more than the time of day has changed."""
+        news = status | {"time": ""}
+        if news != self._status:
+            write_atomically(self._workspace.status, json.dumps(status, indent=2))
+            self._status = news
 
     async def _carry_out(self, decision: Decision) -> None:
         now = self._now()
@@ -337,6 +340,7 @@ class LaptopController:
             "poll_interval_seconds": str(POLL_SECONDS if self._clock == "replay" else 1.0),
             "commit_interval_seconds": "30",  # soon enough for a person who looks; a pod writes fewer, larger files
         }
+        await until_port_is_free(self._labels_port, "--labels-port")
         monitor = await start_monitor(settings, port=self._labels_port, log=self._workspace.logs / "monitor.log")
         await monitor.until_ready("/healthz", READY_SECONDS)
         return monitor
