@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from driftloop.predictionlog import FEATURE_PREFIX, KEY, LABEL, TIME
+from driftloop.predictionlog import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
 from driftloop.spec import DataSpec, Verdict
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ def labelled_rows(joined: "pd.DataFrame", faulty: Iterable[tuple["datetime", "da
 
 
 def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
-    """Return labelled rows under the names of the user's own table: features, target, key and time."""
+    """Return labelled rows under the names of the user's own table: features, target, key and time.
+
+    Rows come in order of time and key, where there are keys: prediction ids are drawn anew by every server, and the
+    same traffic must make the same table, and so the same model.
+    """
+    rows = rows.sort_values([TIME, KEY if data.key_column else PREDICTION_ID], kind="stable")
     features = {c: c.removeprefix(FEATURE_PREFIX) for c in rows.columns if c.startswith(FEATURE_PREFIX)}
     table = rows[list(features)].rename(columns=features)
     table[data.target_column] = rows[LABEL].infer_objects()
