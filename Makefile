@@ -5,9 +5,15 @@ BIN := $(VENV)/bin
 # The first interpreter that fits: alibi-detect supports Python up to 3.12.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 PYTEST := $(BIN)/python -m pytest
+# Whatever builds a Dockerfile here; all three take the same arguments.
+BUILDER ?= $(firstword $(foreach b,docker buildah podman,$(shell command -v $(b))))
+ROLES := controller monitor serving pipeline
+IMAGE_PREFIX ?= ghcr.io/driftloop/driftloop-
+IMAGE_TAG ?= latest
+BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all lint generate verify bench-pipeline clean
+.PHONY: help demo demo-full test test-all lint stage generate verify bench-pipeline images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +52,10 @@ lint: $(VENV)/.dev ## format, lint, types, import rings
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+stage: $(if $(NAME),$(VENV)/.dev) ## scaffold a new stage of the pipeline: make stage NAME=impute
+	@test -n "$(NAME)" || { echo "A new stage needs a name. Run, for example: make stage NAME=impute"; exit 2; }
+	@$(BIN)/python tools/new_stage.py "$(NAME)"
+
 generate: $(VENV)/.dev ## write every generated file
 	$(BIN)/python tools/generate.py
 
@@ -54,6 +64,10 @@ verify: lint ## prove that every generated file is fresh
 
 bench-pipeline: $(VENV)/.dev ## seconds of a training run, stage by stage, and its overhead
 	$(BIN)/python tools/bench_pipeline.py
+
+images: ## build the container image of each role; BUILDER=, BUILD_FLAGS=, IMAGE_PREFIX=, IMAGE_TAG=
+	@test -n "$(BUILDER)" || { echo "Images need docker, buildah or podman, and none is on PATH. Install one, or name it: make images BUILDER=/path/to/buildah"; exit 2; }
+	@for role in $(ROLES); do $(BUILDER) build $(BUILD_FLAGS) --target $$role --tag $(IMAGE_PREFIX)$$role:$(IMAGE_TAG) . || exit; done
 
 clean: ## remove the environment and every workspace
 	rm -rf $(VENV) .driftloop dist
