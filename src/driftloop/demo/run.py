@@ -74,7 +74,7 @@ def run_demo(plan: DemoPlan, say: Callable[[str], None]) -> DemoOutcome:
     between(flights, datetime(2013, 1, 1, tzinfo=UTC), march).to_parquet(workspace.root / "flights.parquet")
     loop_file = workspace.root / "flight-delays.yaml"
     loop_file.write_text(resources.files("driftloop.demo").joinpath("flight-delays.yaml").read_text())
-    live = sample_a_day(between(flights, march, plan.until), FLIGHTS_A_DAY, plan.seed)
+    live = between(sample_a_day(flights, FLIGHTS_A_DAY, plan.seed), march, plan.until)  # the same days, however many
     window = read_modelloop(loop_file).spec.monitoring.window.duration
     with UpProcess(loop_file, workspace, say) as up:
         predict_url, labels_url = up.until_serving(FIRST_MODEL_SECONDS)
