@@ -1,5 +1,5 @@
 # One image per role, each with the wheel and the packages of its role alone:
-#   docker build --target monitor -t ghcr.io/driftloop/driftloop-monitor .      (`make images` builds all four)
+#   docker build --target monitor -t driftloop-monitor .      (`make images` builds all four)
 # The images run as user 10001 with a read-only root: only /tmp must be writable.
 
 # alibi-detect supports Python up to 3.12. Any image with Python 3.11 or 3.12, venv and pip will do.

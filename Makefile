@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # Whatever builds a Dockerfile here; all three take the same arguments.
 BUILDER ?= $(firstword $(foreach b,docker buildah podman,$(shell command -v $(b))))
 ROLES := controller monitor serving pipeline
-IMAGE_PREFIX ?= ghcr.io/driftloop/driftloop-
+IMAGE_PREFIX ?= driftloop-
 IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
