@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from driftloop.controller.monitorview import MonitorView
 from driftloop.monitor.engines import SciPyEngine
 from driftloop.predictionlog import Label, PredictionBatch, PredictionLogWriter
 from driftloop.sidecar.evaluator import Evaluator, make_engine
@@ -76,8 +77,8 @@ class Monitored:
         return Evaluator(read_modelloop(self.loop_file), self.settings, SciPyEngine())
 
     def verdicts(self) -> list[Verdict]:
-        file = self.settings.state_dir / "verdicts.jsonl"
-        return [Verdict.model_validate_json(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+        """Read as the controller does: a line still being written is no verdict yet."""
+        return list(MonitorView(self.settings.state_dir).verdicts())
 
     def reports(self) -> list[DriftReport]:
         files = (self.settings.state_dir / "reports").glob("*.json")
@@ -274,6 +275,7 @@ def test_killed_at_any_moment_no_verdict_is_lost_or_doubled(tmp_path):
         process.kill()
         process.join()
     killed.evaluator().catch_up()
+    assert (killed.settings.state_dir / "verdicts.jsonl").read_bytes().endswith(b"\n")
     assert killed.verdicts() == whole.verdicts()
     assert killed.reports() == whole.reports()
 
