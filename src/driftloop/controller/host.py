@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -81,13 +80,13 @@ class HostPlan:
         workspace: the loop's folder.
         lock: proves that nobody else runs it.
         ports: of the doors.
-        clock: `wall` or `replay`.
+        controller: command of the controller; the host's socket is its last argument.
     """
 
     workspace: Workspace
     lock: IO[str]
     ports: dict[Door, int]
-    clock: str
+    controller: tuple[str, ...]
 
 
 class ProcessHost:
@@ -131,7 +130,7 @@ class ProcessHost:
                 self._opened.append(door)
             await self._until_over(stop)
         except WorkspaceGoneError:
-            self._kill_all()
+            await self._kill_all()
             raise
         finally:
             server.close()
@@ -162,8 +161,7 @@ class ProcessHost:
     async def _keep_controller(self) -> None:
         """Run the controller, again and again while it is killed or breaks."""
         backoff = Backoff()
-        command = [sys.executable, "-m", "driftloop.controller", str(self._plan.workspace.root)]
-        command += [str(self._sockets / SOCKET_FILE), self._plan.clock]
+        command = [*self._plan.controller, str(self._sockets / SOCKET_FILE)]
         while not self._is_stopping:
             started = time.monotonic()
             try:
@@ -208,13 +206,13 @@ class ProcessHost:
         if not self._plan.workspace.holds(self._plan.lock):
             raise WorkspaceGoneError(self._plan.workspace.root)
 
-    def _kill_all(self) -> None:
+    async def _kill_all(self) -> None:
         """End everything at once: whoever writes on would put a new folder in the old one's place."""
         if self._controller is not None:
             kill_group(self._controller.pid)
-        for child in self._children.values():
-            child.kill()
-        self._children.clear()
+            await self._controller.wait()
+        children, self._children = self._children, {}
+        await asyncio.gather(*(child.kill() for child in children.values()))
 
     # The line to the controller
 

@@ -368,6 +368,7 @@ class LaptopController:
             await self._give_way(champion, str(error))
         else:
             await asyncio.to_thread(self._host.serve, Door.PREDICT, server_name(champion))
+            self._say(f"{champion.label} serves")
 
     async def _give_way(self, champion: Model, why: str) -> None:
         previous = self._state.previous
