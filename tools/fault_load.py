@@ -63,7 +63,8 @@ class Notes:
     """Monotonic seconds of every answered prediction, probes included."""
     failures: list[tuple[float, str, str]] = field(default_factory=list)
     """When, which address, and why."""
-    requests: int = 0
+    requests: list[None] = field(default_factory=list)
+    """One entry a request: appending is safe from several threads."""
 
 
 class Client:
@@ -78,7 +79,7 @@ class Client:
     def post(self, path: str, payload: Any, headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Send until it is answered with 200; every other outcome is noted as a failure."""
         while True:
-            self._notes.requests += 1
+            self._notes.requests.append(None)
             try:
                 answer = self._session.post(self._url + path, json=payload, headers=headers, timeout=REQUEST_SECONDS)
             except requests.RequestException as error:

@@ -6,6 +6,7 @@ docs/reliability.md.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -27,7 +28,10 @@ import requests
 from fault_load import DAY, START, Replay, read_status, write_loop
 
 from driftloop.controller.children import free_port
+from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import read_ledger
+from driftloop.controller.orders import Door, HostView
+from driftloop.controller.servers import MONITOR
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.history import RunFinished, RunStarted
 from driftloop.predictionlog import PredictionLogReader
@@ -35,8 +39,11 @@ from driftloop.predictionlog import PredictionLogReader
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- figures: make test-faults -->", "<!-- end of figures -->"
+CONTROLLER, INTAKE, EVALUATOR = "driftloop.controller", "intake", "evaluator"
+CHILDREN = 3
+"""Of the host, in peace: the monitor, a server and its standby."""
 KINDS = ("monitor", "server", "controller")
-ROLES = {"monitor": ("supervisor", "intake", "evaluator"), "server": ("server",), "controller": ("controller",)}
+ROLES = {"monitor": ("supervisor", INTAKE, EVALUATOR), "server": ("server",), "controller": ("controller",)}
 READY_SECONDS = 180.0
 RECOVERY_SECONDS = 120.0
 LONGEST_WAIT_SECONDS = 3.0
@@ -68,7 +75,7 @@ class Loop:
         command += ["--workspace", str(self.workspace.root), "--port", str(port), "--labels-port", str(labels_port)]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-        self._until(self._is_ready, READY_SECONDS)
+        self._until(self._is_whole, READY_SECONDS)
 
     def check(self) -> None:
         """End the test when the loop has ended."""
@@ -84,12 +91,19 @@ class Loop:
         """Kill one process and return when it was replaced and everything answers."""
         pid = self._until(lambda: self._pid(role), RECOVERY_SECONDS)
         os.kill(pid, signal.SIGKILL)
-        self._until(lambda: self._pid(role) not in (None, pid) and self._is_ready(), RECOVERY_SECONDS)
+        self._until(lambda: self._pid(role) not in (None, pid) and self._is_whole(), RECOVERY_SECONDS)
 
     def _is_ready(self) -> bool:
         conditions = read_status(self.workspace.status).get("conditions", [])
-        answers = (self._answers(f"{self.predict_url}/readyz"), self._answers(f"{self.labels_url}/healthz"))
-        return {"type": "Ready", "status": "True"} in conditions and all(answers)
+        return {"type": "Ready", "status": "True"} in conditions
+
+    def _is_whole(self) -> bool:
+        """Whether everybody is there and answers, the standby included."""
+        view = self._view()
+        healthy = (
+            view is not None and len(view.children) == CHILDREN and all(c.is_ready for c in view.children.values())
+        )
+        return healthy and self._is_ready() and self._answers(f"{self.labels_url}/healthz")
 
     def _answers(self, url: str) -> bool:
         try:
@@ -98,11 +112,23 @@ class Loop:
             return False
 
     def _pid(self, role: str) -> int | None:
-        marks = {"server": "bento_server.py", "controller": "driftloop.controller", "supervisor": "driftloop.sidecar"}
-        if role in marks:
-            return _child(self.process.pid, marks[role])
-        supervisor = self._pid("supervisor")
-        return _child(supervisor, role) if supervisor else None
+        """Return the process that has a role; of the servers the one behind the front door."""
+        if role == "controller":
+            return next((pid for pid, words in _children(self.process.pid).items() if CONTROLLER in words), None)
+        view = self._view()
+        if view is None:
+            return None
+        if role in (INTAKE, EVALUATOR):
+            supervisor = view.children[MONITOR].pid
+            processes = _children(supervisor) if supervisor else {}
+            return next((pid for pid, words in processes.items() if role in words), None)
+        child = view.children.get(view.active.get(Door.PREDICT, "") if role == "server" else MONITOR)
+        return child.pid if child else None
+
+    def _view(self) -> HostView | None:
+        """Ask the host as its controller does; None while there is no controller to learn the socket from."""
+        controllers = [words for words in _children(self.process.pid).values() if CONTROLLER in words]
+        return HostClient(Path(controllers[0][-1])).look() if controllers else None
 
     def _until(self, condition: Any, seconds: float) -> Any:
         deadline = time.monotonic() + seconds
@@ -259,8 +285,8 @@ def describe(audit: Audit, replay: Replay, seed: int, seconds: float) -> str:
             )
     verdict = "no promise broken" if not audit.problems else f"{len(audit.problems)} promises broken: {audit.problems}"
     summary = (
-        f"{replay.notes.requests:,} requests, {len(replay.notes.answered):,} predictions answered and to be logged, "
-        f"{len(replay.notes.labelled):,} labels acknowledged, {replay.days} days of traffic, seed {seed}, "
+        f"{len(replay.notes.requests):,} requests, {len(replay.notes.answered):,} predictions answered and to be "
+        f"logged, {len(replay.notes.labelled):,} labels acknowledged, {replay.days} days of traffic, seed {seed}, "
         f"{seconds / 60:.0f} min on {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"{datetime.now(UTC):%Y-%m-%d}: {verdict}."
     )
@@ -284,13 +310,13 @@ def _kill_after(kills: list[Kill], moment: float) -> str:
     return next((kill.kind for kill in kills if kill.at >= moment - 1), "none")
 
 
-def _child(parent: int, mark: str) -> int | None:
-    try:
-        pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        words = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return next((pid for pid, command in words.items() if mark in command), None)
+def _children(parent: int) -> dict[int, list[str]]:
+    """Return the command of each child of a process."""
+    commands = {}
+    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            commands[int(pid)] = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+    return commands
 
 
 if __name__ == "__main__":

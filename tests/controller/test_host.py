@@ -45,7 +45,7 @@ from pathlib import Path
 from driftloop.controller.hostclient import HostClient
 from driftloop.controller.orders import ChildOrder, Door
 from driftloop.errors import DriftloopError, InvalidInputError
-child, folder, host = sys.argv[1], Path(sys.argv[2]), HostClient(Path(sys.argv[3]))
+child, folder, host = sys.argv[1], Path(sys.argv[2]), HostClient(Path(sys.argv[-1]))
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 if (folder / "fail").exists():
@@ -54,12 +54,13 @@ if (folder / "fail").exists():
 if (folder / "crash").exists():
     (folder / "crash").unlink()
     raise RuntimeError("a bug")
-for door, name in ((Door.PREDICT, "server"), (Door.LABELS, "monitor")):
-    command = (sys.executable, "-c", child, name, "{port}", str(folder / "notes"))
-    host.start(ChildOrder(name, command, {}, "/", str(folder / "logs" / "children.log")))
-    while not host.look().children[name].is_ready:
-        time.sleep(0.02)
-    host.serve(door, name)
+for door, names in ((Door.PREDICT, ["server", *sys.argv[3:-1]]), (Door.LABELS, ["monitor"])):
+    for name in names:
+        command = (sys.executable, "-c", child, name, "{port}", str(folder / "notes"))
+        host.start(ChildOrder(name, command, {}, "/", str(folder / "logs" / "children.log")))
+        while not host.look().children[name].is_ready:
+            time.sleep(0.02)
+    host.serve(door, names)
 host.say(f"controller {os.getpid()} is at work")
 stop.wait()
 host.close()
@@ -94,14 +95,14 @@ class Ears:
 class Scene:
     """A host at work in an event loop of a test."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *more_servers: str):
         self.workspace = Workspace(root)
         self.workspace.create()
         self.lock = self.workspace.lock()
         self.ears = Ears()
         self.stop = asyncio.Event()
         self.ports = {door: free_port() for door in Door}
-        controller = (sys.executable, "-c", CONTROLLER, CHILD, str(root))
+        controller = (sys.executable, "-c", CONTROLLER, CHILD, str(root), *more_servers)
         self.host = ProcessHost(HostPlan(self.workspace, self.lock, self.ports, controller), self.ears)
 
     async def ask(self, door=Door.PREDICT) -> tuple[str, int]:
@@ -123,11 +124,11 @@ class Scene:
         return int((await self.until_heard("is at work", times)).split()[1])
 
 
-def play(root, scenario):
+def play(root, scenario, *more_servers):
     """Run a scenario beside a host, stop the host, and return what it said."""
 
     async def run():
-        scene = Scene(root)
+        scene = Scene(root, *more_servers)
         hosting = asyncio.create_task(scene.host.run(scene.stop))
         playing = asyncio.create_task(scenario(scene))
         try:
@@ -202,6 +203,23 @@ def test_a_killed_child_is_started_again_while_requests_wait(tmp_path):
 
     heard = play(tmp_path / "loop", scenario)
     assert "the server ended with code -9; it is started again, requests wait" in heard
+
+
+def test_a_standby_takes_over_at_once_and_keeps_serving_when_the_other_is_back(tmp_path):
+    async def scenario(scene):
+        await scene.controller()
+        name, pid = await scene.ask()
+        os.kill(pid, signal.SIGKILL)
+        await scene.until_heard("the server ended with code -9; it is started again, the standby serves")
+        standby, standby_pid = await scene.ask()
+        assert (name, standby) == ("server", "standby")
+        await until(lambda: scene.host._children["server"].state.is_ready)
+        assert await scene.ask() == ("standby", standby_pid)
+        os.kill(standby_pid, signal.SIGKILL)
+        await scene.until_heard("the standby ended with code -9; it is started again, the server serves")
+        assert (await scene.ask())[0] == "server"
+
+    play(tmp_path / "loop", scenario, "standby")
 
 
 def test_the_server_ends_before_the_monitor_so_that_what_was_answered_is_logged(tmp_path):

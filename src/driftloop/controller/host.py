@@ -97,7 +97,8 @@ class ProcessHost:
         self._voice = voice
         self._sockets = Path(tempfile.mkdtemp(prefix="driftloop-"))  # a socket's path may have 107 bytes at most
         self._children: dict[str, Child] = {}
-        self._serving: dict[Door, str] = {}
+        self._serving: dict[Door, tuple[str, ...]] = {}
+        self._active: dict[Door, str] = {}
         self._controller: asyncio.subprocess.Process | None = None
         self._failure: ControllerFailedError | None = None
         self._is_stopping = False
@@ -236,6 +237,7 @@ class ProcessHost:
         view = HostView(
             children={name: child.state for name, child in self._children.items()},
             serving=self._serving,
+            active=self._active,
             addresses={door: front.url for door, front in self._doors.items()},
         )
         return {"view": view.to_dict()}
@@ -249,8 +251,8 @@ class ProcessHost:
         await self._stop_child(question["name"])
 
     async def _on_serve(self, question: dict[str, Any]) -> None:
-        door, name = Door(question["door"]), question["name"]
-        self._serving[door] = name
+        door = Door(question["door"])
+        self._serving[door] = tuple(question["names"])
         self._turn(door)
 
     async def _on_close(self, _: dict[str, Any]) -> None:
@@ -272,29 +274,35 @@ class ProcessHost:
     # Children and doors
 
     def _on_change(self, child: Child) -> None:
-        state = child.state
-        for door, name in self._serving.items():
-            if name == child.order.name:
+        name = child.order.name
+        for door, names in self._serving.items():
+            if name in names:
                 self._turn(door)
-                if not state.is_ready and not self._is_stopping:
-                    self._tell(f"the {name} ended with code {state.exit_code}; it is started again, requests wait")
+                if not child.state.is_ready:
+                    deputy = self._active.get(door)
+                    meanwhile = f"the {deputy} serves" if deputy else "requests wait"
+                    self._tell(f"the {name} ended with code {child.state.exit_code}; it is started again, {meanwhile}")
 
     def _turn(self, door: Door) -> None:
-        child = self._children.get(self._serving[door])
-        if child is None:
-            self._doors[door].close()
-        elif child.state.is_ready:
-            self._doors[door].switch(child.state.url)
-        else:
+        """Put a child that is ready behind a door: whoever is there already, or the first choice."""
+        there = [name for name in self._serving.get(door, ()) if name in self._children]
+        ready = [name for name in there if self._children[name].state.is_ready]
+        current = self._active.pop(door, "")
+        if ready:
+            self._active[door] = current if current in ready else ready[0]
+            self._doors[door].switch(self._children[self._active[door]].state.url)
+        elif there:
             self._doors[door].hold()
+        else:
+            self._doors[door].close()
 
     async def _stop_child(self, name: str) -> None:
         child = self._children.pop(name, None)
         if child is None:
             return
-        for door in [door for door, serving in self._serving.items() if serving == name]:
-            self._turn(door)
-            del self._serving[door]
+        for door, names in self._serving.items():
+            if name in names:
+                self._turn(door)
         for front in self._doors.values():
             await front.drain(child.state.url, DRAIN_SECONDS)
         await child.stop()
@@ -306,9 +314,10 @@ class ProcessHost:
         predict, labels = self._doors[Door.PREDICT], self._doors[Door.LABELS]
         if predict in opened:
             await predict.stop()
-        watcher = self._serving.get(Door.LABELS, "")
-        for name in [name for name in self._children if name != watcher]:
+        watchers = self._serving.get(Door.LABELS, ())
+        for name in [name for name in self._children if name not in watchers]:
             await self._stop_child(name)
         if labels in opened:
             await labels.stop()
-        await self._stop_child(watcher)
+        for name in watchers:
+            await self._stop_child(name)
