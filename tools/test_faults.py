@@ -33,7 +33,7 @@ from driftloop.controller.ledger import read_ledger
 from driftloop.controller.orders import Door, HostView
 from driftloop.controller.servers import MONITOR
 from driftloop.controller.workspace import Workspace
-from driftloop.loop.history import RunFinished, RunStarted
+from driftloop.loop.history import RunFinished, RunStarted, Started
 from driftloop.predictionlog import PredictionLogReader
 
 ROOT = Path(__file__).parents[1]
@@ -90,8 +90,18 @@ class Loop:
     def kill(self, role: str) -> None:
         """Kill one process and return when it was replaced and everything answers."""
         pid = self._until(lambda: self._pid(role), RECOVERY_SECONDS)
+        starts = self._controller_starts()
         os.kill(pid, signal.SIGKILL)
-        self._until(lambda: self._pid(role) not in (None, pid) and self._is_whole(), RECOVERY_SECONDS)
+
+        def is_replaced() -> bool:
+            if role == "controller" and self._controller_starts() == starts:
+                return False
+            return self._pid(role) not in (None, pid) and self._is_whole()
+
+        self._until(is_replaced, RECOVERY_SECONDS)
+
+    def _controller_starts(self) -> int:
+        return sum(isinstance(entry, Started) for entry in read_ledger(self.workspace.ledger))
 
     def _is_ready(self) -> bool:
         conditions = read_status(self.workspace.status).get("conditions", [])
