@@ -60,7 +60,7 @@ class ModelLoopSpec(Boundary):
     def _sampling_fits_task(cls, preparation: PreparationSpec, info: ValidationInfo) -> PreparationSpec:
         problem = info.data.get("problem")
         if problem and problem.task is Task.REGRESSION and preparation.sampling not in ("Auto", "None"):
-            remedy = "Remove it: there are no classes to balance."
+            remedy = "Remove it: no classes to balance."
             raise RuleError("must be Auto or None for the task Regression", field="sampling", remedy=remedy)
         return preparation
 
@@ -69,7 +69,7 @@ class ModelLoopSpec(Boundary):
     def _fairness_can_be_judged(cls, acceptance: AcceptanceSpec, info: ValidationInfo) -> AcceptanceSpec:
         problem, data = info.data.get("problem"), info.data.get("data")
         if acceptance.fairness and problem and problem.task is Task.REGRESSION:
-            remedy = "Remove it: a regression is reported by group, and no limit is set."
+            remedy = "Remove it: a regression is reported by group only."
             raise RuleError("is for the task Classification only", field="fairness", remedy=remedy)
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
