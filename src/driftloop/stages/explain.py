@@ -40,6 +40,8 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
         metric: the loop's metric.
         seed: of the choice of rows, of shuffles and samples.
     """
+    from threadpoolctl import threadpool_limits
+
     generator = np.random.default_rng(seed)
     truth = encode_target(read_target(test, schema), schema)
     chosen = _choose_rows(truth, schema, generator)
@@ -49,20 +51,21 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
     samples = [
         np.bincount(generator.integers(rows, size=rows), minlength=rows).astype(np.float64) for _ in range(REPEATS)
     ]
-    whole = answer(chain, frame, schema.task)
-    before = [score(metric, truth, whole, weights) for weights in samples]
     repeated = pd.concat([frame] * REPEATS, ignore_index=True)
+    repeat_of_row = np.repeat(np.arange(REPEATS), rows)
     columns = []
-    for name in schema.feature_names:
-        values = frame[name].to_numpy()
-        shuffled = repeated.assign(**{name: np.concatenate([values[order] for order in orders])})
-        answers = answer(chain, shuffled, schema.task)
-        places = np.arange(len(repeated)) // rows
-        losses = [
-            before[repeat] - score(metric, truth, answers.take(places == repeat), samples[repeat])
-            for repeat in range(REPEATS)
-        ]
-        columns.append(_summarise(name, losses))
+    with threadpool_limits(limits=1):  # on a busy machine, threads that wait for one another take six times as long
+        whole = answer(chain, frame, schema.task)
+        before = [score(metric, truth, whole, weights) for weights in samples]
+        for name in schema.feature_names:
+            values = frame[name].to_numpy()
+            shuffled = repeated.assign(**{name: np.concatenate([values[order] for order in orders])})
+            answers = answer(chain, shuffled, schema.task)
+            losses = [
+                before[repeat] - score(metric, truth, answers.take(repeat_of_row == repeat), samples[repeat])
+                for repeat in range(REPEATS)
+            ]
+            columns.append(_summarise(name, losses))
     columns.sort(key=lambda column: -column.importance)
     return Explanation(
         metric=metric,
