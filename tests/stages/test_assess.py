@@ -122,10 +122,17 @@ def test_ages_are_grouped_into_quartiles_named_by_their_ends():
 
 def test_birthdays_are_grouped_into_quartiles_and_few_numbers_are_groups_themselves():
     days = [datetime(1950, 1, 1, tzinfo=UTC) + timedelta(days=400 * index) for index in range(40)]
-    assert len(set(group_rows(pa.chunked_array([days])))) == 4
-    assert "1950-01-01 to" in " ".join(group_rows(pa.chunked_array([days])))
+    for column in (pa.chunked_array([days]), pa.chunked_array([[day.date() for day in days]])):
+        groups = group_rows(column)
+        assert len(set(groups)) == 4
+        assert groups[0] == "1950-01-01 to 1960-09-05"
     assert set(group_rows(pa.chunked_array([[0, 1, 1, None]]))) == {"0", "1", MISSING}
     assert set(group_rows(pa.chunked_array([[True, False, None]]))) == {"True", "False", MISSING}
+
+
+def test_large_numbers_are_written_out():
+    groups = group_rows(pa.chunked_array([[1000 * index for index in range(1, 2001)]]))
+    assert groups[-1] == "1500250 to 2000000"
 
 
 def test_the_rarest_of_many_groups_are_put_together():

@@ -30,6 +30,7 @@ MOST_PLAIN_NUMBERS = 8
 """A column with more different numbers or dates is grouped into quartiles."""
 MISSING, OTHERS = "(missing)", "(others)"
 _TWO = 2
+_LONG_NUMBER = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def group_rows(column: "pa.ChunkedArray") -> "npt.NDArray[np.object_]":
     """
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
-    values = column.to_pandas()
+    values = (column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column).to_pandas()
     is_ordered = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if (is_ordered or pd.api.types.is_datetime64_any_dtype(values)) and values.nunique() > MOST_PLAIN_NUMBERS:
         quartiles = pd.qcut(values, 4, duplicates="drop")
@@ -211,4 +213,7 @@ def _plain(value: Any) -> str:
 
 
 def _end(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)[:10]
+    """Write the end of a quartile: a number shortly, a moment as its day."""
+    if not isinstance(value, int | float):
+        return str(value)[:10]
+    return f"{value:g}" if abs(value) < _LONG_NUMBER else f"{value:.0f}"
