@@ -70,6 +70,19 @@ def standard_error(metric: str, truth: Numbers, answers: Answers, *, seed: int) 
     return float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
 
 
+def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dict[str, tuple[float, float]]:
+    """Return the 95 % interval of every metric of the task by the bootstrap over rows.
+
+    A metric that is undefined in one of the samples, because a rare class is not in it, is left out.
+    """
+    samples = _resamples(len(truth), seed)
+    values = {
+        metric: [score(metric, truth, answers, weights) for weights in samples] for metric in METRICS_BY_TASK[task]
+    }
+    found = {metric: np.percentile(of_samples, _INTERVAL) for metric, of_samples in values.items()}
+    return {metric: (float(low), float(high)) for metric, (low, high) in found.items() if np.isfinite(low + high)}
+
+
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
     differences = [

@@ -1,4 +1,4 @@
-"""Ninth stage: the test rows judge, once: all metrics, their uncertainty, and the comparison with the champion.
+"""Tenth stage: the test rows judge, once: all metrics, their uncertainty, and the comparison with the champion.
 
 Also builds what serving is verified and watched with: sample rows and the baseline. It tunes and chooses nothing.
 """
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftloop.algorithms.curves import calibration_curve, roc_curve
-from driftloop.algorithms.metrics import Answers, all_scores, compare, score, standard_error
+from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals, score, standard_error
 from driftloop.monitor.baseline import Baseline, build_baseline
 from driftloop.reports.charts import line_chart, scatter_chart
 from driftloop.reports.page import fact_table, matrix_table, render_page
@@ -92,8 +92,10 @@ def evaluate(
         train_score=record.train_score,
         validation_score=record.score,
         metrics=all_scores(schema.task, truth, answers),
+        intervals=intervals(schema.task, truth, answers, seed=seed),
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
+        sampling=record.sampling,
     )
     return Judged(
         evaluation,
