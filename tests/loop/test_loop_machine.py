@@ -6,7 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from driftloop.loop.decide import Facts, Hold, Promote, Quarantine, Reject, StartRun, decide
+from driftloop.loop.decide import decide
+from driftloop.loop.decisions import Facts, Hold, Promote, Quarantine, Reject, StartRun
 from driftloop.loop.history import (
     LEDGER_ENTRY,
     Promoted,

@@ -8,6 +8,7 @@ import asyncio
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,22 +25,28 @@ from driftloop.controller.children import (
     start_monitor,
     until_port_is_free,
 )
+from driftloop.controller.datawatch import DataWatch
 from driftloop.controller.frontdoor import FrontDoor
 from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
 from driftloop.controller.monitorview import MonitorView
+from driftloop.controller.requestbox import RequestBox
 from driftloop.controller.workspace import Workspace, write_atomically
 from driftloop.errors import DriftloopError
-from driftloop.loop.decide import (
+from driftloop.loop.basis import basis_of
+from driftloop.loop.decide import decide
+from driftloop.loop.decisions import (
     Decision,
     Facts,
     Hold,
+    Note,
     Promote,
     Quarantine,
+    Refuse,
     Reject,
+    RollBack,
     StartRun,
     Wait,
-    decide,
 )
 from driftloop.loop.history import (
     LedgerEntry,
@@ -47,14 +54,17 @@ from driftloop.loop.history import (
     Promoted,
     Quarantined,
     Rejected,
+    RequestRefused,
     RolledBack,
     RunFinished,
     RunHeld,
     RunStarted,
     Started,
+    noted,
     replay,
 )
 from driftloop.loop.status import project_status
+from driftloop.loop.telling import tell
 from driftloop.loop.trainingdata import faulty_windows, labelled_rows, time_column, training_table
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.spec import ModelLoop, Verdict
@@ -101,6 +111,8 @@ class LaptopController:
         self._state = replay(self._ledger.entries)
         self._view = MonitorView(workspace.monitor)
         self._log = PredictionLogReader(workspace.log)
+        self._requests = RequestBox(workspace.requests)
+        self._data = DataWatch(loop.spec.data.uri)
         self._frontdoor = FrontDoor("127.0.0.1", port)
         self._sockets = Path(tempfile.mkdtemp(prefix="driftloop-"))  # a socket's path may have 107 bytes at most
         self._server: Child | None = None
@@ -123,7 +135,10 @@ class LaptopController:
             await self._frontdoor.start()
             if self._state.champion:  # serve first, decide later
                 await self._keep_children_alive()
+            await asyncio.to_thread(self._data.read)
             while not stop.is_set():
+                if self._data.is_due(time.monotonic()):
+                    await asyncio.to_thread(self._data.read)
                 decision = self._take_stock()
                 if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
                     raise DriftloopError(decision.reasons[0])
@@ -152,7 +167,8 @@ class LaptopController:
             loop_uid=self._uid,
             verdicts=verdicts,
             labelled_rows=self._count_labelled_rows(through),
-            approved=self._workspace.approved_runs(),
+            requests=self._requests.open_requests(self._state.handled),
+            basis=basis_of(self._loop.spec, self._data.digest) if self._data.digest else None,
         )
         now = self._now()
         decision = decide(self._loop.spec, self._state, facts, now)
@@ -214,6 +230,12 @@ class LaptopController:
                 )
                 self._counted_through = None
                 self._say(f"quarantined {window.start:%Y-%m-%d}: {decision.reason}")
+            case RollBack():
+                await self._roll_back(decision, now)
+            case Note():
+                self._answer(noted(decision.request, now))
+            case Refuse():
+                self._refuse(decision, now)
             case Hold():
                 self._record(RunHeld(at=now, run_key=decision.run_key, reason=decision.reason))
                 self._say(f"retraining held back: {decision.reason}")
@@ -223,20 +245,26 @@ class LaptopController:
     def _order_run(self, decision: StartRun, now: datetime) -> None:
         """Write down the run and the table it learns from; `_keep_run_going` starts it."""
         data_uri, through = self._loop.spec.data.uri, None
-        if self._state.champion:
+        if decision.from_log:
             table = training_table(self._training_rows(now), self._loop.spec.data)
             path = self._workspace.data / f"{decision.run_key}.parquet"
             table.to_parquet(path)
             data_uri, through = str(path), now
         number = self._state.next_number
+        champion, request = self._state.champion, decision.request
         self._record(
             RunStarted(
                 at=now,
+                request_id=request.id if request else "",
+                by=request.by if request else "",
                 run_key=decision.run_key,
                 number=number,
                 reason=decision.reason,
                 data_uri=data_uri,
                 data_through=through,
+                basis=decision.basis,
+                champion=champion.version if champion else "",
+                report=decision.report,
             )
         )
         self._say(f"training v{number}: {decision.reason}")
@@ -247,7 +275,7 @@ class LaptopController:
         if ordered is None:
             return
         if self._run is None:
-            champion, data = self._state.champion, self._loop.spec.data
+            champion, data = self._state.model(ordered.champion), self._loop.spec.data
             self._run = LocalRun(
                 self._loop,
                 self._workspace,
@@ -281,6 +309,31 @@ class LaptopController:
         self._record(Promoted(at=now, model=decision.model, reason=decision.reason))
         await self._switch(server)
         self._say(f"{decision.model.label} is champion: {decision.reason}")
+
+    async def _roll_back(self, decision: RollBack, now: datetime) -> None:
+        """Bring the earlier champion up beside the present one, then switch; where it can't serve, nothing changes."""
+        request = decision.request
+        try:
+            server = await self._start_server(decision.model)
+        except DriftloopError as error:
+            self._refuse(Refuse(request, f"{decision.model.label} can't be served: {error}"), now)
+            return
+        self._answer(
+            RolledBack(at=now, request_id=request.id, by=request.by, model=decision.model, reason=decision.reason)
+        )
+        await self._switch(server)
+
+    def _refuse(self, decision: Refuse, now: datetime) -> None:
+        request = decision.request
+        self._answer(
+            RequestRefused(
+                at=now, request_id=request.id, by=request.by, verb=request.action.verb, reason=decision.reason
+            )
+        )
+
+    def _answer(self, entry: LedgerEntry) -> None:
+        self._record(entry)
+        self._say(tell(entry))
 
     async def _start_server(self, model: Model) -> Child:
         bento = Path(model.result.bento_uri)
