@@ -95,6 +95,11 @@ class Workspace:
         return self.root / "logs"
 
     @property
+    def controller_log(self) -> Path:
+        """What the controller and its host say, with the time."""
+        return self.logs / "controller.log"
+
+    @property
     def requests(self) -> Path:
         """What people asked of the loop and the ledger has not answered: one file each."""
         return self.root / "requests"
@@ -171,6 +176,14 @@ class Workspace:
         file.flush()
         return file
 
+    def holds(self, lock: IO[str]) -> bool:
+        """Whether the folder is still the one whose lock was taken: neither deleted nor moved."""
+        try:
+            there = (self.root / "lock").stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(lock.fileno()))
+
 
 def _lock_exclusively(file: IO[str]) -> None:
     """Take the lock; a command that merely asks whether the loop runs has it for a moment too."""
@@ -194,7 +207,15 @@ def open_workspace(loop: str, root: Path | None) -> Workspace:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that readers see the old or the new one, never a part."""
+    """Replace a file's content so that readers see the old or the new one, never a part.
+
+    Raises:
+        OSError: it can't be written; the old content is still there.
+    """
     draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(text)
+    try:
+        draft.write_text(text)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     draft.replace(path)
