@@ -29,7 +29,7 @@ class RequestRefusedError(InvalidInputError):
     """The loop can't do what was asked."""
 
     def __init__(self, verb: str, reason: str) -> None:
-        super().__init__(f"{verb} was refused: {reason}{'' if reason.endswith('.') else '.'}")
+        super().__init__(f"{verb} was refused: {reason}{'' if reason.endswith(('.', '?')) else '.'}")
 
 
 class LoopStoppedError(DriftloopError):

@@ -11,7 +11,7 @@ from driftloop.controller.workspace import Workspace
 
 
 def history(
-    limit: Annotated[int, typer.Option(min=1, help="Show the newest N entries only.", show_default="all")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show the newest N entries only.")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -19,7 +19,7 @@ def history(
     from driftloop.controller.ledger import read_ledger
     from driftloop.loop.telling import links, tell
 
-    entries = read_ledger(Workspace(find_workspace(workspace)).ledger)[-limit:]
+    entries = read_ledger(Workspace(find_workspace(workspace)).ledger)[-(limit or 0) :]
     if as_json:
         told = [entry.to_dict() | {"text": tell(entry), "links": links(entry)} for entry in entries]
         typer.echo(json.dumps(told, indent=2))

@@ -49,21 +49,8 @@ from driftloop.loop.decisions import (
     StartRun,
     Wait,
 )
-from driftloop.loop.history import (
-    LedgerEntry,
-    Model,
-    Promoted,
-    Quarantined,
-    Rejected,
-    RequestRefused,
-    RolledBack,
-    RunFinished,
-    RunHeld,
-    RunStarted,
-    Started,
-    noted,
-    replay,
-)
+from driftloop.loop.history import LedgerEntry, Model, RolledBack, RunFinished, Started, replay
+from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
 from driftloop.loop.telling import tell
 from driftloop.loop.trainingdata import faulty_windows, labelled_rows, time_column, training_table
@@ -255,53 +242,27 @@ class LaptopController:
                 await asyncio.to_thread(self._order_run, decision, now)
             case Promote():
                 await self._promote(decision, now)
-            case Reject():
-                self._record(Rejected(at=now, run_key=decision.model.result.run_key, reason=decision.reason))
-                self._say(f"{decision.model.label} rejected: {decision.reason}")
-            case Quarantine():
-                window = decision.verdict.window
-                self._record(
-                    Quarantined(at=now, window_start=window.start, window_end=window.end, reason=decision.reason)
-                )
-                self._counted_through = None
-                self._say(f"quarantined {window.start:%Y-%m-%d}: {decision.reason}")
             case RollBack():
                 await self._roll_back(decision, now)
-            case Note():
-                self._answer(noted(decision.request, now))
-            case Refuse():
-                self._refuse(decision, now)
-            case Hold():
-                self._record(RunHeld(at=now, run_key=decision.run_key, reason=decision.reason))
-                self._say(f"retraining held back: {decision.reason}")
+            case Reject():
+                self._record(entry_of(decision, self._state, now))
+                self._say(f"{decision.model.label} rejected: {decision.reason}")
+            case Quarantine() | Hold() | Note() | Refuse():
+                self._answer(entry_of(decision, self._state, now))
+                self._counted_through = None  # what is quarantined doesn't count
             case Wait():
                 pass
 
     def _order_run(self, decision: StartRun, now: datetime) -> None:
         """Write down the run and the table it learns from; `_keep_run_going` starts it."""
-        data_uri, through = self._loop.spec.data.uri, None
+        data_uri = self._loop.spec.data.uri
         if decision.from_log:
             table = training_table(self._training_rows(now), self._loop.spec.data)
             path = self._workspace.data / f"{decision.run_key}.parquet"
             table.to_parquet(path)
-            data_uri, through = str(path), now
+            data_uri = str(path)
         number = self._state.next_number
-        champion, request = self._state.champion, decision.request
-        self._record(
-            RunStarted(
-                at=now,
-                request_id=request.id if request else "",
-                by=request.by if request else "",
-                run_key=decision.run_key,
-                number=number,
-                reason=decision.reason,
-                data_uri=data_uri,
-                data_through=through,
-                basis=decision.basis,
-                champion=champion.version if champion else "",
-                report=decision.report,
-            )
-        )
+        self._record(entry_of(decision, self._state, now, data_uri=data_uri))
         self._say(f"training v{number}: {decision.reason}")
 
     def _keep_run_going(self) -> None:
@@ -338,33 +299,23 @@ class LaptopController:
         except DriftloopError as error:
             stays = self._state.champion
             reason = f"it can't be served: {error}"
-            self._record(Rejected(at=now, run_key=decision.model.result.run_key, reason=reason))
+            self._record(entry_of(Reject(decision.model, reason), self._state, now))
             self._say(f"{decision.model.label} rejected, {stays.label if stays else 'nothing'} keeps serving: {reason}")
             return
-        self._record(Promoted(at=now, model=decision.model, reason=decision.reason))
+        self._record(entry_of(decision, self._state, now))
         await self._keep_children_alive()
         self._say(f"{decision.model.label} is champion: {decision.reason}")
 
     async def _roll_back(self, decision: RollBack, now: datetime) -> None:
         """Bring the earlier champion up beside the present one, then switch; where it can't serve, nothing changes."""
-        request = decision.request
         try:
             await self._bring_up_server(decision.model)
         except DriftloopError as error:
-            self._refuse(Refuse(request, f"{decision.model.label} can't be served: {error}"), now)
+            refusal = Refuse(decision.request, f"{decision.model.label} can't be served: {error}")
+            self._answer(entry_of(refusal, self._state, now))
             return
-        self._answer(
-            RolledBack(at=now, request_id=request.id, by=request.by, model=decision.model, reason=decision.reason)
-        )
+        self._answer(entry_of(decision, self._state, now))
         await self._keep_children_alive()
-
-    def _refuse(self, decision: Refuse, now: datetime) -> None:
-        request = decision.request
-        self._answer(
-            RequestRefused(
-                at=now, request_id=request.id, by=request.by, verb=request.action.verb, reason=decision.reason
-            )
-        )
 
     def _answer(self, entry: LedgerEntry) -> None:
         self._record(entry)

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from driftloop.loop.basis import Basis
-from driftloop.loop.requests import Approve, Record, Request
 from driftloop.spec import RunResult
 from driftloop.spec.boundary import Boundary
 
@@ -237,25 +236,6 @@ class LoopState:
 def model_of(run: RunStarted, result: RunResult) -> Model:
     """Return the model that a finished run produced."""
     return Model(number=run.number, version=result.bento_digest[:12], result=result)
-
-
-def noted(request: Request, at: datetime) -> Approved | Recorded:
-    """Return the entry that is all there is to do about a request."""
-    match request.action:
-        case Approve(run_key=run_key):
-            return Approved(at=at, request_id=request.id, by=request.by, run_key=run_key)
-        case Record() as asked:
-            return Recorded(
-                at=at,
-                request_id=request.id,
-                by=request.by,
-                name=asked.name,
-                value=asked.value,
-                measured_at=asked.measured_at,
-                note=asked.note,
-            )
-        case other:
-            raise AssertionError(f"{other.verb} takes more than a note")
 
 
 def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: C901, PLR0911 (one return per kind of entry)

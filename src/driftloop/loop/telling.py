@@ -24,7 +24,7 @@ def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911 (one return per kind
         case RunStarted():
             return f"training v{entry.number} (run {entry.run_key}): {entry.reason}"
         case RunFinished(result=None):
-            return f"run {entry.run_key} failed: {entry.error}"
+            return f"run {entry.run_key} failed: {' '.join(entry.error.split())}"
         case RunFinished(result=result) if result:
             score = f"{result.metric} {result.test_score:.3f} over {result.rows:,} rows"
             return f"run {entry.run_key} finished, {result.verdict}: {result.algorithm}, {score}"
