@@ -8,6 +8,7 @@ import asyncio
 import errno
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import driftloop
+from driftloop.controller.datawatch import DataWatch
 from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
 from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.orders import ChildOrder, Door, HostView
+from driftloop.controller.requestbox import RequestBox
 from driftloop.controller.servers import (
     MONITOR,
     SERVER_PREFIX,
@@ -32,31 +35,25 @@ from driftloop.controller.servers import (
 )
 from driftloop.controller.workspace import Workspace, write_atomically
 from driftloop.errors import DriftloopError
-from driftloop.loop.decide import (
+from driftloop.loop.basis import basis_of
+from driftloop.loop.decide import decide
+from driftloop.loop.decisions import (
     Decision,
     Facts,
     Hold,
+    Note,
     Promote,
     Quarantine,
+    Refuse,
     Reject,
+    RollBack,
     StartRun,
     Wait,
-    decide,
 )
-from driftloop.loop.history import (
-    LedgerEntry,
-    Model,
-    Promoted,
-    Quarantined,
-    Rejected,
-    RolledBack,
-    RunFinished,
-    RunHeld,
-    RunStarted,
-    Started,
-    replay,
-)
+from driftloop.loop.history import LedgerEntry, Model, RolledBack, RunFinished, Started, replay
+from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
+from driftloop.loop.telling import tell
 from driftloop.loop.trainingdata import faulty_windows, labelled_rows, time_column, training_table
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.spec import ModelLoop, Verdict
@@ -98,6 +95,8 @@ class LaptopController:
         self._state = replay(self._ledger.entries)
         self._view = MonitorView(workspace.monitor)
         self._predictions = PredictionLogReader(workspace.log)
+        self._requests = RequestBox(workspace.requests)
+        self._data = DataWatch(loop.spec.data.uri)
         self._children = HostView()
         self._run: LocalRun | None = None
         self._counted_through: datetime | None = None
@@ -133,8 +132,11 @@ class LaptopController:
         self._record(Started(at=self._now(), driftloop_version=driftloop.__version__))
         if self._state.champion:  # serve first, decide later
             await self._keep_children_alive()
+        await asyncio.to_thread(self._data.read)
 
     async def _step(self) -> None:
+        if self._data.is_due(time.monotonic()):
+            await asyncio.to_thread(self._data.read)
         self._children = await asyncio.to_thread(self._host.look)
         decision = self._take_stock()
         if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
@@ -188,7 +190,8 @@ class LaptopController:
             loop_uid=self._uid,
             verdicts=verdicts,
             labelled_rows=self._count_labelled_rows(through),
-            approved=self._workspace.approved_runs(),
+            requests=self._requests.open_requests(self._state.handled),
+            basis=basis_of(self._loop.spec, self._data.digest) if self._data.digest else None,
         )
         now = self._now()
         decision = decide(self._loop.spec, self._state, facts, now)
@@ -240,41 +243,27 @@ class LaptopController:
                 await asyncio.to_thread(self._order_run, decision, now)
             case Promote():
                 await self._promote(decision, now)
+            case RollBack():
+                await self._roll_back(decision, now)
             case Reject():
-                self._record(Rejected(at=now, run_key=decision.model.result.run_key, reason=decision.reason))
+                self._record(entry_of(decision, self._state, now))
                 self._say(f"{decision.model.label} rejected: {decision.reason}")
-            case Quarantine():
-                window = decision.verdict.window
-                self._record(
-                    Quarantined(at=now, window_start=window.start, window_end=window.end, reason=decision.reason)
-                )
-                self._counted_through = None
-                self._say(f"quarantined {window.start:%Y-%m-%d}: {decision.reason}")
-            case Hold():
-                self._record(RunHeld(at=now, run_key=decision.run_key, reason=decision.reason))
-                self._say(f"retraining held back: {decision.reason}")
+            case Quarantine() | Hold() | Note() | Refuse():
+                self._answer(entry_of(decision, self._state, now))
+                self._counted_through = None  # what is quarantined doesn't count
             case Wait():
                 pass
 
     def _order_run(self, decision: StartRun, now: datetime) -> None:
         """Write down the run and the table it learns from; `_keep_run_going` starts it."""
-        data_uri, through = self._loop.spec.data.uri, None
-        if self._state.champion:
+        data_uri = self._loop.spec.data.uri
+        if decision.from_log:
             table = training_table(self._training_rows(now), self._loop.spec.data)
             path = self._workspace.data / f"{decision.run_key}.parquet"
             table.to_parquet(path)
-            data_uri, through = str(path), now
+            data_uri = str(path)
         number = self._state.next_number
-        self._record(
-            RunStarted(
-                at=now,
-                run_key=decision.run_key,
-                number=number,
-                reason=decision.reason,
-                data_uri=data_uri,
-                data_through=through,
-            )
-        )
+        self._record(entry_of(decision, self._state, now, data_uri=data_uri))
         self._say(f"training v{number}: {decision.reason}")
 
     def _keep_run_going(self) -> None:
@@ -283,7 +272,7 @@ class LaptopController:
         if ordered is None:
             return
         if self._run is None:
-            champion, data = self._state.champion, self._loop.spec.data
+            champion, data = self._state.model(ordered.champion), self._loop.spec.data
             self._run = LocalRun(
                 self._loop,
                 self._workspace,
@@ -311,12 +300,27 @@ class LaptopController:
         except DriftloopError as error:
             stays = self._state.champion
             reason = f"it can't be served: {error}"
-            self._record(Rejected(at=now, run_key=decision.model.result.run_key, reason=reason))
+            self._record(entry_of(Reject(decision.model, reason), self._state, now))
             self._say(f"{decision.model.label} rejected, {stays.label if stays else 'nothing'} keeps serving: {reason}")
             return
-        self._record(Promoted(at=now, model=decision.model, reason=decision.reason))
+        self._record(entry_of(decision, self._state, now))
         await self._keep_children_alive()
         self._say(f"{decision.model.label} is champion: {decision.reason}")
+
+    async def _roll_back(self, decision: RollBack, now: datetime) -> None:
+        """Bring the earlier champion up beside the present one, then switch; where it can't serve, nothing changes."""
+        try:
+            await self._bring_up_server(decision.model)
+        except DriftloopError as error:
+            refusal = Refuse(decision.request, f"{decision.model.label} can't be served: {error}")
+            self._answer(entry_of(refusal, self._state, now))
+            return
+        self._answer(entry_of(decision, self._state, now))
+        await self._keep_children_alive()
+
+    def _answer(self, entry: LedgerEntry) -> None:
+        self._record(entry)
+        self._say(tell(entry))
 
     async def _bring_up_server(self, model: Model) -> None:
         order = self._order_server(server_name(model), model)
