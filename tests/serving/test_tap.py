@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from driftloop.serving.tap import Receipts, Tap, TapRecord
+from driftloop.serving.outbox import TapRecord
+from driftloop.serving.tap import Receipts, Tap
 
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 

@@ -130,6 +130,7 @@ def monitor_settings(tmp_path):
         tap_socket=tmp_path / "tap.sock",
         labels_port=free_port(),
         clock="replay",
+        return_seconds=0,
     )
 
 

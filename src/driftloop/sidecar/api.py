@@ -82,6 +82,9 @@ def build_app(queue: LogQueue, tap: Tap, *, replay: bool) -> Starlette:
                     "labels": queue.pending.labels,
                     "dropped": queue.pending.dropped,
                 },
+                "unlogged": queue.unlogged_rows,
+                "acknowledged": queue.acknowledged_rows,
+                "duplicates": queue.duplicate_rows,
                 "malformed": tap.malformed,
                 "connections": tap.connections,
                 "lastError": queue.last_error,
@@ -155,6 +158,15 @@ class _Metrics:
         yield CounterMetricFamily(f"{prefix}_predictions", "Predictions in the log.", counts.rows)
         yield CounterMetricFamily(f"{prefix}_labels", "Labels in the log.", counts.labels)
         yield CounterMetricFamily(f"{prefix}_dropped", "Predictions served but not logged.", counts.dropped)
+        yield CounterMetricFamily(
+            f"{prefix}_acknowledged",
+            "Predictions that model servers were told are on disk.",
+            self._queue.acknowledged_rows,
+        )
+        yield CounterMetricFamily(
+            f"{prefix}_duplicates", "Predictions that came again and are in the log once.", self._queue.duplicate_rows
+        )
+        yield GaugeMetricFamily(f"{prefix}_unlogged", "Predictions that wait for the disk.", self._queue.unlogged_rows)
         yield CounterMetricFamily(f"{prefix}_malformed_lines", "Tap lines without meaning.", self._tap.malformed)
         yield GaugeMetricFamily(f"{prefix}_tap_connections", "Connected model servers.", self._tap.connections)
         through = self._queue.complete_through

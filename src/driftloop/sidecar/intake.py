@@ -37,12 +37,19 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
         DriftloopError: the log, the socket or the port can't be had.
     """
     replay = settings.clock == "replay"
-    with PredictionLogWriter(settings.log_dir, writer_id=settings.writer_id) as writer:
+    with PredictionLogWriter(
+        settings.log_dir,
+        writer_id=settings.writer_id,
+        sync=settings.sync != "never",
+        sync_appends=settings.sync == "always",
+    ) as writer:
         queue = LogQueue(
             writer,
             replay=replay,
             commit_interval_seconds=settings.commit_interval_seconds,
             utc_now=lambda: datetime.now(UTC),
+            sync_interval_seconds=settings.sync_interval_seconds if settings.sync == "interval" else None,
+            return_seconds=settings.return_seconds,
         )
         tap = Tap(queue)
         writing = asyncio.create_task(queue.run())
@@ -55,5 +62,5 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
         finally:
             stopping.cancel()
             if not writing.done():
-                await queue.close()
+                queue.close()
             await writing
