@@ -85,6 +85,7 @@ def build_app(queue: LogQueue, tap: Tap, *, replay: bool) -> Starlette:
                 "unlogged": queue.unlogged_rows,
                 "acknowledged": queue.acknowledged_rows,
                 "duplicates": queue.duplicate_rows,
+                "appends": queue.appends,
                 "malformed": tap.malformed,
                 "connections": tap.connections,
                 "lastError": queue.last_error,
@@ -166,6 +167,7 @@ class _Metrics:
         yield CounterMetricFamily(
             f"{prefix}_duplicates", "Predictions that came again and are in the log once.", self._queue.duplicate_rows
         )
+        yield CounterMetricFamily(f"{prefix}_appends", "Waits for the disk before an answer.", self._queue.appends)
         yield GaugeMetricFamily(f"{prefix}_unlogged", "Predictions that wait for the disk.", self._queue.unlogged_rows)
         yield CounterMetricFamily(f"{prefix}_malformed_lines", "Tap lines without meaning.", self._tap.malformed)
         yield GaugeMetricFamily(f"{prefix}_tap_connections", "Connected model servers.", self._tap.connections)

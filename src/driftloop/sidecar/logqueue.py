@@ -113,6 +113,8 @@ class LogQueue:
         """Rows that model servers were told are on disk."""
         self.duplicate_rows = 0
         """Rows that came again after they were on disk."""
+        self.appends = 0
+        """Groups of records that were written with one wait for the disk."""
         self.last_error: str | None = None
         """Why the disk refused last; None once it took something again."""
 
@@ -233,6 +235,7 @@ class LogQueue:
             self._report("the log refused predictions", error)
             return False
         self.duplicate_rows += duplicates
+        self.appends += bool(fresh)
         self.last_error = None
         return True
 
@@ -267,6 +270,7 @@ class LogQueue:
         except DriftloopError as error:
             self._report("the log refused labels", error)
             return error
+        self.appends += 1
         self.last_error = None
         return None
 
