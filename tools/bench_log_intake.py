@@ -73,19 +73,19 @@ class Requests:
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
         self._random = random.Random(1)
-        self._sizes = sizes
+        # Drawn beforehand: the sender shall not be what is measured.
+        self._pool = [(rows, self._features(rows)) for rows in sizes for _ in range(50)]
         self.rows = 0
+
+    def _features(self, rows: int) -> dict[str, list[Any]]:
+        numbers = {f"feature_{n}": [self._random.random() * 1000 for _ in range(rows)] for n in range(FEATURES - 2)}
+        return numbers | {"carrier": ["AA"] * rows, "origin": ["JFK"] * rows}
 
     def next(self) -> TapRecord:
         """Return the next one, received now."""
-        rows, draw = self._random.choice(self._sizes), self._random.random
+        rows, features = self._random.choice(self._pool)
         numbers = range(self.rows, self.rows + rows)
         self.rows += rows
-        features: dict[str, list[Any]] = {
-            f"feature_{n}": [draw() * 1000 for _ in numbers] for n in range(FEATURES - 2)
-        }
-        features["carrier"] = ["AA"] * rows
-        features["origin"] = ["JFK"] * rows
         return TapRecord(
             time=datetime.now(UTC),
             model_version="bench",
@@ -93,7 +93,7 @@ class Requests:
             keys=[f"k{n}" for n in numbers],
             features=features,
             predictions=[True] * rows,
-            probability=[draw() for _ in numbers],
+            probability=[0.75] * rows,
             size=400 * rows,
         )
 
@@ -212,7 +212,9 @@ def bench(folder: Path, arguments: argparse.Namespace) -> bool:
     print(f"memory         {', '.join(f'{mebibytes:.0f}' for mebibytes in memory)} MiB: start, each minute, end")
     print(f"waits for disk {appends} appends, {appends / seconds:.0f} a second")
     print(f"labels         {posted[0]} over HTTP")
-    print(f"in the log     {rows} rows, {different} different, {tap.dropped_rows} dropped: {'all once' if is_complete else 'WRONG'}")
+    print(
+        f"in the log     {rows} rows, {different} different, {tap.dropped_rows} dropped: {'all once' if is_complete else 'WRONG'}"
+    )
     return is_complete
 
 

@@ -10,6 +10,7 @@ takes plain messages, and what was sent to it counts as delivered.
 import json
 import logging
 import secrets
+import select
 import socket
 import threading
 import time
@@ -30,7 +31,9 @@ _SLICE_SECONDS = 0.2
 """Longest wait on the socket before the thread looks at everything else."""
 _ACKNOWLEDGEMENT_SECONDS = 0.02
 """Time between two looks for acknowledgements while some are due and nothing is to be sent."""
-_SEND_BYTES = 65_536
+_SEND_BYTES = 262_144
+"""Bytes sent in one piece: each call to the system may cost this thread a wait for the interpreter."""
+_RECEIVE_BYTES = 65_536
 _FIRST_BACKOFF_SECONDS, _LONGEST_BACKOFF_SECONDS = 0.05, 1.0
 
 
@@ -170,7 +173,7 @@ class Tap:
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(_SLICE_SECONDS)
+            connection.setblocking(False)
             connection.connect(str(self._path))
         except OSError:
             connection.close()
@@ -183,7 +186,7 @@ class Tap:
         Raises:
             OSError: a monitor that should have answered did not.
         """
-        connection.sendall(_line({"type": "hello", "server": self._server, "through": self._lower_bound()}))
+        self._send(connection, _line({"type": "hello", "server": self._server, "through": self._lower_bound()}))
         deadline = time.monotonic() + HELLO_SECONDS
         while time.monotonic() < deadline and not self._is_late:
             for answer in answers.read(_SLICE_SECONDS):
@@ -219,7 +222,7 @@ class Tap:
             with self._changed:
                 entries = self._outbox.take(_SEND_BYTES)
             if entries:
-                self._send(connection, entries, acknowledges=acknowledges)
+                self._send(connection, self._to_lines(entries, acknowledges=acknowledges))
             for answer in answers.read(0):
                 if answer["type"] == "hello":  # a monitor that took long to answer: begin again as one should
                     self._acknowledges = True
@@ -232,27 +235,33 @@ class Tap:
             if not entries:
                 self._wait(_ACKNOWLEDGEMENT_SECONDS if self._outbox.held_rows else WATERMARK_SECONDS / 4)
         if acknowledges and self._outbox.is_empty:
-            connection.sendall(_line({"type": "goodbye"}))
+            self._send(connection, _line({"type": "goodbye"}))
 
     def _wait(self, seconds: float) -> None:
         with self._changed:
             if not self._outbox.has_waiting:
                 self._changed.wait(seconds)
 
-    def _send(self, connection: socket.socket, entries: Sequence[Entry], *, acknowledges: bool) -> None:
+    def _to_lines(self, entries: Sequence[Entry], *, acknowledges: bool) -> bytes:
+        if not acknowledges:
+            return b"".join(_line(entry.to_message()) for entry in entries)
         identity = {"server": self._server}
-        data = memoryview(
-            b"".join(
-                _line(entry.to_message() | (identity | {"sequence": entry.sequence} if acknowledges else {}))
-                for entry in entries
-            )
-        )
-        while data:
+        return b"".join(_line(entry.to_message() | identity | {"sequence": entry.sequence}) for entry in entries)
+
+    def _send(self, connection: socket.socket, data: bytes) -> None:
+        """Send all of it, however long the monitor takes; only the end of the tap is not waited beyond.
+
+        Raises:
+            OSError: the connection ended, or the tap has.
+        """
+        rest = memoryview(data)
+        while rest:
             try:
-                data = data[connection.send(data) :]
-            except TimeoutError:
+                rest = rest[connection.send(rest) :]
+            except BlockingIOError:
                 if self._is_late:
                     raise
+                _until(connection, select.POLLOUT, _SLICE_SECONDS)
 
 
 class _Answers:
@@ -268,17 +277,23 @@ class _Answers:
         Raises:
             OSError: the monitor has closed the connection.
         """
-        self._connection.settimeout(seconds)
+        if seconds:
+            _until(self._connection, select.POLLIN, seconds)
         try:
-            data = self._connection.recv(_SEND_BYTES)
-        except (BlockingIOError, TimeoutError):
+            data = self._connection.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
             return []
-        finally:
-            self._connection.settimeout(_SLICE_SECONDS)
         if not data:
             raise ConnectionResetError
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines]
+
+
+def _until(connection: socket.socket, event: int, seconds: float) -> None:
+    """Wait for at most so long until a connection can be read or written. Not `select`: it fails beyond 1,024 files."""
+    poll = select.poll()
+    poll.register(connection, event)
+    poll.poll(seconds * 1000)
 
 
 def _line(message: dict[str, Any]) -> bytes:
