@@ -9,9 +9,11 @@ import gc
 import logging
 import signal
 from datetime import UTC, datetime
+from functools import partial
 
 from driftloop.predictionlog import PredictionLogWriter
 from driftloop.sidecar.api import build_app, listen
+from driftloop.sidecar.labelstatus import read_status
 from driftloop.sidecar.logqueue import LogQueue
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.sidecar.tap import Tap
@@ -58,7 +60,7 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
         tap = Tap(queue)
         writing = asyncio.create_task(queue.run())
         stopping = asyncio.create_task(stop.wait())
-        app = build_app(queue, tap, replay=replay)
+        app = build_app(queue, tap, replay=replay, label_table=partial(read_status, settings.state_dir))
         try:
             async with listen(app, settings.host, settings.labels_port), tap.listen(settings.tap_socket):
                 _log.info("takes records on %s, labels on port %d", settings.tap_socket, settings.labels_port)

@@ -8,11 +8,12 @@ here touches sockets.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from driftloop.errors import DriftloopError
 from driftloop.predictionlog import LogCounts, PredictionBatch, PredictionLogWriter
@@ -173,31 +174,32 @@ class LogQueue:
 
     async def run(self) -> None:
         """Write until closed."""
-        loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, thread_name_prefix="log-writer") as thread:
+            in_thread = partial(asyncio.get_running_loop().run_in_executor, thread)
             while True:
                 await self._wait()
                 closing = self._closing
                 self._note_stall()
-                if not self._held:
-                    while not self._reads.empty():
-                        self._held.append(self._reads.get_nowait())
-                if self._held:
-                    is_written: bool = await loop.run_in_executor(thread, self._write_tap)
-                    if is_written:
-                        self._acknowledge()
-                labels, self._labels = self._labels, []
-                if labels:
-                    error = await loop.run_in_executor(thread, self._write_labels, labels)
-                    _answer(labels, error)
-                if self._is_sync_due():
-                    await loop.run_in_executor(thread, self._sync)
+                await self._write(in_thread)
                 if closing and not self._held and not self._reads.empty():
                     continue
                 if closing or self._is_commit_due():
-                    await loop.run_in_executor(thread, self._commit)
+                    await in_thread(self._commit)
                 if closing:
                     return
+
+    async def _write(self, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        """Write what waits, and answer for it."""
+        if not self._held:
+            while not self._reads.empty():
+                self._held.append(self._reads.get_nowait())
+        if self._held and await in_thread(self._write_tap):
+            self._acknowledge()
+        labels, self._labels = self._labels, []
+        if labels:
+            _answer(labels, await in_thread(self._write_labels, labels))
+        if self._is_sync_due():
+            await in_thread(self._sync)
 
     async def _wait(self) -> None:
         """Wait for news, or for the next thing to do without any."""

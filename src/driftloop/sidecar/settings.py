@@ -49,5 +49,7 @@ class MonitorSettings(BaseSettings):
     """Time after the start in which nothing is promised complete: model servers come back with what they hold."""
     evaluator_memory_mebibytes: Annotated[int, Field(ge=512)] = 1024
     """Data memory at which the evaluator fails, rather than the pod. alibi-detect alone takes 300."""
+    labels_memory_mebibytes: Annotated[int, Field(ge=256)] = 1024
+    """Data memory at which the label process fails, rather than the pod: some two million rows of a polled table."""
     poll_interval_seconds: Annotated[float, Field(gt=0)] = 1
     """Time between two looks of the evaluator at the log."""

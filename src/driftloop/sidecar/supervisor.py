@@ -1,4 +1,4 @@
-"""The monitor's first process: starts intake and evaluator, and starts them again whenever they die.
+"""The monitor's first process: starts intake, evaluator and label process, and starts them again whenever they die.
 
 In a pod it is process 1, and a sidecar that exits takes its pod out of the Service: it exits on SIGTERM and SIGINT
 only. It reads no data and opens no connection.
@@ -6,6 +6,7 @@ only. It reads no data and opens no connection.
 
 import ctypes
 import logging
+import math
 import os
 import resource
 import signal
@@ -38,10 +39,12 @@ class Child:
     command: Sequence[str]
     memory_bytes: int | None = None
     """Limit of its data memory; None: unlimited."""
+    may_finish: bool = False
+    """Whether ending with code 0 says that there is nothing to do, now and later."""
     process: "subprocess.Popen[bytes] | None" = None
     backoff_seconds: float = field(default=0.0, init=False)
     start_at: float = field(default=0.0, init=False)
-    """Monotonic seconds."""
+    """Monotonic seconds; infinite for one that has finished."""
     _started: float = field(default=0.0, init=False)
 
     def start(self, now: float) -> None:
@@ -69,6 +72,10 @@ class Child:
         """Plan the next start: at once grows to half a minute while the process keeps dying young."""
         code = self.process.returncode if self.process else None
         self.process = None
+        if self.may_finish and code == 0:
+            self.start_at = math.inf
+            _log.info("the %s has nothing to do", self.name)
+            return
         lived_long = now - self._started >= STABLE_SECONDS
         grown = FIRST_BACKOFF_SECONDS if lived_long else max(2 * self.backoff_seconds, FIRST_BACKOFF_SECONDS)
         self.backoff_seconds = min(grown, MAX_BACKOFF_SECONDS)
@@ -82,6 +89,8 @@ def monitor_children(settings: MonitorSettings) -> list[Child]:
     return [
         Child("intake", [*command, "intake"]),
         Child("evaluator", [*command, "evaluator"], settings.evaluator_memory_mebibytes * MEBIBYTE),
+        # Apart, so that a table of any size or shape can hurt neither.
+        Child("label process", [*command, "labels"], settings.labels_memory_mebibytes * MEBIBYTE, may_finish=True),
     ]
 
 

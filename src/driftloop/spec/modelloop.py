@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from driftloop.spec.boundary import Boundary
+from driftloop.spec.boundary import Boundary, RuleError
 from driftloop.spec.learning import NAME_PATTERN, AcceptanceSpec, DataSpec, PreparationSpec, ProblemSpec, TrainingSpec
 from driftloop.spec.operation import (
     GovernanceSpec,
@@ -46,6 +46,18 @@ class ModelLoopSpec(Boundary):
     retraining: RetrainingSpec = RetrainingSpec()
     promotion: PromotionSpec = PromotionSpec()
     governance: GovernanceSpec = GovernanceSpec()
+
+    @field_validator("monitoring")
+    @classmethod
+    def _polled_labels_have_a_key(cls, monitoring: MonitoringSpec, info: ValidationInfo) -> MonitoringSpec:
+        data = info.data.get("data")
+        if monitoring.labels.uri and isinstance(data, DataSpec) and not data.key_column:
+            raise RuleError(
+                "must come with data.keyColumn: labels of a table are joined by it",
+                field="labels.uri",
+                remedy="Add keyColumn to data, or remove uri and send labels by POST /labels.",
+            )
+        return monitoring
 
 
 class Metadata(Boundary):
