@@ -94,6 +94,15 @@ def test_the_pause_doubles_while_a_child_dies_young_and_is_gone_once_it_lived_lo
     assert child.start_at == STABLE_SECONDS
 
 
+def test_a_child_that_has_nothing_to_do_is_not_started_again_and_one_that_fails_is():
+    for code, starts_again in ((0, False), (1, True)):
+        child = Child("label process", [sys.executable, "-c", f"raise SystemExit({code})"], may_finish=True)
+        child.start(0)
+        child.process.wait(20)
+        child.note_death(1)
+        assert (child.start_at < 100) is starts_again
+
+
 def test_a_child_can_not_take_more_memory_than_its_limit():
     greedy = "try:\n bytearray(600 * 2**20)\nexcept MemoryError:\n raise SystemExit(7)"
     child = Child("evaluator", [sys.executable, "-c", greedy], memory_bytes=512 * 2**20)

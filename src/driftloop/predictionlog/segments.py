@@ -10,7 +10,7 @@ crash replaces it. It counts only once the writer's commit record has reached it
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -40,6 +40,8 @@ class Commit:
     """All that was ever committed."""
     sequence: int = 0
     """Number of the newest committed segments."""
+    received: Mapping[str, int] = field(default_factory=dict)
+    """Newest batch by source, oldest source first: what comes again is known by it."""
 
 
 def read_commit(root: Path, writer_id: str) -> Commit:
@@ -61,6 +63,7 @@ def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) ->
         "completeThrough": through.isoformat() if through else None,
         **asdict(commit.counts),
         "sequence": commit.sequence,
+        "received": dict(commit.received),
     }
     data = json.dumps(content, indent=2).encode()
     write_durably(_commit_path(root, writer_id), lambda file: file.write(data), sync=sync)
@@ -128,6 +131,7 @@ def _parse_commit(path: Path) -> Commit:
         complete_through=datetime.fromisoformat(through) if through else None,
         counts=LogCounts(content["rows"], content["labels"], content["dropped"]),
         sequence=content["sequence"],
+        received=content.get("received", {}),
     )
 
 

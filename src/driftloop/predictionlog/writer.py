@@ -8,7 +8,8 @@ goes on with. One writer per id, one thread per writer.
 import contextlib
 import fcntl
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from driftloop.predictionlog.records import Label, LogCounts, PredictionBatch, c
 from driftloop.predictionlog.segments import Commit, publish_commit, read_commit, wal_path, write_segments
 from driftloop.predictionlog.writeahead import WriteAheadFile
 
+REMEMBERED_SOURCES = 64
+"""Sources whose newest batch is remembered: far more than the model servers that can be connected at once."""
 FLUSH_BYTES = 16 * 2**20
 """Size of the write-ahead file at which it is turned into segments early: bounds the memory of a commit."""
 _WRITER_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -53,21 +56,24 @@ class PredictionLogWriter:
         LogWriteError: the folder can't be written.
     """
 
-    def __init__(self, root: Path, *, writer_id: str, sync: bool = True) -> None:
+    def __init__(self, root: Path, *, writer_id: str, sync: bool = True, sync_appends: bool = True) -> None:
         """Open the log.
 
         Args:
             root: folder of the log.
             writer_id: who writes: letters, digits, `.`, `_` and `-`.
             sync: wait for the disk. False gives up safety against power loss, not against a killed process.
+            sync_appends: wait at each append; False leaves that to `sync` and `commit`.
         """
         if not re.fullmatch(_WRITER_ID_PATTERN, writer_id):
             raise ValueError(f"The writer id must match {_WRITER_ID_PATTERN}. Got '{writer_id}'.")
         self._root = root
         self._writer_id = writer_id
         self._sync = sync
+        self._sync_appends = sync and sync_appends
         self._commit = Commit()
         self._pending = LogCounts()
+        self._received: dict[str, int] = {}
         self._wal: WriteAheadFile | None = None
         with contextlib.ExitStack() as undo:
             try:
@@ -95,6 +101,11 @@ class PredictionLogWriter:
         """What is safe on disk and waits for the next commit."""
         return self._pending
 
+    @property
+    def received(self) -> Mapping[str, int]:
+        """Number of the newest batch on disk, by source."""
+        return self._received
+
     def append_predictions(self, batches: Sequence[PredictionBatch]) -> None:
         """Add batches with one wait for the disk; on return they survive a crash.
 
@@ -113,6 +124,19 @@ class PredictionLogWriter:
         """
         self._append(labels)
 
+    def sync(self) -> None:
+        """Wait until everything appended would survive a power failure; without `sync` nothing is waited for.
+
+        Raises:
+            LogWriteError: the disk is broken; nothing new is promised.
+        """
+        if self._wal is None or not self._sync or self._sync_appends:
+            return
+        try:
+            self._wal.sync()
+        except OSError as error:
+            raise LogWriteError("the disk could not be waited for", self._root, error) from error
+
     def commit(self, through: datetime | None = None) -> None:
         """Make everything appended visible to readers, and promise that nothing earlier than `through` will follow.
 
@@ -126,10 +150,11 @@ class PredictionLogWriter:
         through = max((time for time in (through, known) if time), default=None)
         if self._wal is None and through == known:
             return
-        commit = Commit(through, self._commit.counts + self._pending, self._commit.sequence)
+        received = dict(list(self._received.items())[-REMEMBERED_SOURCES:])
+        commit = Commit(through, self._commit.counts + self._pending, self._commit.sequence, received)
         try:
             if self._wal is not None:
-                commit = Commit(through, commit.counts, commit.sequence + 1)
+                commit = replace(commit, sequence=commit.sequence + 1)
                 # Read back rather than kept in memory: recovery and commit are one path.
                 records = map(decode, self._wal.payloads())
                 write_segments(self._root, self._writer_id, commit.sequence, records, sync=self._sync)
@@ -162,11 +187,12 @@ class PredictionLogWriter:
         try:
             if self._wal is None:
                 path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
-                self._wal = WriteAheadFile(path, sync=self._sync)
+                self._wal = WriteAheadFile(path, sync=self._sync_appends)
             self._wal.append(payloads)
         except OSError as error:
             raise LogWriteError("an append failed", self._root, error) from error
         self._pending = sum(map(count, records), self._pending)
+        _note(records, self._received)
 
     def _open_lock(self) -> TextIO:
         path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
@@ -186,10 +212,22 @@ class PredictionLogWriter:
             self._wal.close()
             self._wal = None
         commit, pending = read_commit(self._root, self._writer_id), LogCounts()
+        received = dict(commit.received)
         wal_path(self._root, self._writer_id, commit.sequence).unlink(missing_ok=True)
         path = wal_path(self._root, self._writer_id, commit.sequence + 1)
         if path.exists():
-            self._wal = WriteAheadFile(path, sync=self._sync)
-            pending = sum((count(decode(payload)) for payload in self._wal.payloads()), pending)
+            self._wal = WriteAheadFile(path, sync=self._sync_appends)
+            for record in map(decode, self._wal.payloads()):
+                pending += count(record)
+                _note([record], received)
         # Side by side: another thread that shows both must not see a row twice.
         self._commit, self._pending = commit, pending
+        self._received = received
+
+
+def _note(records: Iterable[PredictionBatch | Label], received: dict[str, int]) -> None:
+    """Note the newest batch of each source; the source that spoke last comes last."""
+    for record in records:
+        if isinstance(record, PredictionBatch) and record.source:
+            newest = max(record.sequence, received.pop(record.source, 0))
+            received[record.source] = newest

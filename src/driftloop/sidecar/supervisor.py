@@ -1,10 +1,11 @@
-"""The monitor's first process: starts intake and evaluator, and starts them again whenever they die.
+"""The monitor's first process: starts intake, evaluator and label process, and starts them again whenever they die.
 
 In a pod it is process 1, and a sidecar that exits takes its pod out of the Service: it exits on SIGTERM and SIGINT
 only. It reads no data and opens no connection.
 """
 
 import logging
+import math
 import os
 import resource
 import signal
@@ -33,10 +34,12 @@ class Child:
     command: Sequence[str]
     memory_bytes: int | None = None
     """Limit of its data memory; None: unlimited."""
+    may_finish: bool = False
+    """Whether ending with code 0 says that there is nothing to do, now and later."""
     process: "subprocess.Popen[bytes] | None" = None
     backoff: Backoff = field(default_factory=Backoff, init=False)
     start_at: float = field(default=0.0, init=False)
-    """Monotonic seconds."""
+    """Monotonic seconds; infinite for one that has finished."""
     _started: float = field(default=0.0, init=False)
 
     def start(self, now: float) -> None:
@@ -59,6 +62,10 @@ class Child:
         """Plan the next start."""
         code = self.process.returncode if self.process else None
         self.process = None
+        if self.may_finish and code == 0:
+            self.start_at = math.inf
+            _log.info("the %s has nothing to do", self.name)
+            return
         pause_seconds = self.backoff.after(now - self._started)
         self.start_at = now + pause_seconds
         _log.warning("the %s died with code %s; next start in %.1f s", self.name, code, pause_seconds)
@@ -70,6 +77,8 @@ def monitor_children(settings: MonitorSettings) -> list[Child]:
     return [
         Child("intake", [*command, "intake"]),
         Child("evaluator", [*command, "evaluator"], settings.evaluator_memory_mebibytes * MEBIBYTE),
+        # Apart, so that a table of any size or shape can hurt neither.
+        Child("label process", [*command, "labels"], settings.labels_memory_mebibytes * MEBIBYTE, may_finish=True),
     ]
 
 

@@ -76,6 +76,18 @@ class ModelLoopSpec(Boundary):
             raise RuleError("needs the groups of data.sensitiveColumns", field="fairness", remedy=remedy)
         return acceptance
 
+    @field_validator("monitoring")
+    @classmethod
+    def _polled_labels_have_a_key(cls, monitoring: MonitoringSpec, info: ValidationInfo) -> MonitoringSpec:
+        data = info.data.get("data")
+        if monitoring.labels.uri and isinstance(data, DataSpec) and not data.key_column:
+            raise RuleError(
+                "must come with data.keyColumn: labels of a table are joined by it",
+                field="labels.uri",
+                remedy="Add keyColumn to data, or remove uri and send labels by POST /labels.",
+            )
+        return monitoring
+
 
 class Metadata(Boundary):
     """Name, namespace and labels of the loop."""
