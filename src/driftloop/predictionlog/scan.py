@@ -1,0 +1,194 @@
+"""Reading of one segment: the rows of a stretch of time that a view of the log counts, and only the columns asked for.
+
+Row groups carry the least and the greatest time in their statistics, so that of a compacted date only the groups of
+the stretch are read.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Self, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from driftloop.predictionlog.columns import TIMESTAMP
+from driftloop.predictionlog.damage import LogDamagedError
+from driftloop.predictionlog.segments import (
+    FORMAT_KEY,
+    Segment,
+    View,
+    check_format,
+    damaged_segment,
+    date_folders,
+    segments_of,
+)
+
+WRITER = "log.writer"
+SEQUENCE = "log.sequence"
+"""Where a row of a compacted segment came from: what views select by."""
+PROVENANCE = (WRITER, SEQUENCE)
+OnDamage: TypeAlias = Callable[[LogDamagedError], None]
+ATTEMPTS = 5
+"""Looks at the log while compaction or retention removes files under a reader's hands; each happens once a date."""
+
+
+def scan(
+    root: Path,
+    kind: str,
+    view: View,
+    time_column: str,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    columns: Sequence[str] | None = None,
+    select: Callable[[pa.Table], pa.Table] = lambda table: table,
+    until_included: bool = False,
+    on_damage: OnDamage | None = None,
+) -> list[pa.Table]:
+    """Return the rows of the view with `since <= time < until`, one table per segment that has any.
+
+    Args:
+        root: folder of the log.
+        kind: predictions or labels.
+        view: which records count.
+        time_column: the kind's event time.
+        since: first event time; None for all.
+        until: event time behind the last; None for all.
+        columns: names of columns; those that a segment lacks are left out. None for all.
+        select: picks rows of each table before the next is read.
+        until_included: `time <= until` instead.
+        on_damage: is told of segments that can't be read, which are left out then.
+
+    Raises:
+        LogDamagedError: a segment can't be read, and nobody is to be told instead.
+        NewerFormatError: a segment was written by a newer driftloop.
+    """
+
+    def read(segment: Segment) -> pa.Table | None:
+        try:
+            with SegmentFile(segment, time_column) as file:
+                return select(file.read(view, since, until, columns, until_included=until_included))
+        except LogDamagedError as error:
+            if on_damage is None:
+                raise
+            on_damage(error)
+            return None
+
+    attempt = 1
+    while True:
+        try:
+            folders = date_folders(root, kind, since, until)
+            tables = [read(segment) for _, folder in folders for segment in segments_of(folder, view)]
+            return [table for table in tables if table is not None and table.num_rows]
+        except FileNotFoundError as error:
+            if attempt == ATTEMPTS:
+                path = Path(error.filename or root)
+                raise LogDamagedError(
+                    path, "it is missing", "Put it back, or move its folder out of the log."
+                ) from error
+        attempt += 1
+
+
+class SegmentFile:
+    """An open segment.
+
+    Raises:
+        FileNotFoundError: it was removed since it was listed.
+        LogDamagedError: it can't be read.
+        NewerFormatError: a newer driftloop wrote it.
+    """
+
+    def __init__(self, segment: Segment, time_column: str) -> None:
+        self._segment = segment
+        self._time_column = time_column
+        try:
+            # One thread, small buffers: several processes share the machine with the model server.
+            self._file = pq.ParquetFile(segment.path, page_checksum_verification=True)
+            metadata = self._file.schema_arrow.metadata or {}
+            version = int(metadata.get(FORMAT_KEY, b"1"))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _explained(segment, error) from error
+        check_format(segment.path, version)
+        self.schema: pa.Schema = self._file.schema_arrow.remove_metadata()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(
+        self,
+        view: View | None,
+        since: datetime | None,
+        until: datetime | None,
+        columns: Sequence[str] | None = None,
+        *,
+        until_included: bool = False,
+    ) -> pa.Table:
+        """Return the rows with `since <= time < until` (`time <= until` with `until_included`) that the view counts.
+
+        Provenance is returned only when `columns` asks for it.
+        """
+        groups = [
+            number
+            for number in range(self._file.num_row_groups)
+            if self._may_hold(number, since, until, until_included=until_included)
+        ]
+        partly = view is not None and self._segment.is_compacted and self._reaches_beyond(view)
+        names = [n for n in self.schema.names if (n not in PROVENANCE if columns is None else n in columns)]
+        needed = {*names, self._time_column, *(PROVENANCE if partly else ())}
+        try:
+            table = self._file.read_row_groups(
+                groups, columns=[n for n in self.schema.names if n in needed], use_threads=False
+            )
+            mask = _within(table[self._time_column], since, until, until_included=until_included)
+            if partly and view is not None:
+                mask = _and(mask, _counted(table, view))
+            return (table if mask is None else table.filter(mask)).select(names)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise _explained(self._segment, error) from error
+
+    def _reaches_beyond(self, view: View) -> bool:
+        return any(highest > view.get(writer, 0) for writer, (_, highest) in self._segment.sequences.items())
+
+    def _may_hold(self, group: int, since: datetime | None, until: datetime | None, *, until_included: bool) -> bool:
+        position = self._file.schema_arrow.names.index(self._time_column)
+        statistics = self._file.metadata.row_group(group).column(position).statistics
+        if statistics is None or not statistics.has_min_max:
+            return True
+        if until is not None and (statistics.min > until or (statistics.min == until and not until_included)):
+            return False
+        return since is None or statistics.max >= since
+
+
+def _within(
+    times: pa.ChunkedArray, since: datetime | None, until: datetime | None, *, until_included: bool
+) -> pa.ChunkedArray | None:
+    mask = None if since is None else pc.greater_equal(times, pa.scalar(since, TIMESTAMP))
+    if until is None:
+        return mask
+    before = pc.less_equal if until_included else pc.less
+    return _and(mask, before(times, pa.scalar(until, TIMESTAMP)))
+
+
+def _counted(table: pa.Table, view: View) -> pa.ChunkedArray | None:
+    mask = pa.chunked_array([pa.repeat(False, table.num_rows)])
+    for writer_id, sequence in view.items():
+        rows = pc.and_(pc.equal(table[WRITER], writer_id), pc.less_equal(table[SEQUENCE], sequence))
+        mask = pc.or_(mask, rows)
+    return mask
+
+
+def _and(one: pa.ChunkedArray | None, other: pa.ChunkedArray | None) -> pa.ChunkedArray | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return pc.and_(one, other)
+
+
+def _explained(segment: Segment, error: BaseException) -> BaseException:
+    if isinstance(error, FileNotFoundError | MemoryError):
+        return error  # Not the file's fault: removed since it was listed, or too much for this process.
+    return damaged_segment(segment, error)
