@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -115,7 +116,7 @@ def test_a_narrow_window_reads_few_row_groups(tmp_path, monkeypatch):
     groups = pq.ParquetFile(path).metadata
     times = [groups.row_group(n).column(2).statistics for n in range(groups.num_row_groups)]
     assert groups.num_row_groups == 6
-    assert all(one.max < other.min for one, other in zip(times, times[1:], strict=False))
+    assert all(one.max < other.min for one, other in pairwise(times))
     assert list(PredictionLogReader(tmp_path).predictions(at(4), at(5)).prediction_id) == ["p4", "p5"]
 
 

@@ -7,18 +7,17 @@ no part in it.
 import fcntl
 import logging
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from driftloop.predictionlog.columns import LABEL_TIME, TIME
 from driftloop.predictionlog.compaction import compact_date, superseded
 from driftloop.predictionlog.damage import LogDamagedError, NewerFormatError
 from driftloop.predictionlog.durablefile import make_directory, sync_directory
-from driftloop.predictionlog.segments import INDEX_NAME, LABELS, PREDICTIONS, View, date_folders
+from driftloop.predictionlog.segments import INDEX_NAME, TIME_COLUMNS, View, date_folders
 
 REMOVE_AFTER = timedelta(seconds=60)
 """Time that merged files stay for readers which have listed them; a slower reader looks again."""
-_TIME_COLUMNS = {PREDICTIONS: TIME, LABELS: LABEL_TIME}
 _REMOVED_PREFIX = ".removed-"
 
 _log = logging.getLogger(__name__)
@@ -61,38 +60,36 @@ class LogMaintainer:
     def _step(self, through: View, complete_through: datetime, needed_since: datetime, now: datetime) -> bool:
         if self._remove_old_date(min(complete_through - self._retention, needed_since)):
             return True
-        for kind in _TIME_COLUMNS:
+        for kind in TIME_COLUMNS:
             for day, folder in date_folders(self._root, kind, None, None):
-                if self._look_after(kind, day, folder, through, complete_through, now):
+                is_over = _end_of(day) <= complete_through
+                state = (folder.stat().st_mtime_ns, is_over)
+                if self._settled.get(folder) == state:
+                    continue
+                try:
+                    if compact_date(folder, day, TIME_COLUMNS[kind], through=through, is_over=is_over):
+                        return True
+                    leftovers = superseded(folder)
+                except (LogDamagedError, NewerFormatError) as error:
+                    self._tell(str(error))
+                    continue
+                if leftovers and self._remove(folder, leftovers, now):
                     return True
+                if not leftovers:
+                    self._settled[folder] = state
         return False
 
-    def _look_after(
-        self, kind: str, day: date, folder: Path, through: View, complete_through: datetime, now: datetime
-    ) -> bool:
-        is_over = _end_of(day) <= complete_through
-        state = (folder.stat().st_mtime_ns, is_over)
-        if self._settled.get(folder) == state:
+    def _remove(self, folder: Path, leftovers: Sequence[Path], now: datetime) -> bool:
+        """Remove merged files, unless a reader may have listed them a moment ago."""
+        index = folder / INDEX_NAME
+        if index.exists() and now.timestamp() - index.stat().st_mtime < REMOVE_AFTER.total_seconds():
             return False
-        try:
-            if compact_date(folder, day, _TIME_COLUMNS[kind], through=through, is_over=is_over):
-                return True
-            leftovers = superseded(folder)
-        except (LogDamagedError, NewerFormatError) as error:
-            self._tell(str(error))
-            leftovers = []
-        if leftovers:
-            index = folder / INDEX_NAME
-            if index.exists() and now.timestamp() - index.stat().st_mtime < REMOVE_AFTER.total_seconds():
-                return False
-            for path in leftovers:
-                path.unlink(missing_ok=True)
-            return True
-        self._settled[folder] = state
-        return False
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return True
 
     def _remove_old_date(self, before: datetime) -> bool:
-        for kind in _TIME_COLUMNS:
+        for kind in TIME_COLUMNS:
             for path in (self._root / kind).glob(f"{_REMOVED_PREFIX}*"):
                 shutil.rmtree(path)  # A crash came between the two steps below.
             for day, folder in date_folders(self._root, kind, None, before):

@@ -4,6 +4,7 @@ Written once, when the window closes, and never changed. It names records by wri
 commits, late records, compaction and restarts leave the verdict as it is.
 """
 
+import contextlib
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -47,10 +48,8 @@ class ManifestStore:
             content = manifest.model_dump_json(by_alias=True, indent=2).encode()
             draft = path.with_suffix(".draft")
             write_durably(draft, lambda file: file.write(content))
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(draft, path)  # Fails where a file stands, as a conditional PUT does.
-            except FileExistsError:
-                pass
             draft.unlink()
             sync_directory(self._folder)
         return self.read(manifest.kind, manifest.start)

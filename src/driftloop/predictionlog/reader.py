@@ -145,7 +145,7 @@ class PredictionLogReader:
 
     def model_versions(self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage) -> list[str]:
         """Return which versions predicted, by name."""
-        tables = scan(self._root, PREDICTIONS, view, TIME, start, end, columns=[MODEL_VERSION], on_damage=on_damage)
+        tables = scan(self._root, PREDICTIONS, view, start, end, columns=[MODEL_VERSION], on_damage=on_damage)
         return sorted({version for table in tables for version in pc.unique(table[MODEL_VERSION]).to_pylist()})
 
     def first_time(
@@ -155,7 +155,7 @@ class PredictionLogReader:
         for day, _ in date_folders(self._root, PREDICTIONS, start, end):
             midnight = datetime.combine(day, time.min, UTC)
             since, until = max(start, midnight), min(end, midnight + timedelta(days=1))
-            tables = scan(self._root, PREDICTIONS, view, TIME, since, until, columns=[TIME], on_damage=on_damage)
+            tables = scan(self._root, PREDICTIONS, view, since, until, columns=[TIME], on_damage=on_damage)
             if tables:
                 earliest: datetime = min(pc.min(table[TIME]).as_py() for table in tables)
                 return earliest
@@ -231,7 +231,7 @@ class PredictionLogReader:
     ) -> pa.Table:
         empty = empty_prediction_table()
         names = None if columns is None else [*empty.column_names, *columns]
-        tables = scan(self._root, PREDICTIONS, view, TIME, start, end, columns=names, on_damage=on_damage)
+        tables = scan(self._root, PREDICTIONS, view, start, end, columns=names, on_damage=on_damage)
         table = in_order(_unite([empty, *tables]))
         table = table.sort_by([(TIME, "ascending"), (PREDICTION_ID, "ascending")])
         return _each_once(table)
@@ -249,14 +249,14 @@ class PredictionLogReader:
             )
             return table.filter(pc.or_(by_id, by_key))
 
-        tables = scan(self._root, LABELS, view, LABEL_TIME, since, labelled_by, select=about_them, until_included=True)
+        tables = scan(self._root, LABELS, view, since, labelled_by, select=about_them, until_included=True)
         frame: pd.DataFrame = _unite([empty_label_table(), *tables]).to_pandas()
         order = frame.assign(content=[json.dumps(value) for value in frame[LABEL]])
         order = order.sort_values([LABEL_TIME, "content"], kind="stable", ignore_index=True)
         return order.drop(columns="content")
 
     def _count_labels(self, view: View, since: datetime, until: datetime) -> int:
-        tables = scan(self._root, LABELS, view, LABEL_TIME, since, until, columns=[LABEL_TIME], until_included=True)
+        tables = scan(self._root, LABELS, view, since, until, columns=[LABEL_TIME], until_included=True)
         return sum(table.num_rows for table in tables)
 
 

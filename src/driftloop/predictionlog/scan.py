@@ -4,6 +4,7 @@ Row groups carry the least and the greatest time in their statistics, so that of
 the stretch are read.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from driftloop.predictionlog.columns import TIMESTAMP
 from driftloop.predictionlog.damage import LogDamagedError
 from driftloop.predictionlog.segments import (
     FORMAT_KEY,
+    TIME_COLUMNS,
     Segment,
     View,
     check_format,
@@ -38,7 +40,6 @@ def scan(
     root: Path,
     kind: str,
     view: View,
-    time_column: str,
     since: datetime | None,
     until: datetime | None,
     *,
@@ -53,7 +54,6 @@ def scan(
         root: folder of the log.
         kind: predictions or labels.
         view: which records count.
-        time_column: the kind's event time.
         since: first event time; None for all.
         until: event time behind the last; None for all.
         columns: names of columns; those that a segment lacks are left out. None for all.
@@ -68,7 +68,7 @@ def scan(
 
     def read(segment: Segment) -> pa.Table | None:
         try:
-            with SegmentFile(segment, time_column) as file:
+            with SegmentFile(segment, TIME_COLUMNS[kind]) as file:
                 return select(file.read(view, since, until, columns, until_included=until_included))
         except LogDamagedError as error:
             if on_damage is None:
@@ -189,6 +189,8 @@ def _and(one: pa.ChunkedArray | None, other: pa.ChunkedArray | None) -> pa.Chunk
 
 
 def _explained(segment: Segment, error: BaseException) -> BaseException:
-    if isinstance(error, FileNotFoundError | MemoryError):
-        return error  # Not the file's fault: removed since it was listed, or too much for this process.
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "removed since it was listed", str(segment.path))
+    if isinstance(error, MemoryError):
+        return error  # Not the file's fault.
     return damaged_segment(segment, error)

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftloop.predictionlog.columns import label_table, prediction_table
+from driftloop.predictionlog.columns import LABEL_TIME, TIME, label_table, prediction_table
 from driftloop.predictionlog.damage import LogDamagedError, NewerFormatError
 from driftloop.predictionlog.durablefile import write_durably
 from driftloop.predictionlog.layout import group_by_layout, layout_of_batch, layout_of_label
@@ -36,6 +36,8 @@ FORMAT_KEY = b"driftloop.format"
 """Metadata of every segment; files that lack it are of format 1."""
 PREDICTIONS = "predictions"
 LABELS = "labels"
+TIME_COLUMNS = {PREDICTIONS: TIME, LABELS: LABEL_TIME}
+"""The event time of each kind, by which it is parted into dates."""
 _DATE_PREFIX = "date="
 COMPACTED_PREFIX = "compacted-"
 INDEX_NAME = "_index.json"
