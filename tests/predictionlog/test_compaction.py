@@ -18,7 +18,7 @@ from tests.predictionlog.dying import Died, die_at_call
 from tests.predictionlog.samples import FOREVER, START, at, batch, label
 
 NOW = datetime.now(UTC)
-MUCH_LATER = NOW + 2 * REMOVE_AFTER
+MUCH_LATER = NOW + timedelta(days=1)
 YEARS = timedelta(days=3650)
 
 

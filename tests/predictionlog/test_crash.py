@@ -51,7 +51,7 @@ def test_no_acknowledged_record_is_lost_or_doubled_when_the_process_is_killed(tm
     reader = PredictionLogReader(tmp_path)
     joined = reader.joined(START, FOREVER)
     expected = {f"p{number + row}" for number in acknowledged for row in range(5)}
-    assert len(acknowledged) > 20
+    assert len(acknowledged) > 2 * lives
     assert expected <= set(joined.prediction_id)
     assert joined.prediction_id.is_unique
     assert reader.counts().rows == len(joined)

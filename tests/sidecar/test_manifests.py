@@ -11,7 +11,7 @@ from driftloop.spec import ReportKind, VerdictKind
 from tests.monitor import traffic
 from tests.sidecar.test_evaluator import NOW, Monitored, _batch, _rows, day, found
 
-MUCH_LATER = NOW + timedelta(hours=1)
+MUCH_LATER = NOW + timedelta(days=1)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_in_a_replay_every_writer_is_waited_for(monitored):
 
 
 def test_a_damaged_segment_is_said_in_the_verdict_and_the_next_window_is_judged(monitored, caplog):
-    monitored.log([day(0)], through=1)
+    monitored.log([day(0)], through=0.9)
     path = next((monitored.settings.log_dir / "predictions").rglob("*.parquet"))
     monitored.log([day(0, count=300)], through=1)
     monitored.log([day(1)], through=2)

@@ -12,13 +12,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Traffic(Protocol):
-    """The predictions of a log."""
+    """The predictions of a log, without those that came too late to be seen by everybody who looks."""
 
     def first_time(self, start: datetime, end: datetime) -> datetime | None:
-        """Return the earliest event time with `start <= time < end`, or None."""
+        """Return the earliest event time with `start <= time < end` that was there when its stretch was over."""
 
     def count(self, start: datetime, end: datetime) -> int:
-        """Return the number of predictions with `start <= time < end`."""
+        """Return the number of predictions with `start <= time < end` that were there when `end` was over."""
 
 
 def floor(time: datetime, duration: timedelta) -> datetime:
@@ -46,8 +46,8 @@ def next_window(traffic: Traffic, since: datetime, complete_through: datetime, s
     start = end = floor(first, duration)
     rows = 0
     while end < min(start + LONGEST_WINDOW * duration, horizon):
-        rows += traffic.count(end, end + duration)
         end += duration
+        rows = traffic.count(start, end)
         if rows >= spec.min_rows:
             return Window(start=start, end=end, rows=rows)
     return Window(start=start, end=end, rows=rows) if end == start + LONGEST_WINDOW * duration else None

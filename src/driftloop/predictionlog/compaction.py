@@ -17,7 +17,7 @@ import pyarrow as pa
 from driftloop.predictionlog.columns import PREDICTION_ID, unite
 from driftloop.predictionlog.durablefile import write_durably
 from driftloop.predictionlog.layout import group_by_layout, layout_of_schema
-from driftloop.predictionlog.scan import SEQUENCE, WRITER, SegmentFile
+from driftloop.predictionlog.scan import PROVENANCE, SegmentFile, Stretch
 from driftloop.predictionlog.segments import (
     COMPACTED_PREFIX,
     Index,
@@ -65,7 +65,8 @@ def compact_date(folder: Path, day: date, time_column: str, *, through: View, is
     merged: list[Segment] = []
     schemas = {segment.path: _schema_of(segment, time_column) for segment in sources}
     for group in group_by_layout(sources, lambda segment: layout_of_schema(schemas[segment.path])):
-        schema = unite([schemas[segment.path].empty_table() for segment in group]).schema
+        columns = unite([schemas[segment.path].empty_table() for segment in group]).schema
+        schema = pa.schema([*columns, *PROVENANCE])
         path = folder / f"{COMPACTED_PREFIX}{number + len(merged):010d}.parquet"
         _write_merged(path, group, schema, datetime.combine(day, time.min, UTC), time_column)
         merged.append(Segment(path, _sequences(group), is_compacted=True))
@@ -89,7 +90,7 @@ def _write_merged(
     spans = []
     for segment in sources:
         with SegmentFile(segment, time_column) as file:
-            times = file.read(None, None, None, [time_column])[time_column].to_numpy()
+            times = file.read(Stretch(), [time_column])[time_column].to_numpy()
         seconds = (times - np.datetime64(midnight.replace(tzinfo=None), "us")) // np.timedelta64(1, "s")
         rows_by_second += np.bincount(seconds, minlength=_DAY_SECONDS)
         spans.append((segment, seconds.min(), seconds.max()))
@@ -118,21 +119,12 @@ def _stretches(rows_by_second: npt.NDArray[np.int64]) -> Iterator[tuple[int, int
 
 def _rows(segment: Segment, time_column: str, since: datetime, until: datetime) -> pa.Table:
     with SegmentFile(segment, time_column) as file:
-        table = file.read(None, since, until, file.schema.names)
-    return table if segment.is_compacted else _with_provenance(table, segment)
+        return file.read(Stretch(since, until), [*file.schema.names, *PROVENANCE.names])
 
 
 def _schema_of(segment: Segment, time_column: str) -> pa.Schema:
     with SegmentFile(segment, time_column) as file:
-        schema = file.schema
-    return schema if segment.is_compacted else _with_provenance(schema.empty_table(), segment).schema
-
-
-def _with_provenance(table: pa.Table, segment: Segment) -> pa.Table:
-    ((writer_id, (sequence, _)),) = segment.sequences.items()
-    return table.append_column(WRITER, pa.repeat(writer_id, table.num_rows)).append_column(
-        SEQUENCE, pa.repeat(sequence, table.num_rows)
-    )
+        return file.schema
 
 
 def _sequences(segments: Sequence[Segment]) -> dict[str, tuple[int, int]]:

@@ -22,13 +22,14 @@ from driftloop.predictionlog.columns import (
     MODEL_VERSION,
     PREDICTION_ID,
     TIME,
+    TIMESTAMP,
     empty_label_table,
     empty_prediction_table,
     in_order,
     unite,
 )
 from driftloop.predictionlog.records import LogCounts
-from driftloop.predictionlog.scan import OnDamage, scan
+from driftloop.predictionlog.scan import PROMISED, OnDamage, Stretch, scan
 from driftloop.predictionlog.segments import (
     LABELS,
     PREDICTIONS,
@@ -115,6 +116,7 @@ class PredictionLogReader:
         *,
         view: View | None = None,
         columns: Sequence[str] | None = None,
+        on_time: bool = False,
     ) -> "pd.DataFrame":
         """Return the predictions with `start <= time < end`, each id once, ordered by time and prediction id.
 
@@ -127,38 +129,59 @@ class PredictionLogReader:
             model_version: only this version's.
             view: state of the log; None for now.
             columns: features and outputs to read, with their prefixes; None for all.
+            on_time: leave out records that were committed when their writer had promised to be complete through `end`.
 
         Returns:
             Columns `prediction_id, key, time, model_version, feature.<name>..., output.<name>...`; numbers float64
             (NaN for null), booleans bool (object with None when there are nulls), strings object, times UTC.
         """
-        table = self._predictions(self.view() if view is None else view, start, end, columns)
+        stretch = Stretch(start, end, on_time=on_time)
+        table = self._predictions(self.view() if view is None else view, stretch, columns)
         if model_version is not None:
             table = table.filter(pc.equal(table[MODEL_VERSION], model_version))
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
-    def count(self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage | None = None) -> int:
-        """Return the number of predictions with `start <= time < end`."""
-        rows: int = self._predictions(view, start, end, (), on_damage).num_rows
+    def count_on_time(self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage | None = None) -> int:
+        """Return the number of predictions with `start <= time < end`, as `predictions` with `on_time` gives them."""
+        rows: int = self._predictions(view, Stretch(start, end, on_time=True), (), on_damage).num_rows
         return rows
 
     def model_versions(self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage) -> list[str]:
         """Return which versions predicted, by name."""
-        tables = scan(self._root, PREDICTIONS, view, start, end, columns=[MODEL_VERSION], on_damage=on_damage)
+        stretch = Stretch(start, end, on_time=True)
+        tables = scan(self._root, PREDICTIONS, view, stretch, columns=[MODEL_VERSION], on_damage=on_damage)
         return sorted({version for table in tables for version in pc.unique(table[MODEL_VERSION]).to_pylist()})
 
-    def first_time(
-        self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage | None = None
+    def first_on_time(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        duration: timedelta,
+        view: View,
+        on_damage: OnDamage | None = None,
     ) -> datetime | None:
-        """Return the earliest event time with `start <= time < end`, or None."""
+        """Return the earliest event time with `start <= time < end` that opens a window, or None.
+
+        A record that was committed when its writer had promised to be complete through the end of its stretch (one
+        `duration` after `start`, or a multiple) opens none: whoever looked earlier has not seen it.
+        """
+        length = duration // timedelta(microseconds=1)
         for day, _ in date_folders(self._root, PREDICTIONS, start, end):
             midnight = datetime.combine(day, time.min, UTC)
-            since, until = max(start, midnight), min(end, midnight + timedelta(days=1))
-            tables = scan(self._root, PREDICTIONS, view, since, until, columns=[TIME], on_damage=on_damage)
-            if tables:
-                earliest: datetime = min(pc.min(table[TIME]).as_py() for table in tables)
-                return earliest
+            stretch = Stretch(max(start, midnight), min(end, midnight + timedelta(days=1)))
+            tables = scan(self._root, PREDICTIONS, view, stretch, columns=[TIME, PROMISED], on_damage=on_damage)
+            first: list[datetime] = []
+            for table in tables:
+                times, promised = (table[name].cast(pa.int64()) for name in (TIME, PROMISED))
+                number = pc.divide(pc.subtract(times, pa.scalar(start, TIMESTAMP).cast(pa.int64())), length)
+                ends = pc.add(pa.scalar(start + duration, TIMESTAMP).cast(pa.int64()), pc.multiply(number, length))
+                on_time = table.filter(pc.fill_null(pc.less(promised, ends), fill_value=True))
+                if on_time.num_rows:
+                    first.append(pc.min(on_time[TIME]).as_py())
+            if first:
+                return min(first)
         return None
 
     def joined(
@@ -170,6 +193,7 @@ class PredictionLogReader:
         view: View | None = None,
         label_view: View | None = None,
         columns: Sequence[str] | None = None,
+        on_time: bool = False,
     ) -> "pd.DataFrame":
         """Return the predictions with `start <= time < end` and the truth about them.
 
@@ -183,13 +207,16 @@ class PredictionLogReader:
             view: state of the log; None for now.
             label_view: state of the log as far as labels go; None for `view`.
             columns: features and outputs to read, with their prefixes; None for all.
+            on_time: leave out predictions that were committed when their writer had promised to be complete through
+                `end`, and labels committed when it had through `labelled_by`.
 
         Returns:
             The columns of `predictions`, then `label` and `label_time`, both null where the truth is not known.
         """
         view = self.view() if view is None else view
-        table = self._predictions(view, start, end, columns)
-        labels = self._labels(view if label_view is None else label_view, table, start, labelled_by)
+        table = self._predictions(view, Stretch(start, end, on_time=on_time), columns)
+        stretch = Stretch(start, labelled_by, until_included=True, on_time=on_time)
+        labels = self._labels(view if label_view is None else label_view, table, stretch)
         predictions: pd.DataFrame = table.to_pandas()
         return _join(predictions, labels)
 
@@ -198,8 +225,9 @@ class PredictionLogReader:
     ) -> LabelMaturity:
         """Return how far the truth about the predictions with `start <= time < end` is known at event time `now`."""
         view = self.view()
-        table = self._predictions(view, start, end, ())
-        labels = self._labels(view, table, start, now)
+        table = self._predictions(view, Stretch(start, end), ())
+        known_by_now = Stretch(start, now, until_included=True)
+        labels = self._labels(view, table, known_by_now)
         joined = _join(table.to_pandas(), labels)
         known = joined[LABEL].notna()
         age = now - joined[TIME]
@@ -217,28 +245,25 @@ class PredictionLogReader:
             waiting=int((~known & (age < expected_delay)).sum()),
             overdue=int((~known & (age >= expected_delay)).sum()),
             contradicted=_contradicted(joined[known], labels),
-            unknown_labels=self._count_labels(view, start, now) - len(labels),
+            unknown_labels=self._count_labels(view, known_by_now) - len(labels),
             by_age=tuple(by_age),
         )
 
     def _predictions(
         self,
         view: View,
-        start: datetime,
-        end: datetime,
+        stretch: Stretch,
         columns: Sequence[str] | None,
         on_damage: OnDamage | None = None,
     ) -> pa.Table:
         empty = empty_prediction_table()
         names = None if columns is None else [*empty.column_names, *columns]
-        tables = scan(self._root, PREDICTIONS, view, start, end, columns=names, on_damage=on_damage)
+        tables = scan(self._root, PREDICTIONS, view, stretch, columns=names, on_damage=on_damage)
         table = in_order(_unite([empty, *tables]))
         table = table.sort_by([(TIME, "ascending"), (PREDICTION_ID, "ascending")])
         return _each_once(table)
 
-    def _labels(
-        self, view: View, predictions: pa.Table, since: datetime, labelled_by: datetime | None
-    ) -> "pd.DataFrame":
+    def _labels(self, view: View, predictions: pa.Table, stretch: Stretch) -> "pd.DataFrame":
         """Return the labels that are about one of the predictions, the one that holds last."""
         ids, keys = (pc.unique(predictions[name].combine_chunks()) for name in (PREDICTION_ID, KEY))
 
@@ -249,14 +274,14 @@ class PredictionLogReader:
             )
             return table.filter(pc.or_(by_id, by_key))
 
-        tables = scan(self._root, LABELS, view, since, labelled_by, select=about_them, until_included=True)
+        tables = scan(self._root, LABELS, view, stretch, select=about_them)
         frame: pd.DataFrame = _unite([empty_label_table(), *tables]).to_pandas()
         order = frame.assign(content=[json.dumps(value) for value in frame[LABEL]])
         order = order.sort_values([LABEL_TIME, "content"], kind="stable", ignore_index=True)
         return order.drop(columns="content")
 
-    def _count_labels(self, view: View, since: datetime, until: datetime) -> int:
-        tables = scan(self._root, LABELS, view, since, until, columns=[LABEL_TIME], until_included=True)
+    def _count_labels(self, view: View, stretch: Stretch) -> int:
+        tables = scan(self._root, LABELS, view, stretch, columns=[LABEL_TIME])
         return sum(table.num_rows for table in tables)
 
 

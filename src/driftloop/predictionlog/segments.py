@@ -34,6 +34,8 @@ FORMAT_VERSION = 1
 """Raised when older code would misread what newer code writes; a reader knows all formats up to its own."""
 FORMAT_KEY = b"driftloop.format"
 """Metadata of every segment; files that lack it are of format 1."""
+PROMISED_KEY = b"driftloop.promised"
+"""Metadata of a plain segment: the event time that its writer had committed "complete through" before it."""
 PREDICTIONS = "predictions"
 LABELS = "labels"
 TIME_COLUMNS = {PREDICTIONS: TIME, LABELS: LABEL_TIME}
@@ -127,9 +129,17 @@ def wal_path(root: Path, writer_id: str, sequence: int) -> Path:
 
 
 def write_segments(
-    root: Path, writer_id: str, sequence: int, records: Iterable[PredictionBatch | Label], *, sync: bool
+    root: Path,
+    writer_id: str,
+    sequence: int,
+    records: Iterable[PredictionBatch | Label],
+    *,
+    promised: datetime | None,
+    sync: bool,
 ) -> None:
     """Write the records as Parquet, one segment per kind, event date and layout; the order of records is kept.
+
+    `promised` is what the writer has committed "complete through" so far: by it late records are told.
 
     Raises:
         OSError: some segments may stand; writing the same records again replaces them.
@@ -146,21 +156,22 @@ def write_segments(
             for number, group in enumerate(group_by_layout(of_day, layout_of)):
                 suffix = f".{number}" if number else ""
                 path = date_folder(root, kind, day) / f"{_segment_name(writer_id, sequence)}{suffix}.parquet"
-                write_durably(path, partial(write_parquet, to_table(group)), sync=sync)
+                write_durably(path, partial(write_parquet, to_table(group), promised=promised), sync=sync)
 
     write(PREDICTIONS, batches, layout_of_batch, prediction_table)
     write(LABELS, labels, layout_of_label, label_table)
 
 
-def write_parquet(table: pa.Table, file: Any) -> None:
+def write_parquet(table: pa.Table, file: Any, *, promised: datetime | None = None) -> None:
     """Write one segment."""
-    with open_parquet_writer(table.schema, file) as writer:
+    metadata = {PROMISED_KEY: promised.isoformat().encode()} if promised else {}
+    with open_parquet_writer(table.schema.with_metadata(metadata), file) as writer:
         writer.write_table(table)
 
 
 def open_parquet_writer(schema: pa.Schema, file: Any) -> Any:
     """Return a Parquet writer as all segments use it: marked with the format, checksums on every page."""
-    schema = schema.with_metadata({FORMAT_KEY: str(FORMAT_VERSION).encode()})
+    schema = schema.with_metadata({**(schema.metadata or {}), FORMAT_KEY: str(FORMAT_VERSION).encode()})
     return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
 
 

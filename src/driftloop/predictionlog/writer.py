@@ -148,7 +148,7 @@ class PredictionLogWriter:
                 sequence += 1
                 # Read back rather than kept in memory: recovery and commit are one path.
                 records = map(decode, self._wal.payloads())
-                write_segments(self._root, self._writer_id, sequence, records, sync=self._sync)
+                write_segments(self._root, self._writer_id, sequence, records, promised=known, sync=self._sync)
             self._publish(Commit(through, counts, sequence, self._utc_now()))
         except OSError as error:
             raise LogWriteError("a commit failed", self._root, error) from error

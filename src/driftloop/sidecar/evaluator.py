@@ -42,16 +42,17 @@ class _Traffic:
 
     reader: PredictionLogReader
     view: View
-    counts: dict[datetime, int]
+    duration: timedelta
+    counts: dict[tuple[datetime, datetime], int]
     tell: "_Telling"
 
     def first_time(self, start: datetime, end: datetime) -> datetime | None:
-        return self.reader.first_time(start, end, view=self.view, on_damage=self.tell)
+        return self.reader.first_on_time(start, end, duration=self.duration, view=self.view, on_damage=self.tell)
 
     def count(self, start: datetime, end: datetime) -> int:
-        if start not in self.counts:
-            self.counts[start] = self.reader.count(start, end, view=self.view, on_damage=self.tell)
-        return self.counts[start]
+        if (start, end) not in self.counts:
+            self.counts[start, end] = self.reader.count_on_time(start, end, view=self.view, on_damage=self.tell)
+        return self.counts[start, end]
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Evaluator:
         self._judges: dict[str, Judge] = {}
         self._unreadable: set[str] = set()
         self._tell = _Telling()
-        self._counts: dict[datetime, int] = {}
+        self._counts: dict[tuple[datetime, datetime], int] = {}
         self._quiet_through: datetime | None = None
         self._progress = self._journal.progress()
         self._seen: View | None = None
@@ -134,10 +135,15 @@ class Evaluator:
         start, end = manifest.start, manifest.end
         try:
             if manifest.kind is ReportKind.INPUTS:
-                frame = self._reader.predictions(start, end, view=manifest.predictions)
+                frame = self._reader.predictions(start, end, view=manifest.predictions, on_time=True)
             else:
                 frame = self._reader.joined(
-                    start, end, labelled_by=manifest.due, view=manifest.predictions, label_view=manifest.labels
+                    start,
+                    end,
+                    labelled_by=manifest.due,
+                    view=manifest.predictions,
+                    label_view=manifest.labels,
+                    on_time=True,
                 )
         except LogDamagedError as error:
             return self._verdicts_on_damage(manifest, error)
@@ -174,10 +180,11 @@ class Evaluator:
         return manifest
 
     def _next_inputs(self, view: View, through: datetime) -> Manifest | None:
-        horizon = floor(through, self._monitoring.window.duration)
+        duration = self._monitoring.window.duration
+        horizon = floor(through, duration)
         if horizon == self._quiet_through:
             return None
-        traffic = _Traffic(self._reader, view, self._counts, self._tell)
+        traffic = _Traffic(self._reader, view, duration, self._counts, self._tell)
         window = next_window(traffic, self._since, through, self._monitoring.window)
         if window is None:
             self._quiet_through = horizon
@@ -236,8 +243,12 @@ class Evaluator:
         self._journal.write_progress(self._progress)
         self._closed = self._closed[-1:]
 
-    def _closed_without(self, writer_id: str, sequence: int) -> datetime | None:
-        ends = (m.end for m in reversed(self._closed) if m.predictions.get(writer_id, 0) < sequence)
+    def _closed_without(self, writer_id: str, sequence: int, promised: datetime | None) -> datetime | None:
+        ends = (
+            manifest.end
+            for manifest in reversed(self._closed)
+            if manifest.predictions.get(writer_id, 0) < sequence or (promised is not None and promised >= manifest.end)
+        )
         return next(ends, None)
 
     def _not_counted(self, starts: list[datetime]) -> list[Manifest]:
