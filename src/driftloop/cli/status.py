@@ -93,6 +93,8 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     if log:
         told = f"{log['rows']:,} predictions logged, {log['labels']:,} labels, {log['dropped']:,} dropped"
         console.print(f"so far: {told}")
+        if log.get("late"):
+            console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
     rows = _count(facts["labelledRows"])
     console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
     delay = facts["expectedLabelDelay"]

@@ -206,7 +206,7 @@ class LaptopController:
             serving=Door.PREDICT in self._children.active,
             watching=Door.LABELS in self._children.active,
             recent=self._ledger.entries,
-            log=asdict(self._predictions.counts()),
+            log=asdict(self._predictions.counts()) | {"late": self._view.late_rows()},
             run_stage=self._run.stage if self._run else "",
             addresses={str(door): url for door, url in self._children.addresses.items()},
         )
