@@ -47,6 +47,9 @@ class MonitorSettings(BaseSettings):
     """Predictions that a power failure may take, in seconds, while `sync` is interval."""
     return_seconds: Annotated[float, Field(ge=0)] = 3
     """Time after the start in which nothing is promised complete: model servers come back with what they hold."""
+    writer_silence_seconds: Annotated[float, Field(gt=0)] = 900
+    """Time by wall clock after which windows no longer wait for a writer of the log that commits nothing: three of its
+    commit intervals. The verdict names it. In a replay every writer is waited for."""
     evaluator_memory_mebibytes: Annotated[int, Field(ge=512)] = 1024
     """Data memory at which the evaluator fails, rather than the pod. alibi-detect alone takes 300."""
     labels_memory_mebibytes: Annotated[int, Field(ge=256)] = 1024
