@@ -61,10 +61,12 @@ def expected(tmp_path_factory):
     return verdicts
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(chance=st.randoms(use_true_random=False), deaths=st.lists(st.integers(1, 60), max_size=12))
 def test_any_schedule_gives_the_same_verdicts(tmp_path_factory, expected, chance, deaths):
     monitored = Small(tmp_path_factory.mktemp("scheduled"))
+    for writer_id in WRITERS:
+        monitored.send(writer_id, [], through=0)
     deaths = list(deaths)
     evaluator = monitored.evaluator()
 

@@ -135,6 +135,16 @@ def test_a_window_waits_for_every_live_writer(monitored):
     assert verdict.silent_writers == ()
 
 
+def test_a_window_waits_for_a_writer_that_has_only_opened_the_log(monitored):
+    write(monitored, [day(0)], writer_id="pod-a", through=1)
+    with PredictionLogWriter(monitored.settings.log_dir, writer_id="pod-b") as other:
+        monitored.evaluator().catch_up(NOW)
+        assert monitored.verdicts() == []
+        other.commit(traffic.START + traffic.DAY)
+    monitored.evaluator().catch_up(NOW)
+    assert len(monitored.verdicts()) == 1
+
+
 def test_a_silent_writer_is_dropped_after_the_limit_and_named(monitored):
     write(monitored, [day(0)], writer_id="pod-a", through=1)
     silence = timedelta(seconds=monitored.settings.writer_silence_seconds + 1)

@@ -231,20 +231,20 @@ class PredictionLogReader:
         joined = _join(table.to_pandas(), labels)
         known = joined[LABEL].notna()
         age = now - joined[TIME]
-        delay = (joined[LABEL_TIME] - joined[TIME])[known]
+        delays, contradicted = _delays(joined[known], labels)
         by_age = []
         for step in range(1, MATURITY_STEPS + 1):
             at = expected_delay * step / MATURITY_STEPS
-            old_enough = int((age >= at).sum())
-            if old_enough:
-                in_time = int(((delay <= at) & (age[known] >= at)).sum())
-                by_age.append((at, in_time / old_enough))
+            old_enough = age >= at
+            if old_enough.any():
+                in_time = (delays <= at) & old_enough[known]
+                by_age.append((at, int(in_time.sum()) / int(old_enough.sum())))
         return LabelMaturity(
             predictions=len(joined),
             labelled=int(known.sum()),
             waiting=int((~known & (age < expected_delay)).sum()),
             overdue=int((~known & (age >= expected_delay)).sum()),
-            contradicted=_contradicted(joined[known], labels),
+            contradicted=contradicted,
             unknown_labels=self._count_labels(view, known_by_now) - len(labels),
             by_age=tuple(by_age),
         )
@@ -340,14 +340,18 @@ def _last_label(labels: "pd.DataFrame", by: str, predictions: "pd.DataFrame") ->
     return found.where(found[LABEL_TIME] >= predictions[TIME])
 
 
-def _contradicted(labelled: "pd.DataFrame", labels: "pd.DataFrame") -> int:
-    """Return how many predictions have different labels that count for them."""
-    total = 0
+def _delays(labelled: "pd.DataFrame", labels: "pd.DataFrame") -> "tuple[pd.Series[Any], int]":
+    """Return for each prediction the time to its first label, and how many predictions have labels that differ."""
+    import pandas as pd
+
     values: dict[tuple[str, Any], list[tuple[Any, Any]]] = {}
     for row in labels.itertuples(index=False):
-        name = (PREDICTION_ID, row.prediction_id) if row.prediction_id is not None else (KEY, row.key)
+        name = (KEY, row.key) if row.prediction_id is None else (PREDICTION_ID, row.prediction_id)
         values.setdefault(name, []).append((row.label_time, row.label))
+    delays, contradicted = [], 0
     for row in labelled.itertuples(index=False):
-        own = values.get((PREDICTION_ID, row.prediction_id), []) + values.get((KEY, row.key), [])
-        total += len({str(label) for moment, label in own if moment >= row.time}) > 1
-    return total
+        known = values.get((PREDICTION_ID, row.prediction_id), []) + values.get((KEY, row.key), [])
+        counting = [(moment, str(label)) for moment, label in known if moment >= row.time]
+        delays.append(min(moment for moment, _ in counting) - row.time)
+        contradicted += len({label for _, label in counting}) > 1
+    return pd.Series(delays, index=labelled.index, dtype="timedelta64[us]"), contradicted

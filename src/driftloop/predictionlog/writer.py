@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -101,6 +102,7 @@ class PredictionLogWriter:
             except OSError as error:
                 raise LogWriteError("it can't be opened", root, error) from error
             undo.pop_all()
+        self._announce()
 
     @property
     def complete_through(self) -> datetime | None:
@@ -214,6 +216,12 @@ class PredictionLogWriter:
         path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
         make_directory(path.parent, sync=self._sync)
         return path.open("w")
+
+    def _announce(self) -> None:
+        """Publish a sign of life: from now on windows wait for this writer, before its first commit too."""
+        with contextlib.suppress(OSError):  # On a full disk the log can still be recovered from.
+            commit = replace(self._commit, heartbeat=self._utc_now())
+            publish_commit(self._root, self._writer_id, commit, sync=self._sync)
 
     def _publish(self, commit: Commit) -> None:
         try:
