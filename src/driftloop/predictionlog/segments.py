@@ -119,8 +119,8 @@ def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) ->
         "completeThrough": through.isoformat() if through else None,
         **asdict(commit.counts),
         "sequence": commit.sequence,
-        "heartbeat": heartbeat.isoformat() if heartbeat else None,
         "received": dict(commit.received),
+        "heartbeat": heartbeat.isoformat() if heartbeat else None,
     }
     data = json.dumps(content, indent=2).encode()
     write_durably(_commit_path(root, writer_id), lambda file: file.write(data), sync=sync)

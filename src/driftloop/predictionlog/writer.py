@@ -168,7 +168,6 @@ class PredictionLogWriter:
         """
         known = self.complete_through
         through = max((time for time in (through, known) if time), default=None)
-        received = dict(list(self._received.items())[-REMEMBERED_SOURCES:])
         counts, sequence = self._commit.counts + self._pending, self._commit.sequence
         try:
             if self._wal is not None:
@@ -176,6 +175,7 @@ class PredictionLogWriter:
                 # Read back rather than kept in memory: recovery and commit are one path.
                 records = map(decode, self._wal.payloads())
                 write_segments(self._root, self._writer_id, sequence, records, promised=known, sync=self._sync)
+            received = dict(list(self._received.items())[-REMEMBERED_SOURCES:])
             self._publish(Commit(through, counts, sequence, self._utc_now(), received))
         except OSError as error:
             raise LogWriteError("a commit failed", self._root, error) from error
