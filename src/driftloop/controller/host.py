@@ -168,8 +168,9 @@ class ProcessHost:
             try:
                 self._controller = await start_process(command, {}, str(self._plan.workspace.controller_log))
                 code = await self._controller.wait()
-            except FileNotFoundError:
-                code = -1
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}, see its log"
+            except OSError as error:
+                code, how = 127, f"can't be started: {error}"
             self._controller = None
             self._raise_if_gone()
             if self._failure:
@@ -177,7 +178,6 @@ class ProcessHost:
             if code == 0 or self._is_stopping:
                 return
             pause_seconds = backoff.after(time.monotonic() - started)
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}, see its log"
             when = f"in {pause_seconds:.1f} s" if pause_seconds else "at once"
             self._tell(f"the controller {how}; it starts again {when}, and the model serves on")
             await asyncio.sleep(pause_seconds)

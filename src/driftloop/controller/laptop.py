@@ -19,17 +19,8 @@ from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
 from driftloop.controller.monitorview import MonitorView
-from driftloop.controller.orders import ChildOrder, Door, HostView
-from driftloop.controller.servers import (
-    MONITOR,
-    SERVER_PREFIX,
-    bring_up,
-    bring_up_server,
-    order_monitor,
-    order_server,
-    server_name,
-    standby_name,
-)
+from driftloop.controller.orders import Door, HostView
+from driftloop.controller.servers import Crew, server_name
 from driftloop.controller.workspace import Workspace, write_atomically
 from driftloop.errors import DriftloopError
 from driftloop.loop.decide import (
@@ -91,7 +82,7 @@ class LaptopController:
         self._loop = loop
         self._workspace = workspace
         self._host = host
-        self._tap_socket = tap_socket
+        self._crew = Crew(host, workspace, tap_socket=tap_socket, clock=clock)
         self._clock = clock
         self._uid = workspace.uid()
         self._ledger = Ledger(workspace.ledger)
@@ -319,10 +310,9 @@ class LaptopController:
         self._say(f"{decision.model.label} is champion: {decision.reason}")
 
     async def _bring_up_server(self, model: Model) -> None:
-        order = self._order_server(server_name(model), model)
-        if order.name not in self._children.children:
-            self._show(f"waiting for the {order.name} to become ready")
-        await bring_up_server(self._host, model, self._workspace, order)
+        if server_name(model) not in self._children.children:
+            self._show(f"waiting for the {server_name(model)} to become ready")
+        await self._crew.bring_up(model)
 
     async def _keep_children_alive(self) -> None:
         """Make the host run what the history says: the monitor, the champion's server behind the door, and no other.
@@ -332,7 +322,7 @@ class LaptopController:
         """
         view = await asyncio.to_thread(self._host.look)
         if Door.LABELS not in view.active:
-            await self._keep_monitor(view)
+            await asyncio.to_thread(self._crew.keep_monitor, view)
         champion = self._state.champion
         if champion is not None:
             server = view.children.get(server_name(champion))
@@ -342,29 +332,8 @@ class LaptopController:
             elif Door.PREDICT not in view.active and failed_starts >= FAILED_STARTS_BEFORE_GIVING_WAY:
                 await self._give_way(champion, f"its server did not come up {failed_starts} times in a row")
             else:
-                await asyncio.to_thread(self._settle_servers, champion, view)
+                await asyncio.to_thread(self._crew.settle, champion)
         self._children = await asyncio.to_thread(self._host.look)
-
-    def _settle_servers(self, champion: Model, view: HostView) -> None:
-        """Put the champion's servers behind the door, end those of other models, and have one stand by."""
-        names = (server_name(champion), standby_name(champion))
-        if view.serving.get(Door.PREDICT) != names:
-            self._host.serve(Door.PREDICT, names)
-        for other in view.children:
-            if other.startswith(SERVER_PREFIX) and other not in names:
-                self._host.stop(other)
-        if names[1] not in view.children:
-            self._host.start(self._order_server(names[1], champion))
-
-    def _order_server(self, name: str, model: Model) -> ChildOrder:
-        return order_server(name, model, self._workspace, tap_socket=self._tap_socket, clock=self._clock)
-
-    async def _keep_monitor(self, view: HostView) -> None:
-        order = order_monitor(self._workspace, tap_socket=self._tap_socket, clock=self._clock)
-        if MONITOR not in view.children:
-            await bring_up(self._host, order)
-        if Door.LABELS not in view.serving:
-            await asyncio.to_thread(self._host.serve, Door.LABELS, [MONITOR])
 
     async def _serve(self, champion: Model) -> None:
         try:
@@ -378,7 +347,7 @@ class LaptopController:
                 raise DriftloopError(f"{champion.label} can't be served: {error} {remedy}") from error
             await self._give_way(champion, str(error))
         else:
-            await asyncio.to_thread(self._settle_servers, champion, await asyncio.to_thread(self._host.look))
+            await asyncio.to_thread(self._crew.settle, champion)
             self._say(f"{champion.label} serves")
 
     async def _give_way(self, champion: Model, why: str) -> None:
