@@ -95,6 +95,7 @@ class LaptopController:
         self._labelled_rows = 0
         self._told = len(self._view.verdicts())
         self._status: dict[str, Any] = {}
+        self._shown = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a first model can't be had.
@@ -104,15 +105,22 @@ class LaptopController:
         """
         working = asyncio.create_task(self._work())
         stopping = asyncio.create_task(stop.wait())
+        failure = None
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 working.result()
-        finally:
+        except DriftloopError as error:
+            failure = error
+        finally:  # whatever else broke this controller, the next one takes over what runs
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
-            await self._shut_down()
+            if self._run:
+                self._run.cancel()
+        await self._shut_down()
+        if failure:
+            raise failure
 
     async def _work(self) -> None:
         await self._with_space(self._begin)
@@ -130,6 +138,8 @@ class LaptopController:
         decision = self._take_stock()
         if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
             raise DriftloopError(decision.reasons[0])
+        if isinstance(decision, Wait) and self._state.open_run is None:
+            self._show(decision.reasons[0], idle=True)
         await self._carry_out(decision)
         self._keep_run_going()
         await self._keep_children_alive()
@@ -156,10 +166,14 @@ class LaptopController:
         _log.info("%s", sentence)
         self._host.say(sentence)
 
-    def _show(self, activity: str) -> None:
-        """Tell people what is being waited for."""
-        _log.info("%s", activity)
-        self._host.show(activity)
+    def _show(self, activity: str, *, idle: bool = False) -> None:
+        """Tell people what is being waited for; idle: for something to happen, and not for something under way."""
+        if activity == self._shown:
+            return
+        self._shown = activity
+        if not idle:
+            _log.info("%s", activity)
+        self._host.show(activity, idle=idle)
 
     # What is known
 
@@ -360,8 +374,6 @@ class LaptopController:
 
     async def _shut_down(self) -> None:
         """Stop in the order of the flow, so that what was answered is still logged."""
-        if self._run:
-            await asyncio.to_thread(self._run.cancel)
         await asyncio.to_thread(self._host.close)
         self._children = await asyncio.to_thread(self._host.look)
         self._take_stock()  # the last status says that nothing serves
