@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 DRAIN_SECONDS = 10.0
-CONTROLLER_STOP_SECONDS = 60.0
+CONTROLLER_STOP_SECONDS = 90.0
+"""Longer than finishing requests and stopping every child may take."""
 WATCH_SECONDS = 0.5
 """Time between two looks whether the workspace is still there."""
 HOST = "127.0.0.1"
@@ -315,8 +316,8 @@ class ProcessHost:
         if predict in opened:
             await predict.stop()
         watchers = self._serving.get(Door.LABELS, ())
-        for name in [name for name in self._children if name not in watchers]:
-            await self._stop_child(name)
+        servers = [name for name in self._children if name not in watchers]
+        await asyncio.gather(*(self._stop_child(name) for name in servers))
         if labels in opened:
             await labels.stop()
         for name in watchers:

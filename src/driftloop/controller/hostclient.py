@@ -9,8 +9,8 @@ from typing import Any
 from driftloop.controller.orders import ChildOrder, Door, HostView
 from driftloop.errors import DriftloopError
 
-ANSWER_SECONDS = 60.0
-"""More than the host takes to stop a child that does not want to."""
+ANSWER_SECONDS = 90.0
+"""More than the host takes to stop children that do not want to."""
 
 
 class HostGoneError(ConnectionError):
