@@ -19,7 +19,7 @@ import requests
 from driftloop.controller.children import free_port
 from driftloop.controller.ledger import Ledger, read_ledger
 from driftloop.controller.workspace import Workspace
-from driftloop.loop.history import Promoted, Rejected, RunFinished, RunStarted
+from driftloop.loop.history import Promoted, Rejected, RolledBack, RunFinished, RunStarted
 from driftloop.stages.package import content_digest
 
 pytestmark = pytest.mark.local
@@ -93,7 +93,7 @@ class Loop:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.folder / "up.log").read_text()
             path = self.workspace.status
-            status = json.loads(path.read_text()) if path.exists() else None
+            status = read_status(path)
             if status and condition(status):
                 return status
             time.sleep(0.1)
@@ -117,6 +117,13 @@ class Loop:
         self.wait_for(
             lambda status: status["settledThrough"] and datetime.fromisoformat(status["settledThrough"]) >= through
         )
+
+
+def read_status(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):  # there is none yet, or a test has broken it
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -252,3 +259,16 @@ def test_a_candidate_that_cannot_be_served_leaves_the_champion_serving(loop, dam
     assert "can't be served" in read_ledger(loop.workspace.ledger)[-1].reason
     assert champion(loop) == before
     assert loop.ask(parcels(1, START, DAY, seed=5), START + 40 * DAY).status_code == 200
+
+
+def test_a_champion_that_is_broken_at_the_start_gives_way_to_the_one_before(loop):
+    assert loop.stop() == 0
+    champions = [entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)]
+    assert [model.label for model in champions] == ["v1", "v2"]
+    (Path(champions[1].result.bento_uri) / "src" / "model" / "model.skops").write_bytes(b"")
+    loop.start()
+    assert champion(loop)["label"] == "v1"
+    last = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RolledBack)][-1]
+    assert "v2 can't be served" in last.reason
+    assert "The file 'model/model.skops' has another content" in last.reason
+    assert loop.ask(parcels(1, START, DAY, seed=6), START + 50 * DAY).status_code == 200

@@ -1,4 +1,4 @@
-"""`python -m driftloop.controller WORKSPACE HOST_SOCKET CLOCK`: the controller of one loop, started by its host.
+"""`python -m driftloop.controller WORKSPACE CLOCK HOST_SOCKET`: the controller of one loop, started by its host.
 
 Ends with 0 when told to, with the code of a DriftloopError when the loop can't go on, and with `CRASHED` when it broke
 and shall be started again. Its log goes to standard error, which the host appends to the controller's log.
@@ -22,7 +22,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s controller %(name)s: %(message)s"
 _log = logging.getLogger("driftloop.controller")
 
 
-def main(root: str, host_socket: str, clock: str) -> int:
+def main(root: str, clock: str, host_socket: str) -> int:
     """Run the controller and return its exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
     logging.raiseExceptions = False  # a full disk shall not stop the loop for a line of its log

@@ -72,25 +72,26 @@ class Child:
 
     async def stop(self) -> None:
         """Ask the process to end, make it after 15 s, and do not start it again."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            _log.warning("the %s did not end within %.0f s and is killed", self.order.name, STOP_SECONDS)
-        self.kill()
-        await self._process.wait()
+        await self._leave_alone()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                _log.warning("the %s did not end within %.0f s and is killed", self.order.name, STOP_SECONDS)
+        await self.kill()
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """End the process and everything it started, at once."""
-        self._task.cancel()
+        await self._leave_alone()
         if self._process is not None:
             kill_group(self._process.pid)
+            await self._process.wait()
+
+    async def _leave_alone(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep(self) -> None:
         backoff, was_ready = Backoff(), False

@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -81,13 +80,13 @@ class HostPlan:
         workspace: the loop's folder.
         lock: proves that nobody else runs it.
         ports: of the doors.
-        clock: `wall` or `replay`.
+        controller: command of the controller; the host's socket is its last argument.
     """
 
     workspace: Workspace
     lock: IO[str]
     ports: dict[Door, int]
-    clock: str
+    controller: tuple[str, ...]
 
 
 class ProcessHost:
@@ -98,7 +97,8 @@ class ProcessHost:
         self._voice = voice
         self._sockets = Path(tempfile.mkdtemp(prefix="driftloop-"))  # a socket's path may have 107 bytes at most
         self._children: dict[str, Child] = {}
-        self._serving: dict[Door, str] = {}
+        self._serving: dict[Door, tuple[str, ...]] = {}
+        self._active: dict[Door, str] = {}
         self._controller: asyncio.subprocess.Process | None = None
         self._failure: ControllerFailedError | None = None
         self._is_stopping = False
@@ -131,7 +131,7 @@ class ProcessHost:
                 self._opened.append(door)
             await self._until_over(stop)
         except WorkspaceGoneError:
-            self._kill_all()
+            await self._kill_all()
             raise
         finally:
             server.close()
@@ -162,8 +162,7 @@ class ProcessHost:
     async def _keep_controller(self) -> None:
         """Run the controller, again and again while it is killed or breaks."""
         backoff = Backoff()
-        command = [sys.executable, "-m", "driftloop.controller", str(self._plan.workspace.root)]
-        command += [str(self._sockets / SOCKET_FILE), self._plan.clock]
+        command = [*self._plan.controller, str(self._sockets / SOCKET_FILE)]
         while not self._is_stopping:
             started = time.monotonic()
             try:
@@ -208,13 +207,13 @@ class ProcessHost:
         if not self._plan.workspace.holds(self._plan.lock):
             raise WorkspaceGoneError(self._plan.workspace.root)
 
-    def _kill_all(self) -> None:
+    async def _kill_all(self) -> None:
         """End everything at once: whoever writes on would put a new folder in the old one's place."""
         if self._controller is not None:
             kill_group(self._controller.pid)
-        for child in self._children.values():
-            child.kill()
-        self._children.clear()
+            await self._controller.wait()
+        children, self._children = self._children, {}
+        await asyncio.gather(*(child.kill() for child in children.values()))
 
     # The line to the controller
 
@@ -238,6 +237,7 @@ class ProcessHost:
         view = HostView(
             children={name: child.state for name, child in self._children.items()},
             serving=self._serving,
+            active=self._active,
             addresses={door: front.url for door, front in self._doors.items()},
         )
         return {"view": view.to_dict()}
@@ -251,8 +251,8 @@ class ProcessHost:
         await self._stop_child(question["name"])
 
     async def _on_serve(self, question: dict[str, Any]) -> None:
-        door, name = Door(question["door"]), question["name"]
-        self._serving[door] = name
+        door = Door(question["door"])
+        self._serving[door] = tuple(question["names"])
         self._turn(door)
 
     async def _on_close(self, _: dict[str, Any]) -> None:
@@ -274,29 +274,35 @@ class ProcessHost:
     # Children and doors
 
     def _on_change(self, child: Child) -> None:
-        state = child.state
-        for door, name in self._serving.items():
-            if name == child.order.name:
+        name = child.order.name
+        for door, names in self._serving.items():
+            if name in names:
                 self._turn(door)
-                if not state.is_ready and not self._is_stopping:
-                    self._tell(f"the {name} ended with code {state.exit_code}; it is started again, requests wait")
+                if not child.state.is_ready:
+                    deputy = self._active.get(door)
+                    meanwhile = f"the {deputy} serves" if deputy else "requests wait"
+                    self._tell(f"the {name} ended with code {child.state.exit_code}; it is started again, {meanwhile}")
 
     def _turn(self, door: Door) -> None:
-        child = self._children.get(self._serving[door])
-        if child is None:
-            self._doors[door].close()
-        elif child.state.is_ready:
-            self._doors[door].switch(child.state.url)
-        else:
+        """Put a child that is ready behind a door: whoever is there already, or the first choice."""
+        there = [name for name in self._serving.get(door, ()) if name in self._children]
+        ready = [name for name in there if self._children[name].state.is_ready]
+        current = self._active.pop(door, "")
+        if ready:
+            self._active[door] = current if current in ready else ready[0]
+            self._doors[door].switch(self._children[self._active[door]].state.url)
+        elif there:
             self._doors[door].hold()
+        else:
+            self._doors[door].close()
 
     async def _stop_child(self, name: str) -> None:
         child = self._children.pop(name, None)
         if child is None:
             return
-        for door in [door for door, serving in self._serving.items() if serving == name]:
-            self._turn(door)
-            del self._serving[door]
+        for door, names in self._serving.items():
+            if name in names:
+                self._turn(door)
         for front in self._doors.values():
             await front.drain(child.state.url, DRAIN_SECONDS)
         await child.stop()
@@ -308,9 +314,10 @@ class ProcessHost:
         predict, labels = self._doors[Door.PREDICT], self._doors[Door.LABELS]
         if predict in opened:
             await predict.stop()
-        watcher = self._serving.get(Door.LABELS, "")
-        for name in [name for name in self._children if name != watcher]:
+        watchers = self._serving.get(Door.LABELS, ())
+        for name in [name for name in self._children if name not in watchers]:
             await self._stop_child(name)
         if labels in opened:
             await labels.stop()
-        await self._stop_child(watcher)
+        for name in watchers:
+            await self._stop_child(name)

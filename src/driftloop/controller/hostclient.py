@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,12 @@ class HostClient:
         """Finish what is under way at a child, end it and forget it."""
         self._ask("stop", name=name)
 
-    def serve(self, door: Door, name: str) -> None:
-        """Send everything that comes to a door from now on to a child, whenever that is ready."""
-        self._ask("serve", door=door, name=name)
+    def serve(self, door: Door, names: Sequence[str]) -> None:
+        """Send everything that comes to a door from now on to one of these children: the first that is ready.
+
+        Who has been chosen keeps serving for as long as it lives.
+        """
+        self._ask("serve", door=door, names=list(names))
 
     def close(self) -> None:
         """Finish the requests under way, then stop every child, in the order of the flow."""

@@ -21,7 +21,7 @@ from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
 from driftloop.controller.monitorview import MonitorView
-from driftloop.controller.orders import Door, HostView
+from driftloop.controller.orders import ChildOrder, Door, HostView
 from driftloop.controller.requestbox import RequestBox
 from driftloop.controller.servers import (
     MONITOR,
@@ -31,6 +31,7 @@ from driftloop.controller.servers import (
     order_monitor,
     order_server,
     server_name,
+    standby_name,
 )
 from driftloop.controller.workspace import Workspace, write_atomically
 from driftloop.errors import DriftloopError
@@ -202,8 +203,8 @@ class LaptopController:
             decision,
             now=now,
             settled_through=through if settled else None,
-            serving=self._children.is_serving(Door.PREDICT),
-            watching=self._children.is_serving(Door.LABELS),
+            serving=Door.PREDICT in self._children.active,
+            watching=Door.LABELS in self._children.active,
             recent=self._ledger.entries,
             log=asdict(self._predictions.counts()),
             run_stage=self._run.stage if self._run else "",
@@ -322,7 +323,7 @@ class LaptopController:
         self._say(tell(entry))
 
     async def _bring_up_server(self, model: Model) -> None:
-        order = order_server(model, self._workspace, tap_socket=self._tap_socket, clock=self._clock)
+        order = self._order_server(server_name(model), model)
         if order.name not in self._children.children:
             self._show(f"waiting for the {order.name} to become ready")
         await bring_up_server(self._host, model, self._workspace, order)
@@ -334,30 +335,40 @@ class LaptopController:
         gives way to the one before it.
         """
         view = await asyncio.to_thread(self._host.look)
-        if not view.is_serving(Door.LABELS):
+        if Door.LABELS not in view.active:
             await self._keep_monitor(view)
         champion = self._state.champion
         if champion is not None:
-            name = server_name(champion)
-            server = view.children.get(name)
+            server = view.children.get(server_name(champion))
+            failed_starts = server.failed_starts if server else 0
             if server is None:
                 await self._serve(champion)
-            elif server.failed_starts >= FAILED_STARTS_BEFORE_GIVING_WAY and self._state.previous:
-                await self._give_way(champion, f"its server did not come up {server.failed_starts} times in a row")
-            elif view.serving.get(Door.PREDICT) != name and server.is_ready:
-                await asyncio.to_thread(self._host.serve, Door.PREDICT, name)
+            elif Door.PREDICT not in view.active and failed_starts >= FAILED_STARTS_BEFORE_GIVING_WAY:
+                await self._give_way(champion, f"its server did not come up {failed_starts} times in a row")
             else:
-                for other in view.children:
-                    if other.startswith(SERVER_PREFIX) and other != name:
-                        await asyncio.to_thread(self._host.stop, other)
+                await asyncio.to_thread(self._settle_servers, champion, view)
         self._children = await asyncio.to_thread(self._host.look)
+
+    def _settle_servers(self, champion: Model, view: HostView) -> None:
+        """Put the champion's servers behind the door, end those of other models, and have one stand by."""
+        names = (server_name(champion), standby_name(champion))
+        if view.serving.get(Door.PREDICT) != names:
+            self._host.serve(Door.PREDICT, names)
+        for other in view.children:
+            if other.startswith(SERVER_PREFIX) and other not in names:
+                self._host.stop(other)
+        if names[1] not in view.children:
+            self._host.start(self._order_server(names[1], champion))
+
+    def _order_server(self, name: str, model: Model) -> ChildOrder:
+        return order_server(name, model, self._workspace, tap_socket=self._tap_socket, clock=self._clock)
 
     async def _keep_monitor(self, view: HostView) -> None:
         order = order_monitor(self._workspace, tap_socket=self._tap_socket, clock=self._clock)
         if MONITOR not in view.children:
             await bring_up(self._host, order)
         if Door.LABELS not in view.serving:
-            await asyncio.to_thread(self._host.serve, Door.LABELS, MONITOR)
+            await asyncio.to_thread(self._host.serve, Door.LABELS, [MONITOR])
 
     async def _serve(self, champion: Model) -> None:
         try:
@@ -371,7 +382,8 @@ class LaptopController:
                 raise DriftloopError(f"{champion.label} can't be served: {error} {remedy}") from error
             await self._give_way(champion, str(error))
         else:
-            await asyncio.to_thread(self._host.serve, Door.PREDICT, server_name(champion))
+            await asyncio.to_thread(self._settle_servers, champion, await asyncio.to_thread(self._host.look))
+            self._say(f"{champion.label} serves")
 
     async def _give_way(self, champion: Model, why: str) -> None:
         previous = self._state.previous

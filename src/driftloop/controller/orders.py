@@ -80,8 +80,10 @@ class HostView:
     """Everything the host knows."""
 
     children: dict[str, ChildState] = field(default_factory=dict)
-    serving: dict[Door, str] = field(default_factory=dict)
-    """Name of the child behind each door; absent: the door is closed."""
+    serving: dict[Door, tuple[str, ...]] = field(default_factory=dict)
+    """Names of the children that may stand behind a door, the first choice first."""
+    active: dict[Door, str] = field(default_factory=dict)
+    """Name of the child behind a door; absent: nobody answers there."""
     addresses: dict[Door, str] = field(default_factory=dict)
     """Public address of each door."""
 
@@ -98,11 +100,7 @@ class HostView:
         }
         return cls(
             children=children,
-            serving={Door(door): child for door, child in values["serving"].items()},
+            serving={Door(door): tuple(names) for door, names in values["serving"].items()},
+            active={Door(door): name for door, name in values["active"].items()},
             addresses={Door(door): address for door, address in values["addresses"].items()},
         )
-
-    def is_serving(self, door: Door) -> bool:
-        """Whether a door is open and the child behind it answers."""
-        child = self.children.get(self.serving.get(door, ""))
-        return child is not None and child.is_ready

@@ -38,11 +38,16 @@ def server_name(model: Model) -> str:
     return f"{SERVER_PREFIX}{model.label}"
 
 
-def order_server(model: Model, workspace: Workspace, *, tap_socket: Path, clock: str) -> ChildOrder:
+def standby_name(model: Model) -> str:
+    """Return the name of the child that takes over when a model's server dies."""
+    return f"{server_name(model)} (standby)"
+
+
+def order_server(name: str, model: Model, workspace: Workspace, *, tap_socket: Path, clock: str) -> ChildOrder:
     """Return the order for a server of a model's Bento."""
     runner = files("driftloop.adapters") / "bento_server.py"
     return ChildOrder(
-        name=server_name(model),
+        name=name,
         command=(sys.executable, "-P", str(runner), model.result.bento_uri, PORT),
         env={
             "DRIFTLOOP_SERVING_TAP_SOCKET": str(tap_socket),

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,8 +26,9 @@ def run_up(loop: ModelLoop, workspace: Workspace, *, port: int, labels_port: int
         # The file may change under a running loop: a controller that comes back reads what was in force at the start.
         write_atomically(workspace.loop_file, loop.model_dump_json(by_alias=True, exclude_none=True))
         ports = {Door.PREDICT: port, Door.LABELS: labels_port}
+        controller = (sys.executable, "-m", "driftloop.controller", str(workspace.root), clock)
         with _logging(workspace):
-            asyncio.run(_until_signalled(HostPlan(workspace, lock, ports, clock), voice))
+            asyncio.run(_until_signalled(HostPlan(workspace, lock, ports, controller), voice))
     finally:
         lock.close()
 
