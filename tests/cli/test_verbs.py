@@ -199,7 +199,10 @@ def test_a_time_that_is_none_is_told_how_to_write_one(workspace):
     assert "The TIME must be an ISO 8601 date or time" in outcome.stderr
 
 
-def test_a_wiped_status_is_told_from_the_ledger(workspace):
+@pytest.mark.parametrize("damage", [None, "", '{"loop": "fl'])
+def test_a_wiped_or_damaged_status_is_told_from_the_ledger(workspace, damage):
+    if damage is not None:
+        workspace.status.write_text(damage)
     told = json.loads(run(workspace, "status", "--json").stdout)
     assert (told["champion"]["label"], told["candidate"]["label"], told["running"]) == ("v2", "v3", False)
     assert told["successCriteria"][0]["value"] is None

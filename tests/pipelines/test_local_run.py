@@ -43,12 +43,13 @@ class Laptop:
         target: str = "late",
         champion_uri: str = "",
         code_digest: str = "code",
+        **groups: dict,
     ) -> dict:
         spec = {
             "problem": {"task": "Classification", "metric": {"threshold": 0.6}},
             "data": {"uri": "flights.csv", "targetColumn": target, "timeColumn": "departure"},
             "training": {"maxTrialCount": 2},
-        }
+        } | groups
         loop = ModelLoop.model_validate(
             {"apiVersion": "driftloop.dev/v1alpha1", "kind": "ModelLoop", "metadata": {"name": "small"}, "spec": spec}
         )
@@ -124,6 +125,22 @@ def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, fir
     second = laptop.run("second")
     assert stages(second, StageState.FINISHED) == ["snapshot", "package", "register"]
     assert second.result.bento_digest == first.result.bento_digest
+
+
+@pytest.mark.parametrize(
+    ("group", "again"),
+    [
+        ({"serving": {"maxReplicas": 3}}, []),
+        ({"retraining": {"cooldown": "1d"}, "promotion": {"approval": "Manual"}}, []),
+        # A longer window counts for more independent rows: the baseline is made again, and so the Bento.
+        ({"monitoring": {"engine": "SciPy", "window": {"duration": "2d"}}}, ["evaluate", "verify"]),
+    ],
+    ids=["serving", "retraining", "monitoring"],
+)
+def test_a_change_in_how_the_model_serves_or_is_watched_trains_nothing(laptop, first, group, again):
+    outcome = laptop.run(f"{next(iter(group))}-changed", **group)
+    executed = stages(outcome, StageState.FINISHED)
+    assert set(executed) == {"snapshot", "package", "register", *again}
 
 
 def test_a_challenger_keeps_the_champions_inputs(laptop, first):

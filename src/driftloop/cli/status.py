@@ -121,13 +121,22 @@ def read_status(named: Path | None) -> dict[str, Any]:
     """Return the status a loop has published; where that is gone, what its ledger tells."""
     workspace = Workspace(find_workspace(named))
     running = workspace.is_in_use()
-    published = json.loads(workspace.status.read_text()) if workspace.status.exists() else {}
+    published = _read_published(workspace)
     if running and published:
         return published | {"running": True}
     # Nobody keeps the published status up to date: people may have asked for something since.
     rebuilt = _project_from_ledger(workspace)
     kept = published or rebuilt
     return kept | {"requests": rebuilt["requests"], "running": running}
+
+
+def _read_published(workspace: Workspace) -> dict[str, Any]:
+    """Return the published status; nothing where it is wiped or damaged."""
+    try:
+        status: dict[str, Any] = json.loads(workspace.status.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return status
 
 
 def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
