@@ -65,11 +65,11 @@ def test_a_measured_value_is_recorded_by_the_running_loop(loop):
     assert "late parcels: 29 (goal 30, from 40, reached" in say(loop, "status").stdout
 
 
-def test_a_retraining_on_the_same_data_makes_the_same_model_and_is_not_promoted(loop):
+def test_a_retraining_on_the_same_data_is_no_better_and_is_not_promoted(loop):
     outcome = say(loop, "retrain", "--reason", "curiosity", "--wait")
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert "curiosity" in outcome.stdout
-    assert "it is the same model as the champion" in outcome.stdout
+    assert "was rejected" in outcome.stdout
     assert len(entries(loop, RunStarted)) == 2
     assert len(entries(loop, Rejected)) == 1
 

@@ -71,6 +71,7 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         "waitingFor",
         "run",
         "log",
+        "labels",
         "labelledRows",
         "minRows",
         "nextWindowEnd",
@@ -95,6 +96,8 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         console.print(f"so far: {told}")
     rows = _count(facts["labelledRows"])
     console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
+    if facts["labels"].get("predictions"):
+        console.print(_tell_labels(facts["labels"]))
     delay = facts["expectedLabelDelay"]
     console.print(f"next window ends: {_day(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
@@ -167,9 +170,20 @@ def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
         watching=False,
         recent=entries,
         log=asdict(PredictionLogReader(workspace.log).counts()),
+        labels={},
         run_stage="",
         addresses={},
     ) | {"labelledRows": None}
+
+
+def _tell_labels(labels: dict[str, Any]) -> str:
+    """One line on how far the truth about the newest complete window is known."""
+    told = f"{labels['labelled']:,} of {labels['predictions']:,} labelled"
+    if labels["waiting"]:
+        told += f"; {labels['waiting']:,} still expected"
+    if labels["overdue"]:
+        told += f"; {labels['overdue']:,} overdue"
+    return f"window of {_day(labels['windowStart'])} to {_day(labels['windowEnd'])}: {told}"
 
 
 def _count(rows: int | None) -> str:
