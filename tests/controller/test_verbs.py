@@ -1,6 +1,7 @@
 """One real loop that people talk to: what they ask is done once, and an edited file retrains only where it has to."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -65,13 +66,19 @@ def test_a_measured_value_is_recorded_by_the_running_loop(loop):
     assert "late parcels: 29 (goal 30, from 40, reached" in say(loop, "status").stdout
 
 
-def test_a_retraining_on_the_same_data_is_no_better_and_is_not_promoted(loop):
-    outcome = say(loop, "retrain", "--reason", "curiosity", "--wait")
-    assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert "curiosity" in outcome.stdout
-    assert "was rejected" in outcome.stdout
+def test_a_retraining_that_is_asked_for_is_done_once_though_everything_is_killed(loop):
+    before = champion(loop)
+    asked = json.loads(say(loop, "retrain", "--reason", "curiosity", "--json").stdout)
+    assert asked["running"] is True
+    loop.stop(signal.SIGKILL)
+    loop.start()
+    loop.wait_for(lambda _: entries(loop, Rejected))
+    settle(loop)
+    runs = [entry for entry in entries(loop, RunStarted) if entry.request_id]
+    assert [(run.request_id, run.by) for run in runs] == [(asked["request"]["id"], user_name())]
+    assert "curiosity" in runs[0].reason
     assert len(entries(loop, RunStarted)) == 2
-    assert len(entries(loop, Rejected)) == 1
+    assert champion(loop) == before, "the same data make no better model"
 
 
 def test_new_bytes_under_the_same_address_retrain_once(loop):
