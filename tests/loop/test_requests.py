@@ -296,7 +296,7 @@ def test_a_goal_below_the_baseline_is_reached_from_above(value, reached):
 def shown_criteria(entries):
     status = project_status(
         make_loop(**CRITERIA), replay(entries), Facts(loop_uid="uid"), Wait(()), now=START, settled_through=None,
-        serving=True, watching=True, recent=entries, log={}, run_stage="", addresses={},
+        serving=True, watching=True, recent=entries, log={}, labels={}, run_stage="", addresses={},
     )  # fmt: skip
     return status["successCriteria"]
 

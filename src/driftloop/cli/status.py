@@ -71,6 +71,7 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         "waitingFor",
         "run",
         "log",
+        "labels",
         "labelledRows",
         "minRows",
         "nextWindowEnd",
@@ -97,6 +98,8 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
             console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
     rows = _count(facts["labelledRows"])
     console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
+    if facts["labels"].get("predictions"):
+        console.print(_tell_labels(facts["labels"]))
     delay = facts["expectedLabelDelay"]
     console.print(f"next window ends: {_day(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
@@ -123,13 +126,22 @@ def read_status(named: Path | None) -> dict[str, Any]:
     """Return the status a loop has published; where that is gone, what its ledger tells."""
     workspace = Workspace(find_workspace(named))
     running = workspace.is_in_use()
-    published = json.loads(workspace.status.read_text()) if workspace.status.exists() else {}
+    published = _read_published(workspace)
     if running and published:
         return published | {"running": True}
     # Nobody keeps the published status up to date: people may have asked for something since.
     rebuilt = _project_from_ledger(workspace)
     kept = published or rebuilt
     return kept | {"requests": rebuilt["requests"], "running": running}
+
+
+def _read_published(workspace: Workspace) -> dict[str, Any]:
+    """Return the published status; nothing where it is wiped or damaged."""
+    try:
+        status: dict[str, Any] = json.loads(workspace.status.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return status
 
 
 def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
@@ -160,9 +172,20 @@ def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
         watching=False,
         recent=entries,
         log=asdict(PredictionLogReader(workspace.log).counts()),
+        labels={},
         run_stage="",
         addresses={},
     ) | {"labelledRows": None}
+
+
+def _tell_labels(labels: dict[str, Any]) -> str:
+    """One line on how far the truth about the newest complete window is known."""
+    told = f"{labels['labelled']:,} of {labels['predictions']:,} labelled"
+    if labels["waiting"]:
+        told += f"; {labels['waiting']:,} still expected"
+    if labels["overdue"]:
+        told += f"; {labels['overdue']:,} overdue"
+    return f"window of {_day(labels['windowStart'])} to {_day(labels['windowEnd'])}: {told}"
 
 
 def _count(rows: int | None) -> str:

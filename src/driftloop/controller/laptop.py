@@ -10,16 +10,16 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import driftloop
 from driftloop.controller.datawatch import DataWatch
 from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
+from driftloop.controller.logview import EPOCH, LogView
 from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.orders import Door, HostView
 from driftloop.controller.requestbox import RequestBox
@@ -45,19 +45,14 @@ from driftloop.loop.history import LedgerEntry, Model, RolledBack, RunFinished, 
 from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
 from driftloop.loop.telling import tell
-from driftloop.loop.trainingdata import faulty_windows, labelled_rows, time_column, training_table
-from driftloop.predictionlog import PredictionLogReader
+from driftloop.loop.trainingdata import faulty_windows, time_column, training_table
 from driftloop.spec import ModelLoop, Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 POLL_SECONDS = 0.1
 FAILED_STARTS_BEFORE_GIVING_WAY = 3
 """A champion whose server died and does not come up again so many times gives way to the one before it."""
 DISK_FULL_SECONDS = 5.0
 """Time between two tries while the disk is full."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = logging.getLogger(__name__)
 
@@ -85,13 +80,11 @@ class LaptopController:
         self._ledger = Ledger(workspace.ledger)
         self._state = replay(self._ledger.entries)
         self._view = MonitorView(workspace.monitor)
-        self._predictions = PredictionLogReader(workspace.log)
+        self._log_view = LogView(workspace.log, loop.spec.monitoring)
         self._requests = RequestBox(workspace.requests)
         self._data = DataWatch(loop.spec.data.uri)
         self._children = HostView()
         self._run: LocalRun | None = None
-        self._counted_through: datetime | None = None
-        self._labelled_rows = 0
         self._told = len(self._view.verdicts())
         self._status: dict[str, Any] = {}
         self._shown = ""
@@ -191,10 +184,11 @@ class LaptopController:
         for verdict in verdicts[self._told :]:
             self._say(tell_verdict(verdict))
         self._told = len(verdicts)
+        self._log_view.count(through, self._faulty_windows())
         facts = Facts(
             loop_uid=self._uid,
             verdicts=verdicts,
-            labelled_rows=self._count_labelled_rows(through),
+            labelled_rows=self._log_view.labelled_rows,
             requests=self._requests.open_requests(self._state.handled),
             basis=basis_of(self._loop.spec, self._data.digest) if self._data.digest else None,
         )
@@ -211,22 +205,16 @@ class LaptopController:
             serving=Door.PREDICT in self._children.active,
             watching=Door.LABELS in self._children.active,
             recent=self._ledger.entries,
-            log=asdict(self._predictions.counts()) | {"late": self._view.late_rows()},
+            log=self._log_view.counts() | {"late": self._view.late_rows()},
+            labels=self._log_view.labels,
             run_stage=self._run.stage if self._run else "",
             addresses={str(door): url for door, url in self._children.addresses.items()},
         )
         self._publish(status)
         return decision
 
-    def _count_labelled_rows(self, through: datetime | None) -> int:
-        if through is not None and through != self._counted_through:
-            self._labelled_rows = len(self._training_rows(through))
-            self._counted_through = through
-        return self._labelled_rows
-
-    def _training_rows(self, through: datetime) -> "pd.DataFrame":
-        faulty = faulty_windows(self._view.verdicts(), self._state.quarantined)
-        return labelled_rows(self._predictions.joined(EPOCH, through, labelled_by=through), faulty)
+    def _faulty_windows(self) -> list[tuple[datetime, datetime]]:
+        return faulty_windows(self._view.verdicts(), self._state.quarantined)
 
     # What is done
 
@@ -255,7 +243,6 @@ class LaptopController:
                 self._say(f"{decision.model.label} rejected: {decision.reason}")
             case Quarantine() | Hold() | Note() | Refuse():
                 self._answer(entry_of(decision, self._state, now))
-                self._counted_through = None  # what is quarantined doesn't count
             case Wait():
                 pass
 
@@ -263,7 +250,8 @@ class LaptopController:
         """Write down the run and the table it learns from; `_keep_run_going` starts it."""
         data_uri = self._loop.spec.data.uri
         if decision.from_log:
-            table = training_table(self._training_rows(now), self._loop.spec.data)
+            rows = self._log_view.training_rows(now, self._faulty_windows())
+            table = training_table(rows, self._loop.spec.data)
             path = self._workspace.data / f"{decision.run_key}.parquet"
             table.to_parquet(path)
             data_uri = str(path)

@@ -28,6 +28,7 @@ def project_status(
     watching: bool,
     recent: Sequence[LedgerEntry],
     log: Mapping[str, Any],
+    labels: Mapping[str, Any],
     run_stage: str,
     addresses: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def project_status(
         watching: whether the monitor answers.
         recent: the ledger's entries, oldest first; the last ten are shown.
         log: counts of the prediction log.
+        labels: how far the truth about the newest complete window is known; empty where it wasn't looked at.
         run_stage: stage of the run in progress, or empty.
         addresses: where predictions and labels are taken.
     """
@@ -78,6 +80,7 @@ def project_status(
         "nextWindowEnd": _next_window_end(now, loop.spec.monitoring.window.duration).isoformat(),
         "expectedLabelDelay": format_duration(loop.spec.monitoring.labels.expected_delay),
         "log": dict(log),
+        "labels": dict(labels),
         "waitingFor": waiting,
         "requests": [
             {"id": request.id, "verb": request.action.verb, "by": request.by, "at": request.at.isoformat()}
