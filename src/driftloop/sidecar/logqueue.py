@@ -21,7 +21,7 @@ from driftloop.sidecar.watermark import RETURN_SECONDS, Watermarks
 from driftloop.sidecar.wire import Goodbye, Hello, LabelMessage, Watermark
 
 READS = 16
-"""Reads of the tap between receipt and disk, of a quarter of a mebibyte each, and five times that as Python objects. When
+"""Reads of the tap between receipt and disk, of a quarter of a mebibyte each, as Python objects five times that. When
 they are taken the tap is not read, and the model servers hold."""
 LABEL_REQUESTS = 1000
 """Requests with labels between receipt and disk."""
