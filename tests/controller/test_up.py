@@ -83,7 +83,7 @@ class Loop:
         command += ["--labels-port", str(self.labels_port)]
         with (self.folder / "up.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.wait_for(lambda status: {"type": "Ready", "status": "True"} in status["conditions"])
+        self.wait_for(lambda status: {"type": "Ready", "status": "True"} in status["conditions"], seconds=200)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)

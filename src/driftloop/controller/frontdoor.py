@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 16_000_000
 ANSWER_SECONDS = 75
 """Longest time a model server may take; longer than its own limit, so that it can say so itself."""
-HOLD_SECONDS = 20
+HOLD_SECONDS = 30
 """Longest time a request waits for a child that is being started again."""
 MAX_HELD_REQUESTS = 1_000
 MAX_HELD_BYTES = 64_000_000
