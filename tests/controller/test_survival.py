@@ -1,6 +1,7 @@
 """One real loop whose processes are killed and whose disk fills up: it goes on, and says what happened."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,13 +144,27 @@ def test_a_full_disk_is_told_and_the_same_controller_goes_on_when_there_is_space
     assert pids(loop, "driftloop.controller") == [controller]
 
 
+def test_a_controller_that_breaks_leaves_its_servers_alone_and_is_started_again(loop):
+    until(lambda: has_standby(loop))
+    servers = pids(loop, "bento_server.py")
+    draft = loop.workspace.status.with_name("status.json.draft")
+    draft.mkdir()  # nobody has thought of that
+    loop.ask(row(), START + 2 * DAY).raise_for_status()
+    watermark = {"time": (START + 3 * DAY).isoformat()}
+    requests.post(f"{loop.url}/watermark", json=watermark, timeout=30).raise_for_status()
+    until(lambda: "the controller ended with code 70, see its log; it starts again" in said(loop))
+    draft.rmdir()
+    loop.wait_for(lambda status: (status["settledThrough"] or "") >= watermark["time"])
+    assert pids(loop, "bento_server.py") == servers
+    assert "IsADirectoryError" in (loop.workspace.logs / "controller.log").read_text()
+
+
 def test_what_the_controller_says_is_in_its_log_with_the_time(loop):
     log = (loop.workspace.logs / "controller.log").read_text()
     for part in ("controller", "host"):
         assert f" INFO {part} driftloop.controller." in log
     assert "training v1: stage train, 7 of " in said(loop)
-    lines = log.splitlines()
-    assert all(line[:10].count("-") == 2 and line[19] == "," for line in lines), "every line begins with the time"
+    assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d\d\d INFO ", log)
 
 
 def test_a_corrupt_status_is_rebuilt_from_the_ledger(loop):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -272,3 +273,27 @@ def test_a_champion_that_is_broken_at_the_start_gives_way_to_the_one_before(loop
     assert "v2 can't be served" in last.reason
     assert "The file 'model/model.skops' has another content" in last.reason
     assert loop.ask(parcels(1, START, DAY, seed=6), START + 50 * DAY).status_code == 200
+
+
+def test_a_champion_whose_server_does_not_come_up_again_gives_way_to_the_one_before(loop):
+    assert loop.stop() == 0
+    champions = [entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)]
+    bento = Path(champions[1].result.bento_uri) / "src" / "model"
+    shutil.copy(Path(champions[0].result.bento_uri) / "src" / "model" / "model.skops", bento / "model.skops")
+    manifest = json.loads((bento / "manifest.json").read_text())
+    manifest["files"]["model.skops"] = hashlib.sha256((bento / "model.skops").read_bytes()).hexdigest()
+    (bento / "manifest.json").write_text(json.dumps(manifest))
+    mended = champions[1].result.model_copy(update={"bento_digest": content_digest(bento.parent)})
+    again = champions[1].model_copy(update={"result": mended})
+    Ledger(loop.workspace.ledger).append(Promoted(at=START, model=again, reason="a test"))
+    loop.start()
+    assert champion(loop)["label"] == "v2"
+    (bento / "model.skops").write_bytes(b"")  # damaged while it serves
+    host = loop.process.pid
+    for pid in Path(f"/proc/{host}/task/{host}/children").read_text().split():
+        if "bento_server.py" in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(int(pid), signal.SIGKILL)
+    loop.wait_for(lambda status: status["champion"]["label"] == "v1")
+    loop.wait_for(lambda status: {"type": "Available", "status": "True"} in status["conditions"])
+    assert "did not come up 3 times in a row" in read_ledger(loop.workspace.ledger)[-1].reason
+    assert loop.ask(parcels(1, START, DAY, seed=7), START + 60 * DAY).status_code == 200

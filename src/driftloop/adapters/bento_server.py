@@ -8,7 +8,9 @@ It imports nothing of driftloop: the Bento brings its own sources, and those mus
 
 import logging
 import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 KEEP_ALIVE_SECONDS = 5
@@ -18,8 +20,6 @@ FINISH_SECONDS = 10
 
 def main(bento: str, port: str) -> None:
     """Serve until SIGTERM; then finish the requests under way."""
-    import bentoml
-    import uvicorn
     import yaml
 
     logging.basicConfig(
@@ -28,10 +28,21 @@ def main(bento: str, port: str) -> None:
     # Before the service is imported: numeric libraries read their settings once.
     for variable in yaml.safe_load((Path(bento) / "bento.yaml").read_text()).get("envs", []):
         os.environ.setdefault(variable["name"], str(variable["value"]))
+    # uvicorn raises the signal it was ended by once more when it is done; this way the folder below is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="driftloop-metrics-") as metrics:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # BentoML counts as if there were several processes
+        _serve(bento, int(port))
+
+
+def _serve(bento: str, port: int) -> None:
+    import bentoml
+    import uvicorn
+
     uvicorn.run(
         bentoml.load(bento).to_asgi(),
         host="127.0.0.1",
-        port=int(port),
+        port=port,
         log_config=None,
         access_log=False,
         server_header=False,

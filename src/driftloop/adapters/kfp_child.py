@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _PR_SET_PDEATHSIG = 1
-NICENESS = 10
+NICENESS = 5
 """A run takes what serving and watching leave of the processor."""
 _TAIL_WRITES = 400
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")

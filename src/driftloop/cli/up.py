@@ -1,5 +1,6 @@
 """`driftloop up`: serve, watch and retrain one loop on this machine."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -54,8 +55,9 @@ class ConsoleVoice:
         self._shown = ""
 
     def say(self, sentence: str) -> None:
-        """Print a sentence."""
-        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        """Print a sentence; a terminal that is gone does not end the loop."""
+        with contextlib.suppress(OSError):
+            self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, activity: str, *, idle: bool) -> None:
         """Show an activity; where lines can't be replaced, print it unless nothing is under way."""
@@ -68,10 +70,11 @@ class ConsoleVoice:
             return
         from rich.markup import escape
 
-        if self._live is None:
-            self._live = self._console.status(escape(activity))
-            self._live.start()
-        self._live.update(escape(activity))
+        with contextlib.suppress(OSError):
+            if self._live is None:
+                self._live = self._console.status(escape(activity))
+                self._live.start()
+            self._live.update(escape(activity))
 
     def end(self) -> None:
         """Remove the last line."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 DRAIN_SECONDS = 10.0
-CONTROLLER_STOP_SECONDS = 60.0
+CONTROLLER_STOP_SECONDS = 90.0
+"""Longer than finishing requests and stopping every child may take."""
 WATCH_SECONDS = 0.5
 """Time between two looks whether the workspace is still there."""
 HOST = "127.0.0.1"
@@ -168,8 +169,9 @@ class ProcessHost:
             try:
                 self._controller = await start_process(command, {}, str(self._plan.workspace.controller_log))
                 code = await self._controller.wait()
-            except FileNotFoundError:
-                code = -1
+                how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}, see its log"
+            except OSError as error:
+                code, how = 127, f"can't be started: {error}"
             self._controller = None
             self._raise_if_gone()
             if self._failure:
@@ -177,7 +179,6 @@ class ProcessHost:
             if code == 0 or self._is_stopping:
                 return
             pause_seconds = backoff.after(time.monotonic() - started)
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}, see its log"
             when = f"in {pause_seconds:.1f} s" if pause_seconds else "at once"
             self._tell(f"the controller {how}; it starts again {when}, and the model serves on")
             await asyncio.sleep(pause_seconds)
@@ -315,8 +316,8 @@ class ProcessHost:
         if predict in opened:
             await predict.stop()
         watchers = self._serving.get(Door.LABELS, ())
-        for name in [name for name in self._children if name not in watchers]:
-            await self._stop_child(name)
+        servers = [name for name in self._children if name not in watchers]
+        await asyncio.gather(*(self._stop_child(name) for name in servers))
         if labels in opened:
             await labels.stop()
         for name in watchers:

@@ -9,12 +9,12 @@ from typing import Any
 from driftloop.controller.orders import ChildOrder, Door, HostView
 from driftloop.errors import DriftloopError
 
-ANSWER_SECONDS = 60.0
-"""More than the host takes to stop a child that does not want to."""
+ANSWER_SECONDS = 90.0
+"""More than the host takes to stop children that do not want to."""
 
 
-class HostGoneError(DriftloopError):
-    """The host does not answer."""
+class HostGoneError(ConnectionError):
+    """The host does not answer: nothing about the loop follows from it, and this controller is over."""
 
     def __init__(self, path: Path, reason: Exception) -> None:
         super().__init__(f"The process that started this controller must answer on '{path}'. It does not: {reason}.")

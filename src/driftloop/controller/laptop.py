@@ -21,18 +21,9 @@ from driftloop.controller.ledger import Ledger
 from driftloop.controller.localrun import LocalRun
 from driftloop.controller.logview import EPOCH, LogView
 from driftloop.controller.monitorview import MonitorView
-from driftloop.controller.orders import ChildOrder, Door, HostView
+from driftloop.controller.orders import Door, HostView
 from driftloop.controller.requestbox import RequestBox
-from driftloop.controller.servers import (
-    MONITOR,
-    SERVER_PREFIX,
-    bring_up,
-    bring_up_server,
-    order_monitor,
-    order_server,
-    server_name,
-    standby_name,
-)
+from driftloop.controller.servers import Crew, server_name
 from driftloop.controller.workspace import Workspace, write_atomically
 from driftloop.errors import DriftloopError
 from driftloop.loop.basis import basis_of
@@ -83,7 +74,7 @@ class LaptopController:
         self._loop = loop
         self._workspace = workspace
         self._host = host
-        self._tap_socket = tap_socket
+        self._crew = Crew(host, workspace, tap_socket=tap_socket, clock=clock)
         self._clock = clock
         self._uid = workspace.uid()
         self._ledger = Ledger(workspace.ledger)
@@ -96,6 +87,7 @@ class LaptopController:
         self._run: LocalRun | None = None
         self._told = len(self._view.verdicts())
         self._status: dict[str, Any] = {}
+        self._shown = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a first model can't be had.
@@ -105,15 +97,22 @@ class LaptopController:
         """
         working = asyncio.create_task(self._work())
         stopping = asyncio.create_task(stop.wait())
+        failure = None
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 working.result()
-        finally:
+        except DriftloopError as error:
+            failure = error
+        finally:  # whatever else broke this controller, the next one takes over what runs
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
-            await self._shut_down()
+            if self._run:
+                self._run.cancel()
+        await self._shut_down()
+        if failure:
+            raise failure
 
     async def _work(self) -> None:
         await self._with_space(self._begin)
@@ -134,6 +133,8 @@ class LaptopController:
         decision = self._take_stock()
         if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
             raise DriftloopError(decision.reasons[0])
+        if isinstance(decision, Wait) and self._state.open_run is None:
+            self._show(decision.reasons[0], idle=True)
         await self._carry_out(decision)
         self._keep_run_going()
         await self._keep_children_alive()
@@ -160,10 +161,14 @@ class LaptopController:
         _log.info("%s", sentence)
         self._host.say(sentence)
 
-    def _show(self, activity: str) -> None:
-        """Tell people what is being waited for."""
-        _log.info("%s", activity)
-        self._host.show(activity)
+    def _show(self, activity: str, *, idle: bool = False) -> None:
+        """Tell people what is being waited for; idle: for something to happen, and not for something under way."""
+        if activity == self._shown:
+            return
+        self._shown = activity
+        if not idle:
+            _log.info("%s", activity)
+        self._host.show(activity, idle=idle)
 
     # What is known
 
@@ -311,10 +316,9 @@ class LaptopController:
         self._say(tell(entry))
 
     async def _bring_up_server(self, model: Model) -> None:
-        order = self._order_server(server_name(model), model)
-        if order.name not in self._children.children:
-            self._show(f"waiting for the {order.name} to become ready")
-        await bring_up_server(self._host, model, self._workspace, order)
+        if server_name(model) not in self._children.children:
+            self._show(f"waiting for the {server_name(model)} to become ready")
+        await self._crew.bring_up(model)
 
     async def _keep_children_alive(self) -> None:
         """Make the host run what the history says: the monitor, the champion's server behind the door, and no other.
@@ -324,7 +328,7 @@ class LaptopController:
         """
         view = await asyncio.to_thread(self._host.look)
         if Door.LABELS not in view.active:
-            await self._keep_monitor(view)
+            await asyncio.to_thread(self._crew.keep_monitor, view)
         champion = self._state.champion
         if champion is not None:
             server = view.children.get(server_name(champion))
@@ -334,29 +338,8 @@ class LaptopController:
             elif Door.PREDICT not in view.active and failed_starts >= FAILED_STARTS_BEFORE_GIVING_WAY:
                 await self._give_way(champion, f"its server did not come up {failed_starts} times in a row")
             else:
-                await asyncio.to_thread(self._settle_servers, champion, view)
+                await asyncio.to_thread(self._crew.settle, champion)
         self._children = await asyncio.to_thread(self._host.look)
-
-    def _settle_servers(self, champion: Model, view: HostView) -> None:
-        """Put the champion's servers behind the door, end those of other models, and have one stand by."""
-        names = (server_name(champion), standby_name(champion))
-        if view.serving.get(Door.PREDICT) != names:
-            self._host.serve(Door.PREDICT, names)
-        for other in view.children:
-            if other.startswith(SERVER_PREFIX) and other not in names:
-                self._host.stop(other)
-        if names[1] not in view.children:
-            self._host.start(self._order_server(names[1], champion))
-
-    def _order_server(self, name: str, model: Model) -> ChildOrder:
-        return order_server(name, model, self._workspace, tap_socket=self._tap_socket, clock=self._clock)
-
-    async def _keep_monitor(self, view: HostView) -> None:
-        order = order_monitor(self._workspace, tap_socket=self._tap_socket, clock=self._clock)
-        if MONITOR not in view.children:
-            await bring_up(self._host, order)
-        if Door.LABELS not in view.serving:
-            await asyncio.to_thread(self._host.serve, Door.LABELS, [MONITOR])
 
     async def _serve(self, champion: Model) -> None:
         try:
@@ -370,7 +353,7 @@ class LaptopController:
                 raise DriftloopError(f"{champion.label} can't be served: {error} {remedy}") from error
             await self._give_way(champion, str(error))
         else:
-            await asyncio.to_thread(self._settle_servers, champion, await asyncio.to_thread(self._host.look))
+            await asyncio.to_thread(self._crew.settle, champion)
             self._say(f"{champion.label} serves")
 
     async def _give_way(self, champion: Model, why: str) -> None:
@@ -383,8 +366,6 @@ class LaptopController:
 
     async def _shut_down(self) -> None:
         """Stop in the order of the flow, so that what was answered is still logged."""
-        if self._run:
-            await asyncio.to_thread(self._run.cancel)
         await asyncio.to_thread(self._host.close)
         self._children = await asyncio.to_thread(self._host.look)
         self._take_stock()  # the last status says that nothing serves

@@ -16,7 +16,7 @@ LOG_FORMAT = "%(asctime)s %(levelname)s host %(name)s: %(message)s"
 
 
 def run_up(loop: ModelLoop, workspace: Workspace, *, port: int, labels_port: int, clock: str, voice: Voice) -> None:
-    """Run the loop until SIGINT or SIGTERM.
+    """Run the loop until SIGINT, SIGTERM, or the end of its terminal.
 
     Raises:
         DriftloopError: another process has the workspace, a port is taken, or no first model can be had.
@@ -35,7 +35,7 @@ def run_up(loop: ModelLoop, workspace: Workspace, *, port: int, labels_port: int
 
 async def _until_signalled(plan: HostPlan, voice: Voice) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await ProcessHost(plan, voice).run(stop)
 
