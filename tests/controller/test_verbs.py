@@ -66,6 +66,18 @@ def test_a_measured_value_is_recorded_by_the_running_loop(loop):
     assert "late parcels: 29 (goal 30, from 40, reached" in say(loop, "status").stdout
 
 
+def test_new_bytes_under_the_same_address_retrain_once(loop):
+    assert loop.stop() == 0
+    write_rows(loop, noise=0)
+    edit(loop, "engine: SciPy", "engine: SciPy\n    reportHistoryLimit: 50")
+    loop.start()
+    loop.wait_for(lambda status: status["champion"]["label"] == "v2")
+    settle(loop)
+    *_, run = entries(loop, RunStarted)
+    assert run.reason == f"the data at {loop.folder / 'parcels.csv'} changed: new content"
+    assert len(entries(loop, RunStarted)) == 2
+
+
 def test_a_retraining_that_is_asked_for_is_done_once_though_everything_is_killed(loop):
     before = champion(loop)
     asked = json.loads(say(loop, "retrain", "--reason", "curiosity", "--json").stdout)
@@ -77,20 +89,8 @@ def test_a_retraining_that_is_asked_for_is_done_once_though_everything_is_killed
     runs = [entry for entry in entries(loop, RunStarted) if entry.request_id]
     assert [(run.request_id, run.by) for run in runs] == [(asked["request"]["id"], user_name())]
     assert "curiosity" in runs[0].reason
-    assert len(entries(loop, RunStarted)) == 2
-    assert champion(loop) == before, "the same data make no better model"
-
-
-def test_new_bytes_under_the_same_address_retrain_once(loop):
-    assert loop.stop() == 0
-    write_rows(loop, noise=0)
-    edit(loop, "engine: SciPy", "engine: SciPy\n    reportHistoryLimit: 50")
-    loop.start()
-    loop.wait_for(lambda status: status["champion"]["label"] == "v3")
-    settle(loop)
-    *_, run = entries(loop, RunStarted)
-    assert run.reason == f"the data at {loop.folder / 'parcels.csv'} changed: new content"
     assert len(entries(loop, RunStarted)) == 3
+    assert champion(loop) == before, "the same data make no better model"
 
 
 def test_a_rollback_asked_of_a_stopped_loop_is_done_at_the_next_start_and_a_serving_field_retrains_nothing(loop):
@@ -117,5 +117,5 @@ def test_the_history_of_it_all_is_answerable_when_the_loop_is_gone(loop):
     assert all(entry.model.version in told for entry in promoted)
     at = promoted[0].at.isoformat()
     served = json.loads(say(loop, "served-at", at, "--json").stdout)["served"]
-    assert served["model"] in {"v1", "v3"}
+    assert served["model"] in {"v1", "v2"}
     assert say(loop, "status").returncode == 0
