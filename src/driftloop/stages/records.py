@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from driftloop.spec import Comparison
 from driftloop.spec.boundary import Boundary
 
@@ -53,6 +55,8 @@ class Evaluation(Boundary):
     validation_score: float
     metrics: dict[str, float]
     """All metrics of the task on the test rows."""
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Their 95 % intervals by the bootstrap over rows; a metric that is undefined in some samples has none."""
     test_rows: int
     trained_through: datetime | None = None
     """Newest time in the rows that the model was fitted on."""
