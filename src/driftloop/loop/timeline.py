@@ -222,7 +222,7 @@ def _lanes(story: Story, drawn: Sequence[Verdict], told: Sequence[_Told], axis: 
         lanes.append(Lane(str(kind), spans))
     marks = [
         Mark(entry.at.timestamp(), entry.tone, entry.sign, f"{entry.at:%Y-%m-%d %H:%M}: {entry.what}. {entry.why}")
-        for entry in told
+        for entry in told[-_MOST_ENTRIES:]
         if axis.low <= entry.at.timestamp()
     ]
     lanes.append(Lane("decisions", marks=marks))

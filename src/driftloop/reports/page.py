@@ -64,7 +64,8 @@ svg text.sign { fill: var(--paper); font-weight: 700; }
 .fault { --tone: var(--fault); } .none { --tone: var(--line); }
 path.line { fill: none; stroke: var(--tone); stroke-width: 2; stroke-linejoin: round; } path.thin { stroke-width: 1.2; }
 path.band { fill: var(--tone); opacity: .16; } .dots { fill: var(--tone); } .dots.faint { opacity: .4; }
-.bars { fill: var(--tone); } .bars.quiet { opacity: .35; } path.bars { fill-opacity: .55; stroke: var(--tone); stroke-width: .5; }
+.bars { fill: var(--tone); } .bars.quiet { opacity: .35; }
+path.bars { fill-opacity: .55; stroke: var(--tone); stroke-width: .5; }
 path.rule { fill: none; stroke: var(--tone); stroke-width: 1.2; stroke-dasharray: 4 4; }
 svg text.a, svg text.b, svg text.c, svg text.ref, svg text.good, svg text.warn, svg text.bad, svg text.fault {
   fill: var(--tone); }

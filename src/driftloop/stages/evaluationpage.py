@@ -121,8 +121,8 @@ def _verdict(comparison: Comparison) -> str:
         word = "No difference is proven"
     return (
         f"{word}: {comparison.metric} {_score(comparison.challenger)} against {_score(comparison.champion)}, "
-        f"a difference of {comparison.difference:+.4f} (95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f}) "
-        f"on {comparison.rows:,} rows that neither was fitted on."
+        f"{comparison.difference:+.4f} (95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f}) on "
+        f" {comparison.rows:,} rows that neither was fitted on."
     )
 
 
