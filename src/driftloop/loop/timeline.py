@@ -35,6 +35,7 @@ MOST_WINDOWS = 600
 _MOST_ALARMS, _MOST_ENTRIES = 100, 200
 _REASON_LETTERS = 240
 _TWO_ERRORS = 1.96
+_WEIGHTS = {VerdictKind.NOT_ENOUGH_DATA: 0, VerdictKind.STABLE: 1}
 _MODEL_TONES: tuple[Tone, ...] = ("a", "c")
 
 EvidenceKey: TypeAlias = tuple[ReportKind, str, datetime]
@@ -216,7 +217,8 @@ def _lanes(story: Story, drawn: Sequence[Verdict], told: Sequence[_Told], axis: 
                 f"{v.verdict}, {v.window.start:%Y-%m-%d %H:%M}: {v.summary}",
                 story.evidence.get((v.kind, v.model_version, v.window.start), ""),
             )
-            for v in drawn
+            # Two model versions may share a window: what says most is drawn last.
+            for v in sorted(drawn, key=lambda v: _WEIGHTS.get(v.verdict, 2))
             if v.kind is kind
         ]
         lanes.append(Lane(str(kind), spans))

@@ -28,7 +28,7 @@ class ColumnProfile:
     kind: str
     """`number`, `text`, `boolean`, `date`, or Arrow's name of another type."""
     role: str
-    """`input`, `target`, `time`, `key` or `left out`."""
+    """`input`, `target`, `time`, `key`, `sensitive` or `left out`."""
     missing: float
     """Share of rows without a value, 0 to 1."""
     distinct: int

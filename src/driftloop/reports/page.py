@@ -156,7 +156,9 @@ def badge(text: str, tone: Tone) -> str:
 
 def fact_table(facts: Mapping[str, str]) -> str:
     """Return a table of names and values, given as plain text."""
-    rows = "".join(f"<tr><th>{plain(key, 80)}</th><td>{plain(value, 600)}</td></tr>" for key, value in facts.items())
+    rows = "".join(
+        f"<tr><th>{plain(key, 80)}</th><td>{plain(value, 600)}</td></tr>" for key, value in facts.items() if value
+    )
     return f'<div class="scroll"><table>{rows}</table></div>'
 
 

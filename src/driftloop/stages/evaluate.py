@@ -1,4 +1,4 @@
-"""Ninth stage: the test rows judge, once: all metrics, their uncertainty, and the comparison with the champion.
+"""Tenth stage: the test rows judge, once: all metrics, their uncertainty, and the comparison with the champion.
 
 Also builds what serving is verified and watched with: sample rows and the baseline. It tunes and chooses nothing.
 """
@@ -93,6 +93,7 @@ def evaluate(
         intervals=intervals(schema.task, truth, answers, seed=seed),
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
+        sampling=record.sampling,
     )
     return Judged(
         evaluation,

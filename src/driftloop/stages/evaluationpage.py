@@ -63,8 +63,8 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
         section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)),
         section(
             "How it was made",
-            fact_table({key: _setting(value) for key, value in evaluation.params.items()}),
-            note="Hyperparameters chosen on the validation rows.",
+            fact_table({"sampling": evaluation.sampling} | {k: _setting(v) for k, v in evaluation.params.items()}),
+            note="How rare classes were sampled, and the hyperparameters that did best on the validation rows.",
         ),
     )
 

@@ -44,6 +44,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
     columns = {name: _as_dates(column) if name in dates else column for name, column in columns.items()}
     reasons = {dropped.name: dropped.reason for dropped in report.dropped_columns}
     roles = dict.fromkeys(schema.feature_names, "input")
+    roles |= {name: "sensitive" for name in data.sensitive_columns if name not in roles}
     roles |= {data.target_column: "target"}
     roles |= {name: role for name, role in ((data.time_column, "time"), (data.key_column, "key")) if name}
     twins = _twins({name: columns[name] for name in schema.feature_names})

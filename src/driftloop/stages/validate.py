@@ -2,6 +2,7 @@
 
 From here on a table has only the columns that are used, in one type per kind of column. Nothing is filled or fitted.
 With a champion, the inputs are the champion's: a challenger must not turn away who the champion answers.
+Sensitive columns are no inputs; they stay in the rows for the stage `assess`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
+from driftloop.stages.collect import ColumnNotFoundError
 from driftloop.stages.records import DroppedColumn, ValidationReport
 
 MOST_CLASSES = 100
@@ -99,19 +101,24 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
     """Infer the schema and keep the rows and columns that a model can use.
 
     With a champion, its inputs are kept, all of them and no others, each of its type and nullable where it was, be a
-    column constant or empty by now: what the champion answers, the challenger answers too once it is promoted.
+    column constant or empty by now: what the champion answers, the challenger answers too once it is promoted. That
+    holds for a sensitive column that the champion takes, too.
+
+    A sensitive column must be there for a first model. Later rows may be logged requests, which don't carry it: its
+    absence is noted, and `assess` says what can't be assessed.
 
     Args:
         table: the rows as they were collected.
         task: what to learn.
-        data: names the target, time and key columns.
+        data: names the target, time, key and sensitive columns.
         champion: schema of the model that serves now; None for a first model.
 
     Raises:
-        TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError, ChampionTypeError:
-            see there.
+        ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
+        ChampionTypeError: see there.
     """
     notes: list[str] = []
+    sensitive = _present_sensitive_columns(table, data, champion, notes)
     columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
     keep = pc.is_valid(target)
@@ -132,7 +139,9 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
 
     target, classes = _TARGET_READERS[task](columns[data.target_column], data.target_column)
     roles = (data.target_column, data.time_column, data.key_column)
-    inputs = {name: column for name, column in columns.items() if name not in roles}
+    champion_inputs = champion.feature_names if champion else []
+    set_aside = [name for name in sensitive if name not in champion_inputs]
+    inputs = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
     if champion:
         missing = [name for name in champion.feature_names if name not in columns]
         if missing:
@@ -150,6 +159,7 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
         kept[data.key_column] = columns[data.key_column].cast(pa.string())
+    kept |= {name: columns[name] for name in set_aside}
     return ValidatedData(
         table=pa.table(kept),
         schema=DataSchema(
@@ -167,6 +177,22 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
             notes=tuple(notes),
         ),
     )
+
+
+def _present_sensitive_columns(
+    table: pa.Table, data: DataSpec, champion: DataSchema | None, notes: list[str]
+) -> list[str]:
+    present = []
+    for name in data.sensitive_columns:
+        if name in table.column_names:
+            present.append(name)
+        elif champion:
+            notes.append(f"there is no sensitive column '{name}' in these rows; its groups can't be assessed")
+        else:
+            raise ColumnNotFoundError("data.sensitiveColumns", name, table.column_names)
+        if champion and name in champion.feature_names:
+            notes.append(f"'{name}' is sensitive; it stays an input because the champion has it")
+    return present
 
 
 def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
