@@ -24,10 +24,10 @@ def make_delivery(number: int, chance: random.Random, *, expanding: bool = False
     distance = chance.lognormvariate(3.6 if expanding else 2.8, 0.6)
     carrier = chance.choices(["Bolt", "Snail", "Hare"], [5, 3, 2])[0]
     express = chance.random() < 0.2
-    slowness = {"Bolt": 0.0, "Snail": 1.2, "Hare": -0.8}[carrier]
-    if expanding:
-        slowness = {"Bolt": 1.8, "Snail": -0.6, "Hare": -0.8}[carrier]
+    slowness = {"Bolt": -1.0, "Snail": 1.5, "Hare": -0.5}[carrier]
     risk = -2.2 + 0.05 * distance + slowness - 0.9 * express
+    if expanding:
+        risk = {"Bolt": 1.5, "Snail": -2.5, "Hare": -0.5}[carrier] + 0.01 * distance
     return {
         "delivery_id": f"D{number:06}",
         "placed": (FIRST_DAY + timedelta(days=DAYS * number / ROWS)).isoformat(timespec="minutes"),

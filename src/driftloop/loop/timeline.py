@@ -222,16 +222,16 @@ def _lanes(story: Story, drawn: Sequence[Verdict], told: Sequence[_Told], axis: 
             if v.kind is kind
         ]
         lanes.append(Lane(str(kind), spans))
+    shown = [entry for entry in told[-_MOST_ENTRIES:] if axis.low <= entry.at.timestamp()]
     marks = [
         Mark(entry.at.timestamp(), entry.tone, entry.sign, f"{entry.at:%Y-%m-%d %H:%M}: {entry.what}. {entry.why}")
-        for entry in told[-_MOST_ENTRIES:]
-        if axis.low <= entry.at.timestamp()
+        for entry in shown
     ]
     lanes.append(Lane("decisions", marks=marks))
     seen = list(dict.fromkeys(v.verdict for v in drawn))
     legend = [(TONES[verdict], _signed(verdict)) for verdict in VerdictKind if verdict in seen]
     alarms = sum(v.verdict.is_alarm for v in drawn)
-    signs = dict.fromkeys(f"{entry.sign} {_SIGN_NAMES[entry.sign]}" for entry in told)
+    signs = dict.fromkeys(f"{entry.sign} {_SIGN_NAMES[entry.sign]}" for entry in shown)
     return lane_chart(
         "Verdicts and decisions",
         axis,

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from driftloop.reports.markup import figure
 
 _MOST_TICKS = 6
+_BEYOND = 1e300
+"""Nothing measured is so large, and differences of what is smaller can be computed."""
 _NICE = (1, 2, 2.5, 5, 10)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS = (
@@ -35,7 +37,7 @@ class Axis:
 
 
 def number_axis(label: str, values: Sequence[float], *, include: float | None = None, room: float = 0.0) -> Axis:
-    """Return an axis that shows the finite values among those given.
+    """Return an axis that shows the values among those given that are neither infinite nor NaN.
 
     Args:
         label: what the axis measures, with its unit.
@@ -43,7 +45,7 @@ def number_axis(label: str, values: Sequence[float], *, include: float | None = 
         include: a value that must lie on it too, e.g. 0.
         room: share of the span that is left free at both ends.
     """
-    finite = [value for value in values if math.isfinite(value)] + ([] if include is None else [include])
+    finite = [value for value in values if abs(value) < _BEYOND] + ([] if include is None else [include])
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low == high:
         pad = abs(low) / 10 or 0.5
