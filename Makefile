@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all lint stage generate verify bench-pipeline images clean
+.PHONY: help demo demo-full test test-all lint stage generate verify bench-pipeline bench-log images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ verify: lint ## prove that every generated file is fresh
 
 bench-pipeline: $(VENV)/.dev ## seconds of a training run, stage by stage, and its overhead
 	$(BIN)/python tools/bench_pipeline.py
+
+bench-log: $(VENV)/.dev ## the prediction log: seconds of a window's query over 10 million rows, sustained intake
+	$(BIN)/python tools/bench_log.py query
+	$(BIN)/python tools/bench_log_intake.py
 
 images: ## build the container image of each role; BUILDER=, BUILD_FLAGS=, IMAGE_PREFIX=, IMAGE_TAG=
 	@test -n "$(BUILDER)" || { echo "Images need docker, buildah or podman, and none is on PATH. Install one, or name it: make images BUILDER=/path/to/buildah"; exit 2; }

@@ -1,4 +1,4 @@
-"""Takes a picture of a page for the documents: `python tools/take_picture.py PAGE PICTURE WIDTH HEIGHT` (needs Chromium)."""
+"""Takes a picture of a page with Chromium: `python tools/take_picture.py PAGE PICTURE WIDTH HEIGHT`."""
 
 import shutil
 import subprocess

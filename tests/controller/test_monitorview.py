@@ -20,5 +20,7 @@ def test_verdicts_are_read_as_they_are_written(tmp_path):
 def test_progress_is_unknown_until_the_monitor_says_it(tmp_path):
     view = MonitorView(tmp_path)
     assert view.evaluated_through() is None
-    (tmp_path / "state.json").write_text(f'{{"completeThrough": "{START.isoformat()}"}}')
+    assert view.late_rows() == 0
+    (tmp_path / "state.json").write_text(f'{{"completeThrough": "{START.isoformat()}", "lateRows": 3}}')
     assert view.evaluated_through() == START
+    assert view.late_rows() == 3

@@ -15,15 +15,22 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 SPEC = WindowSpec(duration=HOUR, min_rows=30)
 
 
-def reader(times, complete_through):
+class Log:
     """A log that knows what is committed, and nothing later."""
-    ordered = sorted(time for time in times if time < complete_through)
-    return lambda start, end: [time for time in ordered if start <= time < end]
+
+    def __init__(self, times, complete_through):
+        self._times = [time for time in times if time < complete_through]
+
+    def first_time(self, start, end):
+        return min((time for time in self._times if start <= time < end), default=None)
+
+    def count(self, start, end):
+        return sum(start <= time < end for time in self._times)
 
 
 def windows(times, through, *, since=EPOCH, spec=SPEC):
     found = []
-    while (window := next_window(reader(times, through), since, through, spec)) is not None:
+    while (window := next_window(Log(times, through), since, through, spec)) is not None:
         found.append(window)
         since = window.end
     return found

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from driftloop.predictionlog import PredictionLogReader, PredictionLogWriter
+from tests.predictionlog.dying import Died, die_at_call
 from tests.predictionlog.samples import FOREVER, START, at, batch, label
 
 WRITER = """
@@ -51,35 +51,11 @@ def test_no_acknowledged_record_is_lost_or_doubled_when_the_process_is_killed(tm
     reader = PredictionLogReader(tmp_path)
     joined = reader.joined(START, FOREVER)
     expected = {f"p{number + row}" for number in acknowledged for row in range(5)}
-    assert len(acknowledged) > 20
+    assert len(acknowledged) > 2 * lives
     assert expected <= set(joined.prediction_id)
     assert joined.prediction_id.is_unique
     assert reader.counts().rows == len(joined)
     assert {f"k{number}" for number in acknowledged} <= set(joined[joined.label.notna()].key)
-
-
-class Died(BaseException):
-    """The moment after which the process does nothing more."""
-
-
-def die_at_call(monkeypatch, fatal):
-    """Die at the `fatal`-th of the calls that change the disk, before it happens."""
-    calls = 0
-
-    def dying(original):
-        def call(*args, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls >= fatal:
-                raise Died
-            return original(*args, **kwargs)
-
-        return call
-
-    monkeypatch.setattr(os, "fsync", dying(os.fsync))
-    monkeypatch.setattr(Path, "replace", dying(Path.replace))
-    monkeypatch.setattr(Path, "unlink", dying(Path.unlink))
-    monkeypatch.setattr(Path, "mkdir", dying(Path.mkdir))
 
 
 def test_a_crash_between_any_two_steps_of_a_commit_loses_and_doubles_nothing(tmp_path, monkeypatch):

@@ -36,8 +36,8 @@ def test_the_joined_view_has_the_columns_of_the_contract(log, reader):
         "key",
         "time",
         "model_version",
-        "feature.distance",
         "feature.carrier",
+        "feature.distance",
         "output.prediction",
         "output.probability",
         "label",
@@ -231,8 +231,7 @@ def test_the_join_agrees_with_its_definition(tmp_path_factory, predictions, labe
             known = [r for r in records if r.time >= prediction.time and (until is None or r.time <= until)]
             by_id = [r for r in known if r.prediction_id == prediction.prediction_ids[0]]
             by_key = [r for r in known if r.key is not None and r.key == prediction.keys[0]]
-            # max() keeps the first of equals, the log the last.
-            newest = max(reversed(by_id or by_key), key=lambda r: r.time, default=None)
+            newest = max(by_id or by_key, key=lambda r: (r.time, str(r.label)), default=None)
             expected[prediction.prediction_ids[0]] = newest.label if newest else None
     joined = PredictionLogReader(root).joined(start, end, labelled_by=until)
     found = {row.prediction_id: None if pd.isna(row.label) else row.label for row in joined.itertuples()}

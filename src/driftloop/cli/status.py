@@ -71,6 +71,8 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         console.print(f"• the run is at: {facts['run']['stage'] or 'its start'}")
     log = facts["log"]
     console.print(f"so far: {log['rows']:,} predictions logged, {log['labels']:,} labels, {log['dropped']:,} dropped")
+    if log.get("late"):
+        console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
     console.print(f"labelled rows to train on: {facts['labelledRows']:,} (at least {facts['minRows']:,} are needed)")
     delay = facts["expectedLabelDelay"]
     console.print(f"next window ends: {_day(facts['nextWindowEnd'])}; its performance is judged {delay} later")

@@ -167,7 +167,7 @@ class LaptopController:
             serving=self._server is not None and self._server.is_running,
             watching=self._monitor is not None and self._monitor.is_running,
             recent=self._ledger.entries,
-            log=asdict(self._log.counts()),
+            log=asdict(self._log.counts()) | {"late": self._view.late_rows()},
             run_stage=self._run.stage if self._run else "",
             addresses={"predict": self._frontdoor.url, "labels": f"http://127.0.0.1:{self._labels_port}"},
         )

@@ -22,9 +22,12 @@ class MonitorView:
 
     def evaluated_through(self) -> datetime | None:
         """Return the event time up to which everything due has been judged."""
-        state: dict[str, Any] = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
-        through = state.get("completeThrough")
+        through = self._state().get("completeThrough")
         return datetime.fromisoformat(through) if through else None
+
+    def late_rows(self) -> int:
+        """Return how many predictions came when their window had closed."""
+        return int(self._state().get("lateRows", 0))
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return all verdicts so far, oldest first; a line still being written is left for the next call."""
@@ -51,3 +54,7 @@ class MonitorView:
                 address = quote(os.path.relpath(page, seen_from).replace(os.sep, "/"))
                 found[verdict.kind, verdict.model_version, verdict.window.start] = address
         return found
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self._state_file.read_text()) if self._state_file.exists() else {}
+        return state

@@ -1,8 +1,7 @@
 """Which windows of event time are closed: the same log gives the same windows, whenever and however often one looks."""
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Protocol
 
 from driftloop.spec import Window
 from driftloop.spec.operation import WindowSpec
@@ -11,8 +10,15 @@ from driftloop.spec.operation import WindowSpec
 LONGEST_WINDOW = 24
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-TimesBetween: TypeAlias = Callable[[datetime, datetime], Sequence[datetime]]
-"""Event times of the predictions with `start <= time < end`, in ascending order."""
+
+class Traffic(Protocol):
+    """The predictions of a log, without those that came too late to be seen by everybody who looks."""
+
+    def first_time(self, start: datetime, end: datetime) -> datetime | None:
+        """Return the earliest event time with `start <= time < end` that was there when its stretch was over."""
+
+    def count(self, start: datetime, end: datetime) -> int:
+        """Return the number of predictions with `start <= time < end` that were there when `end` was over."""
 
 
 def floor(time: datetime, duration: timedelta) -> datetime:
@@ -24,9 +30,7 @@ def floor(time: datetime, duration: timedelta) -> datetime:
     return EPOCH + (time - EPOCH) // duration * duration
 
 
-def next_window(
-    times_between: TimesBetween, since: datetime, complete_through: datetime, spec: WindowSpec
-) -> Window | None:
+def next_window(traffic: Traffic, since: datetime, complete_through: datetime, spec: WindowSpec) -> Window | None:
     """Return the first window at or after `since` that is closed, or None.
 
     A window begins with the stretch (one `duration`, aligned to the Unix epoch) of the first prediction; it ends with
@@ -35,26 +39,15 @@ def next_window(
     """
     duration = spec.duration
     horizon = floor(complete_through, duration)
-    start = _first_stretch(times_between, floor(since, duration), horizon, duration)
-    if start is None:
+    since = floor(since, duration)
+    first = traffic.first_time(since, horizon) if since < horizon else None
+    if first is None:
         return None
-    rows, end = 0, start
+    start = end = floor(first, duration)
+    rows = 0
     while end < min(start + LONGEST_WINDOW * duration, horizon):
-        rows += len(times_between(end, end + duration))
         end += duration
+        rows = traffic.count(start, end)
         if rows >= spec.min_rows:
             return Window(start=start, end=end, rows=rows)
     return Window(start=start, end=end, rows=rows) if end == start + LONGEST_WINDOW * duration else None
-
-
-def _first_stretch(
-    times_between: TimesBetween, since: datetime, horizon: datetime, duration: timedelta
-) -> datetime | None:
-    reach = duration
-    while since < horizon:
-        until = min(since + reach, horizon)
-        times = times_between(since, until)
-        if times:
-            return floor(times[0], duration)
-        since, reach = until, 2 * reach  # the first look starts at the epoch, decades before any log
-    return None

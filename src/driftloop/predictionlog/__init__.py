@@ -12,7 +12,8 @@ from driftloop.predictionlog.columns import (
     PREDICTION_ID,
     TIME,
 )
-from driftloop.predictionlog.reader import PredictionLogReader
+from driftloop.predictionlog.damage import LogDamagedError, NewerFormatError
+from driftloop.predictionlog.reader import LabelMaturity, PredictionLogReader
 from driftloop.predictionlog.records import InvalidRecordError, Label, LogCounts, PredictionBatch
 from driftloop.predictionlog.writer import LogInUseError, LogWriteError, PredictionLogWriter
 
@@ -29,9 +30,12 @@ __all__ = [
     "TIME",
     "InvalidRecordError",
     "Label",
+    "LabelMaturity",
     "LogCounts",
+    "LogDamagedError",
     "LogInUseError",
     "LogWriteError",
+    "NewerFormatError",
     "PredictionBatch",
     "PredictionLogReader",
     "PredictionLogWriter",

@@ -112,10 +112,12 @@ def unite(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def in_order(predictions: pa.Table) -> pa.Table:
-    """Return the table with its features before its outputs, however late a feature first appeared."""
+    """Return the table with its features before its outputs, each by name: whichever record came first."""
 
-    def group(name: str) -> int:
-        return 1 if name.startswith(FEATURE_PREFIX) else 2 if name.startswith(OUTPUT_PREFIX) else 0
+    def group(name: str) -> tuple[int, str]:
+        return (
+            (1, name) if name.startswith(FEATURE_PREFIX) else (2, name) if name.startswith(OUTPUT_PREFIX) else (0, "")
+        )
 
     return predictions.select(sorted(predictions.column_names, key=group))
 

@@ -1,33 +1,52 @@
 """The committed part of the log on disk: Parquet segments by event date, and one commit record per writer.
 
 A segment is named by its writer and the number of the write-ahead file it came from, so that writing it again after a
-crash replaces it. It counts only once the writer's commit record has reached its number.
+crash replaces it. It counts only once the writer's commit record has reached its number, and until the date's index
+says that a compacted segment holds its rows.
 
-    predictions/date=2013-03-01/<writer>-0000000007.parquet
+    predictions/date=2013-03-01/<writer>-0000000007.parquet     with several layouts also ...-0000000007.1.parquet
+    predictions/date=2013-03-01/compacted-0000000001.parquet    rows of many, in order of time
+    predictions/date=2013-03-01/_index.json                     what is compacted
     labels/date=2013-03-02/<writer>-0000000007.parquet
     commits/<writer>.json
     wal/<writer>-0000000008.wal
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from driftloop.predictionlog.columns import label_table, prediction_table
+from driftloop.predictionlog.columns import LABEL_TIME, TIME, label_table, prediction_table
+from driftloop.predictionlog.damage import LogDamagedError, NewerFormatError
 from driftloop.predictionlog.durablefile import write_durably
+from driftloop.predictionlog.layout import group_by_layout, layout_of_batch, layout_of_label
 from driftloop.predictionlog.records import Label, LogCounts, PredictionBatch
 
+FORMAT_VERSION = 1
+"""Raised when older code would misread what newer code writes; a reader knows all formats up to its own."""
+FORMAT_KEY = b"driftloop.format"
+"""Metadata of every segment; files that lack it are of format 1."""
+PROMISED_KEY = b"driftloop.promised"
+"""Metadata of a plain segment: the event time that its writer had committed "complete through" before it."""
 PREDICTIONS = "predictions"
 LABELS = "labels"
+TIME_COLUMNS = {PREDICTIONS: TIME, LABELS: LABEL_TIME}
+"""The event time of each kind, by which it is parted into dates."""
 _DATE_PREFIX = "date="
+COMPACTED_PREFIX = "compacted-"
+INDEX_NAME = "_index.json"
+
+View: TypeAlias = Mapping[str, int]
+"""A state of the log: for each writer the sequence number up to which its records count. It names records, not files,
+and so holds through compaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +59,65 @@ class Commit:
     """All that was ever committed."""
     sequence: int = 0
     """Number of the newest committed segments."""
+    heartbeat: datetime | None = None
+    """When it was published, by the writer's own clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A file of committed rows."""
+
+    path: Path
+    sequences: Mapping[str, tuple[int, int]]
+    """For each writer the lowest and highest sequence number of its rows."""
+    is_compacted: bool = False
+    """Whether its rows carry writer and sequence themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What of one date is compacted; publishing it is the step that makes a compaction count."""
+
+    covers: View = field(default_factory=dict)
+    """All segments up to this number, by writer, are in `compacted`."""
+    compacted: tuple[Segment, ...] = ()
+    is_whole: bool = False
+    """Whether everything was merged once, after the date had ended."""
 
 
 def read_commit(root: Path, writer_id: str) -> Commit:
-    """Return what the writer published last; an empty commit when it never did."""
+    """Return what the writer published last; an empty commit when it never did.
+
+    Raises:
+        LogDamagedError: the record can't be read.
+    """
     path = _commit_path(root, writer_id)
     return _parse_commit(path) if path.exists() else Commit()
 
 
 def read_commits(root: Path) -> dict[str, Commit]:
-    """Return the last commit of every writer."""
-    return {path.stem: _parse_commit(path) for path in sorted(_commit_path(root, "*").parent.glob("*.json"))}
+    """Return the last commit of every writer.
+
+    Raises:
+        LogDamagedError: a record can't be read.
+    """
+    return {path.stem: _parse_commit(path) for path in sorted(_commit_path(root, "*").parent.glob("[!.]*.json"))}
+
+
+def view_of(commits: Mapping[str, Commit]) -> View:
+    """Return the state of the log at these commits."""
+    return {writer_id: commit.sequence for writer_id, commit in commits.items()}
 
 
 def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) -> None:
     """Make a commit visible to readers, in one step."""
-    through = commit.complete_through
+    through, heartbeat = commit.complete_through, commit.heartbeat
     content = {
-        "formatVersion": 1,
+        "formatVersion": FORMAT_VERSION,
         "completeThrough": through.isoformat() if through else None,
         **asdict(commit.counts),
         "sequence": commit.sequence,
+        "heartbeat": heartbeat.isoformat() if heartbeat else None,
     }
     data = json.dumps(content, indent=2).encode()
     write_durably(_commit_path(root, writer_id), lambda file: file.write(data), sync=sync)
@@ -72,9 +129,17 @@ def wal_path(root: Path, writer_id: str, sequence: int) -> Path:
 
 
 def write_segments(
-    root: Path, writer_id: str, sequence: int, records: Iterable[PredictionBatch | Label], *, sync: bool
+    root: Path,
+    writer_id: str,
+    sequence: int,
+    records: Iterable[PredictionBatch | Label],
+    *,
+    promised: datetime | None,
+    sync: bool,
 ) -> None:
-    """Write the records as Parquet, one segment per kind and event date; the order of records is kept.
+    """Write the records as Parquet, one segment per kind, event date and layout; the order of records is kept.
+
+    `promised` is what the writer has committed "complete through" so far: by it late records are told.
 
     Raises:
         OSError: some segments may stand; writing the same records again replaces them.
@@ -86,31 +151,138 @@ def write_segments(
         elif record.prediction_ids:
             batches.append(record)
 
-    def write(kind: str, records: list[Any], to_table: Callable[[list[Any]], pa.Table]) -> None:
+    def write(kind: str, records: list[Any], layout_of: Callable[[Any], Any], to_table: Callable[[Any], Any]) -> None:
         for day, of_day in groupby(sorted(records, key=_event_date), _event_date):
-            path = root / kind / f"{_DATE_PREFIX}{day}" / f"{_segment_name(writer_id, sequence)}.parquet"
-            table = to_table(list(of_day))
-            write_durably(path, partial(pq.write_table, table, compression="zstd"), sync=sync)
+            for number, group in enumerate(group_by_layout(of_day, layout_of)):
+                suffix = f".{number}" if number else ""
+                path = date_folder(root, kind, day) / f"{_segment_name(writer_id, sequence)}{suffix}.parquet"
+                write_durably(path, partial(write_parquet, to_table(group), promised=promised), sync=sync)
 
-    write(PREDICTIONS, batches, prediction_table)
-    write(LABELS, labels, label_table)
-
-
-def committed_segments(
-    root: Path, kind: str, commits: dict[str, Commit], since: datetime, until: datetime | None
-) -> list[Path]:
-    """Return the committed segments that may hold events from `since` to `until`, by date, writer and number."""
-    first, last = _utc_date(since), _utc_date(until) if until else date.max
-    paths = []
-    for folder in sorted((root / kind).glob(f"{_DATE_PREFIX}*")):
-        if first <= date.fromisoformat(folder.name.removeprefix(_DATE_PREFIX)) <= last:
-            paths += [path for path in sorted(folder.glob("*.parquet")) if _is_committed(path, commits)]
-    return paths
+    write(PREDICTIONS, batches, layout_of_batch, prediction_table)
+    write(LABELS, labels, layout_of_label, label_table)
 
 
-def _is_committed(path: Path, commits: dict[str, Commit]) -> bool:
-    writer_id, _, sequence = path.stem.rpartition("-")
-    return writer_id in commits and int(sequence) <= commits[writer_id].sequence
+def write_parquet(table: pa.Table, file: Any, *, promised: datetime | None = None) -> None:
+    """Write one segment."""
+    metadata = {PROMISED_KEY: promised.isoformat().encode()} if promised else {}
+    with open_parquet_writer(table.schema.with_metadata(metadata), file) as writer:
+        writer.write_table(table)
+
+
+def open_parquet_writer(schema: pa.Schema, file: Any) -> Any:
+    """Return a Parquet writer as all segments use it: marked with the format, checksums on every page."""
+    schema = schema.with_metadata({**(schema.metadata or {}), FORMAT_KEY: str(FORMAT_VERSION).encode()})
+    return pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True)
+
+
+def date_folder(root: Path, kind: str, day: date) -> Path:
+    """Return the folder of a date's segments."""
+    return root / kind / f"{_DATE_PREFIX}{day}"
+
+
+def date_folders(root: Path, kind: str, since: datetime | None, until: datetime | None) -> list[tuple[date, Path]]:
+    """Return the folders that may hold events from `since` to `until`, in order."""
+    folders = []
+    for path in sorted((root / kind).glob(f"{_DATE_PREFIX}*")):
+        day = date.fromisoformat(path.name.removeprefix(_DATE_PREFIX))
+        if (since is None or _utc_date(since) <= day) and (until is None or day <= _utc_date(until)):
+            folders.append((day, path))
+    return folders
+
+
+def segments_of(folder: Path, view: View) -> list[Segment]:
+    """Return the date's segments that hold rows of the view; some rows of a compacted one may be outside of it."""
+    index, plain = list_folder(folder)
+    return [
+        segment
+        for segment in (*index.compacted, *plain)
+        if any(lowest <= view.get(writer_id, 0) for writer_id, (lowest, _) in segment.sequences.items())
+    ]
+
+
+def list_folder(folder: Path) -> tuple[Index, list[Segment]]:
+    """Return the date's index and its segments that are not compacted yet, committed or not."""
+    while True:
+        index = read_index(folder)
+        plain = [s for s in _plain_segments(folder) if not is_covered(s, index)]
+        # Files are removed only after the index that replaces them was published.
+        if read_index(folder) == index:
+            return index, plain
+
+
+def is_covered(segment: Segment, index: Index) -> bool:
+    """Return whether a plain segment's rows are in a compacted one."""
+    ((writer_id, (sequence, _)),) = segment.sequences.items()
+    return sequence <= index.covers.get(writer_id, 0)
+
+
+def read_index(folder: Path) -> Index:
+    """Return what of the date is compacted.
+
+    Raises:
+        LogDamagedError: the index can't be read.
+    """
+    path = folder / INDEX_NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return Index()
+    except ValueError as error:
+        raise LogDamagedError(path, error, _folder_remedy(folder)) from error
+    check_format(path, content.get("formatVersion"))
+    try:
+        compacted = tuple(
+            Segment(folder / item["file"], {w: (low, high) for w, (low, high) in item["sequences"].items()}, True)
+            for item in content["compacted"]
+        )
+        return Index(content["covers"], compacted, content["isWhole"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogDamagedError(path, error, _folder_remedy(folder)) from error
+
+
+def publish_index(folder: Path, index: Index) -> None:
+    """Make a compaction count, in one step."""
+    content = {
+        "formatVersion": FORMAT_VERSION,
+        "covers": dict(index.covers),
+        "isWhole": index.is_whole,
+        "compacted": [{"file": s.path.name, "sequences": dict(s.sequences)} for s in index.compacted],
+    }
+    data = json.dumps(content, indent=2).encode()
+    write_durably(folder / INDEX_NAME, lambda file: file.write(data))
+
+
+def check_format(path: Path, version: object) -> None:
+    """Refuse what a newer driftloop wrote.
+
+    Raises:
+        NewerFormatError: the version is not known.
+    """
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise NewerFormatError(path, FORMAT_VERSION, version)
+
+
+def damaged_segment(segment: Segment, problem: object) -> LogDamagedError:
+    """Return the error that tells what to do about a segment that can't be read."""
+    path = segment.path
+    remedy = (
+        _folder_remedy(path.parent)
+        if segment.is_compacted
+        else "Put it back from a backup, or move it out of the log to go on without its rows."
+    )
+    return LogDamagedError(path, problem, remedy)
+
+
+def _folder_remedy(folder: Path) -> str:
+    return f"Put it back from a backup, or move '{folder}' out of the log to go on without that date."
+
+
+def _plain_segments(folder: Path) -> Iterator[Segment]:
+    for path in sorted(folder.glob("[!._]*.parquet")):
+        if not path.name.startswith(COMPACTED_PREFIX):
+            writer_id, _, number = path.stem.rpartition("-")
+            sequence = int(number.partition(".")[0])
+            yield Segment(path, {writer_id: (sequence, sequence)})
 
 
 def _segment_name(writer_id: str, sequence: int) -> str:
@@ -122,13 +294,26 @@ def _commit_path(root: Path, writer_id: str) -> Path:
 
 
 def _parse_commit(path: Path) -> Commit:
-    content = json.loads(path.read_bytes())
-    through = content["completeThrough"]
-    return Commit(
-        complete_through=datetime.fromisoformat(through) if through else None,
-        counts=LogCounts(content["rows"], content["labels"], content["dropped"]),
-        sequence=content["sequence"],
-    )
+    try:
+        content = json.loads(path.read_bytes())
+        version = content["formatVersion"]
+        if version == FORMAT_VERSION:
+            return Commit(
+                complete_through=_time(content["completeThrough"]),
+                counts=LogCounts(content["rows"], content["labels"], content["dropped"]),
+                sequence=content["sequence"],
+                heartbeat=_time(content.get("heartbeat")),
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LogDamagedError(
+            path, error, "Put it back from a backup; nothing that was acknowledged is lost, the segments hold it."
+        ) from error
+    check_format(path, version)
+    raise LogDamagedError(path, f"no format {version}", "Put it back from a backup.")
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _event_date(record: PredictionBatch | Label) -> date:

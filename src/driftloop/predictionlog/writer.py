@@ -8,8 +8,9 @@ goes on with. One writer per id, one thread per writer.
 import contextlib
 import fcntl
 import re
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -17,12 +18,19 @@ from typing import Self, TextIO
 from driftloop.errors import DriftloopError
 from driftloop.predictionlog.durablefile import make_directory
 from driftloop.predictionlog.records import Label, LogCounts, PredictionBatch, count, decode, encode
-from driftloop.predictionlog.segments import Commit, publish_commit, read_commit, wal_path, write_segments
+from driftloop.predictionlog.segments import (
+    COMPACTED_PREFIX,
+    Commit,
+    publish_commit,
+    read_commit,
+    wal_path,
+    write_segments,
+)
 from driftloop.predictionlog.writeahead import WriteAheadFile
 
 FLUSH_BYTES = 16 * 2**20
 """Size of the write-ahead file at which it is turned into segments early: bounds the memory of a commit."""
-_WRITER_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_WRITER_ID_PATTERN = rf"(?!{COMPACTED_PREFIX})[A-Za-z0-9][A-Za-z0-9._-]*"
 
 
 class LogWriteError(DriftloopError):
@@ -53,19 +61,28 @@ class PredictionLogWriter:
         LogWriteError: the folder can't be written.
     """
 
-    def __init__(self, root: Path, *, writer_id: str, sync: bool = True) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        writer_id: str,
+        sync: bool = True,
+        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """Open the log.
 
         Args:
             root: folder of the log.
             writer_id: who writes: letters, digits, `.`, `_` and `-`.
             sync: wait for the disk. False gives up safety against power loss, not against a killed process.
+            utc_now: clock of the heartbeat in commit records.
         """
         if not re.fullmatch(_WRITER_ID_PATTERN, writer_id):
             raise ValueError(f"The writer id must match {_WRITER_ID_PATTERN}. Got '{writer_id}'.")
         self._root = root
         self._writer_id = writer_id
         self._sync = sync
+        self._utc_now = utc_now
         self._commit = Commit()
         self._pending = LogCounts()
         self._wal: WriteAheadFile | None = None
@@ -79,6 +96,7 @@ class PredictionLogWriter:
             except OSError as error:
                 raise LogWriteError("it can't be opened", root, error) from error
             undo.pop_all()
+        self._announce()
 
     @property
     def complete_through(self) -> datetime | None:
@@ -116,6 +134,8 @@ class PredictionLogWriter:
     def commit(self, through: datetime | None = None) -> None:
         """Make everything appended visible to readers, and promise that nothing earlier than `through` will follow.
 
+        Also with nothing new: the commit record is the writer's sign of life, for want of which windows stop waiting.
+
         Args:
             through: event time with a time zone; an earlier one than before, or None, promises nothing new.
 
@@ -124,16 +144,14 @@ class PredictionLogWriter:
         """
         known = self.complete_through
         through = max((time for time in (through, known) if time), default=None)
-        if self._wal is None and through == known:
-            return
-        commit = Commit(through, self._commit.counts + self._pending, self._commit.sequence)
+        counts, sequence = self._commit.counts + self._pending, self._commit.sequence
         try:
             if self._wal is not None:
-                commit = Commit(through, commit.counts, commit.sequence + 1)
+                sequence += 1
                 # Read back rather than kept in memory: recovery and commit are one path.
                 records = map(decode, self._wal.payloads())
-                write_segments(self._root, self._writer_id, commit.sequence, records, sync=self._sync)
-            self._publish(commit)
+                write_segments(self._root, self._writer_id, sequence, records, promised=known, sync=self._sync)
+            self._publish(Commit(through, counts, sequence, self._utc_now()))
         except OSError as error:
             raise LogWriteError("a commit failed", self._root, error) from error
 
@@ -172,6 +190,12 @@ class PredictionLogWriter:
         path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
         make_directory(path.parent, sync=self._sync)
         return path.open("w")
+
+    def _announce(self) -> None:
+        """Publish a sign of life: from now on windows wait for this writer, before its first commit too."""
+        with contextlib.suppress(OSError):  # On a full disk the log can still be recovered from.
+            commit = replace(self._commit, heartbeat=self._utc_now())
+            publish_commit(self._root, self._writer_id, commit, sync=self._sync)
 
     def _publish(self, commit: Commit) -> None:
         try:

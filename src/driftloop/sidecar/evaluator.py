@@ -1,39 +1,71 @@
 """The evaluator process: judges every window of the prediction log as it falls due, once, in event-time order.
 
 It reads the committed log, the baselines and its own journal, and keeps nothing that it could not derive from them: a
-kill at any moment loses no verdict and doubles none.
+kill at any moment loses no verdict and doubles none. Between verdicts it looks after the log's files.
 """
 
 import logging
 import time
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
+from driftloop.errors import DriftloopError
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.engines import DriftTest, SciPyEngine
 from driftloop.monitor.judge import Judge, not_enough_data
-from driftloop.monitor.windows import EPOCH, next_window
-from driftloop.predictionlog.columns import MODEL_VERSION, TIME
-from driftloop.predictionlog.reader import PredictionLogReader
+from driftloop.monitor.windows import EPOCH, floor, next_window
+from driftloop.predictionlog.columns import MODEL_VERSION
+from driftloop.predictionlog.damage import LogDamagedError
+from driftloop.predictionlog.late import count_late
+from driftloop.predictionlog.maintenance import LogMaintainer
+from driftloop.predictionlog.manifest import Manifest, ManifestStore
+from driftloop.predictionlog.reader import PredictionLogReader, complete_through
+from driftloop.predictionlog.segments import Commit, View, view_of
 from driftloop.sidecar.evidencepages import EvidencePages
 from driftloop.sidecar.settings import MonitorSettings
-from driftloop.sidecar.verdictjournal import VerdictJournal
+from driftloop.sidecar.verdictjournal import Progress, VerdictJournal
 from driftloop.spec import DataSchema, DriftReport, ModelLoop, ReportKind, Verdict, Window
 from driftloop.spec.driftreport import report_name
 from driftloop.spec.loading import read_modelloop
 
 logger = logging.getLogger(__name__)
 
+MAINTENANCE_SECONDS = 10.0
+"""Time between two looks at the log's files when there was nothing to do."""
 
-@dataclass(frozen=True)
-class _Due:
-    """A closed window, and the event time at which its verdict was due."""
 
-    at: datetime
-    kind: ReportKind
-    window: Window
+@dataclass
+class _Traffic:
+    """The log at one view, as windows see it; a stretch is counted once."""
+
+    reader: PredictionLogReader
+    view: View
+    duration: timedelta
+    counts: dict[tuple[datetime, datetime], int]
+    tell: "_Telling"
+
+    def first_time(self, start: datetime, end: datetime) -> datetime | None:
+        return self.reader.first_on_time(start, end, duration=self.duration, view=self.view, on_damage=self.tell)
+
+    def count(self, start: datetime, end: datetime) -> int:
+        if (start, end) not in self.counts:
+            self.counts[start, end] = self.reader.count_on_time(start, end, view=self.view, on_damage=self.tell)
+        return self.counts[start, end]
+
+
+@dataclass
+class _Telling:
+    """Logs each error once, however often it is met."""
+
+    told: set[str] = field(default_factory=set)
+
+    def __call__(self, error: DriftloopError) -> None:
+        if str(error) not in self.told:
+            self.told.add(str(error))
+            logger.error("%s", error)
 
 
 class Evaluator:
@@ -47,67 +79,214 @@ class Evaluator:
         self._reader = PredictionLogReader(settings.log_dir)
         self._journal = VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
         self._evidence = EvidencePages(settings.state_dir)
+        self._manifests = ManifestStore(settings.state_dir / "manifests")
+        self._maintainer = LogMaintainer(settings.log_dir, self._monitoring.log_retention)
         self._judges: dict[str, Judge] = {}
         self._unreadable: set[str] = set()
-        self._finished_through: datetime | None = None
-        # Inputs first: of two verdicts due at the same time the earlier knowledge comes first.
-        self._delays = {
-            ReportKind.INPUTS: timedelta(0),
-            ReportKind.PERFORMANCE: self._monitoring.labels.expected_delay,
-        }
-        # The newest judged window is looked at again: a kill may have come between two model versions' verdicts.
-        self._since = {kind: self._journal.newest_window(kind) or EPOCH for kind in self._delays}
+        self._tell = _Telling()
+        self._counts: dict[tuple[datetime, datetime], int] = {}
+        self._quiet_through: datetime | None = None
+        self._progress = self._journal.progress()
+        self._seen: View | None = None
+        starts = self._manifests.starts(ReportKind.INPUTS)
+        self._closed = self._not_counted(starts)
+        """Windows that records not counted yet may be too late for, the newest last."""
+        self._since = self._closed[-1].end if self._closed else self._journal.newest_end(ReportKind.INPUTS) or EPOCH
+        judged = set(self._manifests.starts(ReportKind.PERFORMANCE))
+        self._unlabelled = [start for start in starts if start not in judged]
+        """Windows whose performance is not judged yet, by their start."""
 
-    def catch_up(self) -> None:
-        """Judge everything that fell due since the last call, then write how far that is."""
-        complete_through = self._reader.complete_through()
-        if complete_through is None or complete_through == self._finished_through:
+    def catch_up(self, now: datetime) -> None:
+        """Judge everything that fell due since the last call, then write how far that is.
+
+        Args:
+            now: wall clock, by which silent writers are told from idle ones; not used in a replay.
+
+        Raises:
+            DriftloopError: the log's commit records can't be read.
+        """
+        commits = self._reader.commits()
+        silence = timedelta(seconds=self._settings.writer_silence_seconds)
+        heard_since = now - silence if self._settings.clock == "wall" else None
+        through, view = complete_through(commits, heard_since), view_of(commits)
+        if through is None or (through == self._progress.complete_through and view == self._seen):
             return
-        while (due := self._next_due(complete_through)) is not None:
-            self._judge(due)
-            self._since[due.kind] = due.window.end
-        evaluated_through = {kind: complete_through - delay for kind, delay in self._delays.items()}
-        self._journal.write_progress(complete_through, evaluated_through)
-        self._finished_through = complete_through
+        if self._seen is None:
+            self._finish_last()
+        while (manifest := self._next_due(commits, through, heard_since)) is not None:
+            self._judge(manifest)
+        self._write_progress(through, view)
+        self._seen = view
 
-    def _next_due(self, complete_through: datetime) -> _Due | None:
-        found = []
-        for kind, delay in self._delays.items():
-            window = next_window(
-                self._times_between, self._since[kind], complete_through - delay, self._monitoring.window
+    def maintain(self, now: datetime) -> bool:
+        """Do one piece of upkeep of the log's files; return whether there was any."""
+        through = self._progress.complete_through
+        if self._seen is None or through is None:
+            return False
+        needed_since = min([self._since, *self._unlabelled[:1]])
+        try:
+            return self._maintainer.step(
+                through=self._progress.counted, complete_through=through, needed_since=needed_since, now=now
             )
-            if window is not None:
-                found.append(_Due(window.end + delay, kind, window))
-        return min(found, key=lambda due: due.at, default=None)
+        except (DriftloopError, OSError) as error:
+            self._tell(DriftloopError(f"Looking after the prediction log failed, and is tried again: {error}"))
+            return False
 
-    def _times_between(self, start: datetime, end: datetime) -> list[datetime]:
-        return [moment.to_pydatetime() for moment in self._reader.predictions(start, end)[TIME]]
+    def verdicts_of(self, manifest: Manifest) -> list[Verdict]:
+        """Return the verdicts on a window, one per model version: a function of the manifest, baselines and spec."""
+        try:
+            frame = self._rows(manifest)
+        except LogDamagedError as error:
+            return self._verdicts_on_damage(manifest, error)
+        versions = sorted(frame[MODEL_VERSION].unique())
+        return [self._verdict(manifest, version, frame[frame[MODEL_VERSION] == version]) for version in versions]
 
-    def _judge(self, due: _Due) -> None:
-        start, end = due.window.start, due.window.end
-        if due.kind is ReportKind.INPUTS:
-            frame = self._reader.predictions(start, end)
+    def _rows(self, manifest: Manifest) -> pd.DataFrame:
+        start, end = manifest.start, manifest.end
+        if manifest.kind is ReportKind.INPUTS:
+            return self._reader.predictions(start, end, view=manifest.predictions, on_time=True)
+        return self._reader.joined(
+            start,
+            end,
+            labelled_by=manifest.due,
+            view=manifest.predictions,
+            label_view=manifest.labels,
+            on_time=True,
+        )
+
+    def _finish_last(self) -> None:
+        """Judge the newest windows again: a kill may have come between two model versions' verdicts."""
+        newest = [self._manifests.starts(kind)[-1:] for kind in ReportKind]
+        last = [
+            self._manifests.read(kind, start) for kind, found in zip(ReportKind, newest, strict=True) for start in found
+        ]
+        for manifest in sorted(last, key=_order):
+            self._judge(manifest)
+
+    def _next_due(
+        self, commits: Mapping[str, Commit], through: datetime, heard_since: datetime | None
+    ) -> Manifest | None:
+        """Close the window that fell due first: write down what its verdict will be made of."""
+        view = view_of(commits)
+        candidates = [self._next_inputs(view, through), self._next_performance(view, through)]
+        due = min((manifest for manifest in candidates if manifest), key=_order, default=None)
+        if due is None:
+            return None
+        silent = _silent_writers(commits, due, heard_since)
+        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent}))
+        if manifest.kind is ReportKind.INPUTS:
+            self._counts.clear()
+            self._closed.append(manifest)
+            self._since = manifest.end
+            self._unlabelled.append(manifest.start)
         else:
-            frame = self._reader.joined(start, end, labelled_by=due.at)
-        for version in frame[MODEL_VERSION].unique():
-            if self._journal.has(due.kind, version, start):
-                continue
-            verdict = self._verdict(due, version, frame[frame[MODEL_VERSION] == version])
-            if self._journal.is_change(verdict):
-                report = self._report(verdict, due.at)
-                self._journal.write_report(report)
-                self._evidence.write(report, frame[frame[MODEL_VERSION] == version], self._judge_of(version))
-            self._journal.append(verdict)
-            logger.info("%s of version %s from %s: %s", due.kind, version, start.isoformat(), verdict.verdict)
+            self._unlabelled.remove(manifest.start)
+        return manifest
 
-    def _verdict(self, due: _Due, version: str, rows: pd.DataFrame) -> Verdict:
-        window = due.window.model_copy(update={"rows": len(rows)})
+    def _next_inputs(self, view: View, through: datetime) -> Manifest | None:
+        duration = self._monitoring.window.duration
+        horizon = floor(through, duration)
+        if horizon == self._quiet_through:
+            return None
+        traffic = _Traffic(self._reader, view, duration, self._counts, self._tell)
+        window = next_window(traffic, self._since, through, self._monitoring.window)
+        if window is None:
+            self._quiet_through = horizon
+            return None
+        return Manifest(
+            kind=ReportKind.INPUTS,
+            start=window.start,
+            end=window.end,
+            due=window.end,
+            predictions=view,
+            labels={},
+        )
+
+    def _next_performance(self, view: View, through: datetime) -> Manifest | None:
+        """Return the manifest of the oldest window whose labels are mature: the rows of its inputs' manifest."""
+        if not self._unlabelled:
+            return None
+        inputs = self._manifests.read(ReportKind.INPUTS, self._unlabelled[0])
+        due = inputs.end + self._monitoring.labels.expected_delay
+        if due > through:
+            return None
+        return inputs.model_copy(update={"kind": ReportKind.PERFORMANCE, "due": due, "labels": view})
+
+    def _judge(self, manifest: Manifest) -> None:
+        for verdict in self.verdicts_of(manifest):
+            if self._journal.has(manifest.kind, verdict.model_version, manifest.start):
+                continue
+            if self._journal.is_change(verdict):
+                report = self._report(verdict, manifest.due)
+                self._journal.write_report(report)
+                rows = self._rows(manifest)  # read again: changes are rare, and most windows need no page
+                of_version = rows[rows[MODEL_VERSION] == verdict.model_version]
+                self._evidence.write(report, of_version, self._judge_of(verdict.model_version))
+            self._journal.append(verdict)
+            logger.info(
+                "%s of version %s from %s: %s",
+                manifest.kind,
+                verdict.model_version,
+                manifest.start.isoformat(),
+                verdict.verdict,
+            )
+
+    def _write_progress(self, through: datetime, view: View) -> None:
+        late = count_late(
+            self._settings.log_dir,
+            counted=self._progress.counted,
+            view=view,
+            closed_before=self._closed_without,
+            on_damage=self._tell,
+        )
+        self._progress = Progress(
+            complete_through=through,
+            evaluated_through={
+                ReportKind.INPUTS: through,
+                ReportKind.PERFORMANCE: through - self._monitoring.labels.expected_delay,
+            },
+            late_rows=self._progress.late_rows + late,
+            counted=view,
+        )
+        self._journal.write_progress(self._progress)
+        self._closed = self._closed[-1:]
+
+    def _closed_without(self, writer_id: str, sequence: int, promised: datetime | None) -> datetime | None:
+        ends = (
+            manifest.end
+            for manifest in reversed(self._closed)
+            if manifest.predictions.get(writer_id, 0) < sequence or (promised is not None and promised >= manifest.end)
+        )
+        return next(ends, None)
+
+    def _not_counted(self, starts: list[datetime]) -> list[Manifest]:
+        found: list[Manifest] = []
+        for start in reversed(starts):
+            found.insert(0, self._manifests.read(ReportKind.INPUTS, start))
+            counted = self._progress.counted
+            if all(sequence <= counted.get(writer, 0) for writer, sequence in found[0].predictions.items()):
+                break
+        return found
+
+    def _verdicts_on_damage(self, manifest: Manifest, error: LogDamagedError) -> list[Verdict]:
+        self._tell(error)
+        window = Window(start=manifest.start, end=manifest.end, rows=0)
+        versions = self._reader.model_versions(
+            manifest.start, manifest.end, view=manifest.predictions, on_damage=self._tell
+        )
+        return [not_enough_data(manifest.kind, v, window, f"The window can't be read. {error}") for v in versions]
+
+    def _verdict(self, manifest: Manifest, version: str, rows: pd.DataFrame) -> Verdict:
+        window = Window(start=manifest.start, end=manifest.end, rows=len(rows))
         judge = self._judge_of(version)
         if judge is None:
-            return not_enough_data(due.kind, version, window, f"The model version {version} has no readable baseline.")
-        if due.kind is ReportKind.INPUTS:
-            return judge.judge_inputs(rows, window)
-        return judge.judge_performance(rows, window)
+            reason = f"The model version {version} has no readable baseline."
+            verdict = not_enough_data(manifest.kind, version, window, reason)
+        elif manifest.kind is ReportKind.INPUTS:
+            verdict = judge.judge_inputs(rows, window)
+        else:
+            verdict = judge.judge_performance(rows, window)
+        return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
 
     def _judge_of(self, version: str) -> Judge | None:
         if version not in self._judges:
@@ -134,6 +313,24 @@ class Evaluator:
         )
 
 
+def _order(manifest: Manifest) -> tuple[datetime, bool]:
+    # Inputs first: of two verdicts due at the same time the earlier knowledge comes first.
+    return manifest.due, manifest.kind is not ReportKind.INPUTS
+
+
+def _silent_writers(commits: Mapping[str, Commit], due: Manifest, heard_since: datetime | None) -> tuple[str, ...]:
+    """Return the writers that the window did not wait for, though they were alive in it or later."""
+    if heard_since is None:
+        return ()
+    return tuple(
+        writer_id
+        for writer_id, commit in sorted(commits.items())
+        if commit.heartbeat is not None
+        and due.start <= commit.heartbeat < heard_since
+        and (commit.complete_through is None or commit.complete_through < due.due)
+    )
+
+
 def make_engine(name: str) -> DriftTest:
     """Return the engine of `spec.monitoring.engine`.
 
@@ -151,6 +348,13 @@ def main(settings: MonitorSettings) -> None:
     """Judge forever. The engine is imported first, long before the first window closes."""
     loop = read_modelloop(settings.loop_file)
     evaluator = Evaluator(loop, settings, make_engine(loop.spec.monitoring.engine))
+    tell = _Telling()
+    next_upkeep = time.monotonic()
     while True:
-        evaluator.catch_up()
+        try:
+            evaluator.catch_up(datetime.now(UTC))
+        except DriftloopError as error:
+            tell(error)  # What can't be read may be put back; until then nothing closes.
+        if time.monotonic() >= next_upkeep and not evaluator.maintain(datetime.now(UTC)):
+            next_upkeep = time.monotonic() + MAINTENANCE_SECONDS
         time.sleep(settings.poll_interval_seconds)

@@ -39,6 +39,9 @@ class MonitorSettings(BaseSettings):
     is committed at once."""
     commit_interval_seconds: Annotated[float, Field(gt=0)] = 300
     """Time between two commits of the log by wall clock: how late a window's close may be noticed."""
+    writer_silence_seconds: Annotated[float, Field(gt=0)] = 900
+    """Time by wall clock after which windows no longer wait for a writer of the log that commits nothing: three of its
+    commit intervals. The verdict names it. In a replay every writer is waited for."""
     evaluator_memory_mebibytes: Annotated[int, Field(ge=512)] = 1024
     """Data memory at which the evaluator fails, rather than the pod. alibi-detect alone takes 300."""
     poll_interval_seconds: Annotated[float, Field(gt=0)] = 1

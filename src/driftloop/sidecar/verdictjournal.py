@@ -4,20 +4,35 @@ A verdict's line is the commit: what is written before it (its report) is writte
 crash, what is written after it (the progress) follows from the log.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from pydantic import Field
+
 from driftloop.predictionlog.durablefile import make_directory, write_durably
 from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
+from driftloop.spec.boundary import Boundary
 
 PAGE_SUFFIX = ".html"
 """Of a report's evidence, beside the report."""
 
 _Key: TypeAlias = tuple[ReportKind, str, datetime]
+
+
+class Progress(Boundary):
+    """How far the evaluator got: `state.json`."""
+
+    complete_through: datetime | None = None
+    """Event time up to which the log was complete, and everything due is judged."""
+    evaluated_through: Mapping[ReportKind, datetime] = Field(default_factory=dict)
+    """Event time up to which windows of a kind are judged."""
+    late_rows: int = 0
+    """Predictions that came when their window had closed."""
+    counted: Mapping[str, int] = Field(default_factory=dict)
+    """Sequence number of each writer up to which late rows are counted."""
 
 
 class VerdictJournal:
@@ -28,16 +43,17 @@ class VerdictJournal:
         self._folder = folder
         self._report_history_limit = report_history_limit
         self._file = folder / "verdicts.jsonl"
+        self._progress_file = folder / "state.json"
         make_directory(folder / "reports")
         self._judged: set[_Key] = set()
-        self._newest_window: dict[ReportKind, datetime] = {}
+        self._newest_end: dict[ReportKind, datetime] = {}
         self._standing: dict[tuple[ReportKind, str], VerdictKind] = {}
         for line in self._whole_lines():
             self._remember(Verdict.model_validate_json(line))
 
-    def newest_window(self, kind: ReportKind) -> datetime | None:
-        """Return the start of the newest window that has a verdict; it may lack those of other model versions."""
-        return self._newest_window.get(kind)
+    def newest_end(self, kind: ReportKind) -> datetime | None:
+        """Return the end of the newest window that has a verdict."""
+        return self._newest_end.get(kind)
 
     def has(self, kind: ReportKind, model_version: str, window_start: datetime) -> bool:
         """Return whether the window has its verdict."""
@@ -70,13 +86,16 @@ class VerdictJournal:
             os.fsync(file.fileno())
         self._remember(verdict)
 
-    def write_progress(self, complete_through: datetime, evaluated_through: Mapping[ReportKind, datetime]) -> None:
+    def write_progress(self, progress: Progress) -> None:
         """Say up to which event time everything due is judged."""
-        state = {
-            "completeThrough": complete_through.isoformat(),
-            "evaluatedThrough": {str(kind): time.isoformat() for kind, time in evaluated_through.items()},
-        }
-        write_durably(self._folder / "state.json", lambda file: file.write(json.dumps(state).encode()))
+        content = progress.model_dump_json(by_alias=True).encode()
+        write_durably(self._progress_file, lambda file: file.write(content))
+
+    def progress(self) -> Progress:
+        """Return what was said last."""
+        if not self._progress_file.exists():
+            return Progress()
+        return Progress.model_validate_json(self._progress_file.read_bytes())
 
     def _whole_lines(self) -> list[bytes]:
         if not self._file.exists():
@@ -89,7 +108,7 @@ class VerdictJournal:
 
     def _remember(self, verdict: Verdict) -> None:
         self._judged.add((verdict.kind, verdict.model_version, verdict.window.start))
-        self._newest_window[verdict.kind] = verdict.window.start
+        self._newest_end[verdict.kind] = verdict.window.end
         if verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA:
             self._standing[verdict.kind, verdict.model_version] = verdict.verdict
 

@@ -106,6 +106,8 @@ class Verdict(Boundary):
     performance: Performance | None = None
     engine: str = ""
     """Library that computed the statistics."""
+    silent_writers: tuple[str, ...] = ()
+    """Monitors that were not heard of for too long, and whose rows of the window may be missing."""
 
 
 class DriftReport(Boundary):

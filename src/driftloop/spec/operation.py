@@ -132,6 +132,9 @@ class MonitoringSpec(Boundary):
     """Truth for performance."""
     report_history_limit: Annotated[int, Field(ge=1)] = 100
     """Drift reports kept."""
+    log_retention: Duration = timedelta(days=365)
+    """Age at which logged predictions and labels are removed, by whole dates. What an open window or labels still
+    expected may need stays, however old."""
 
 
 class RetrainingLimit(Boundary):
