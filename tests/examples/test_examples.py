@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +43,19 @@ def test_the_table_is_the_one_of_scikit_learn(build_table):
     pd.testing.assert_frame_equal(pd.read_csv(EXAMPLES / name / f"{name}.csv"), build_table(), check_dtype=False)
 
 
+def test_the_flights_loop_is_the_one_of_the_demo():
+    demo = resources.files("driftloop.demo").joinpath("flight-delays.yaml").read_text()
+    assert (EXAMPLES / "flight-delays" / "modelloop.yaml").read_text() == demo
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_readme_shows_pictures_that_exist_and_are_small(name):
+    readme = EXAMPLES / name / "README.md"
+    pictures = [readme.parent / address for address in re.findall(r"!\[[^]]+\]\(([^)]+)\)", readme.read_text())]
+    assert pictures
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_an_example_is_named_like_its_folder_and_shows_its_commands(name):
     file = f"examples/{name}/modelloop.yaml"
@@ -54,7 +69,11 @@ def test_an_example_is_named_like_its_folder_and_shows_its_commands(name):
     "name", [name if name == "wine" else pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]
 )
 def test_an_example_is_valid_and_its_run_ends_as_its_readme_says(name, tmp_path):
-    file = str(EXAMPLES / name / "modelloop.yaml")
+    folder = EXAMPLES / name
+    if (folder / "make_data.py").exists():
+        folder = Path(shutil.copytree(folder, tmp_path / name))
+        subprocess.run([sys.executable, str(folder / "make_data.py")], check=True)
+    file = str(folder / "modelloop.yaml")
     validated = driftloop("validate", file, cwd=tmp_path)
     assert (validated.returncode, validated.stdout) == (0, f"valid: {name}\n")
 
@@ -64,6 +83,6 @@ def test_an_example_is_valid_and_its_run_ends_as_its_readme_says(name, tmp_path)
     result = RunResult.model_validate(json.loads(ran.stdout))
     assert result.verdict is RunVerdict.ACCEPTED
     readme = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
-    [score] = re.findall(r"\bof (0\.\d\d) on \d+ test rows", readme)
+    [score] = re.findall(r"\bof (0\.\d\d) on [\d,]+ test rows", readme)
     assert result.test_score == pytest.approx(float(score), abs=0.05)
     assert Path(result.bento_uri).is_relative_to(tmp_path / "workspace")

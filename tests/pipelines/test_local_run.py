@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from driftloop.adapters.kfp_local import (
+    REPORTS_FOLDER,
     IncompleteRunError,
     PipelineFailedError,
     RunCancelledError,
@@ -121,7 +122,10 @@ def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
     assert result.rows == ROWS
     assert result.trained_through is not None
     assert (Path(result.bento_uri) / "src" / "model" / "model.skops").exists()
-    assert "Confusion matrix" in first.artifacts("evaluate", "report")[0].read_text()
+    pages = {page.name: page.read_text() for page in (first.folder / REPORTS_FOLDER).iterdir()}
+    assert set(pages) == {"validate.html", "resample.html", "evaluate.html", "explain.html", "assess.html"}
+    assert "Confusion matrix" in pages["evaluate.html"]
+    assert all("Loop <b>small</b>" in pages[f"{stage}.html"] for stage in ("validate", "evaluate"))
     assert "Traceback" not in first.log.read_text()
 
 

@@ -18,6 +18,7 @@ from driftloop.sidecar.verdictjournal import Progress
 from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
 from driftloop.spec.loading import read_modelloop
 from tests.monitor import traffic
+from tests.pagecheck import check_page
 
 LOOP = """
 apiVersion: driftloop.dev/v1alpha1
@@ -191,6 +192,28 @@ def test_a_report_is_written_when_the_verdict_changes(monitored):
     assert [report.verdict.verdict.value for report in reports] == ["CovariateDrift", "Stable"]
     assert reports[0].created_at == traffic.START + 2 * traffic.DAY
     assert (reports[0].loop, reports[0].loop_uid) == ("flight-delays", "uid-1")
+
+
+def test_each_report_has_a_page_and_the_page_goes_with_its_report(tmp_path):
+    monitored = Monitored(tmp_path, limit=2)
+    monitored.log([day(n, warmer=10.0 * (n % 2)) for n in range(5)], through=5)
+    monitored.evaluator().catch_up(NOW)
+    reports = {report.name: report for report in monitored.reports()}
+    pages = {page.stem: page for page in (monitored.settings.state_dir / "reports").glob("*.html")}
+    assert pages.keys() == reports.keys()
+    for name, page in pages.items():
+        assert reports[name].verdict.summary in check_page(page.read_text()).texts
+
+
+def test_a_page_that_can_not_be_drawn_costs_no_verdict(monitored, monkeypatch, caplog):
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("driftloop.monitor.evidence.build_evidence_page", fail)
+    monitored.log([day(0, warmer=10.0)], through=1)
+    monitored.evaluator().catch_up(NOW)
+    assert found(monitored.verdicts()) == [(0, "CovariateDrift")]
+    assert "can't be drawn" in caplog.text
 
 
 def test_only_the_newest_reports_are_kept(tmp_path):

@@ -24,6 +24,7 @@ from driftloop.predictionlog.maintenance import LogMaintainer
 from driftloop.predictionlog.manifest import Manifest, ManifestStore
 from driftloop.predictionlog.reader import PredictionLogReader, complete_through
 from driftloop.predictionlog.segments import Commit, View, view_of
+from driftloop.sidecar.evidencepages import EvidencePages
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.sidecar.verdictjournal import Progress, VerdictJournal
 from driftloop.spec import DataSchema, DriftReport, ModelLoop, ReportKind, Verdict, Window
@@ -77,6 +78,7 @@ class Evaluator:
         self._engine = engine
         self._reader = PredictionLogReader(settings.log_dir)
         self._journal = VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
+        self._evidence = EvidencePages(settings.state_dir)
         self._manifests = ManifestStore(settings.state_dir / "manifests")
         self._maintainer = LogMaintainer(settings.log_dir, self._monitoring.log_retention)
         self._judges: dict[str, Judge] = {}
@@ -132,23 +134,25 @@ class Evaluator:
 
     def verdicts_of(self, manifest: Manifest) -> list[Verdict]:
         """Return the verdicts on a window, one per model version: a function of the manifest, baselines and spec."""
-        start, end = manifest.start, manifest.end
         try:
-            if manifest.kind is ReportKind.INPUTS:
-                frame = self._reader.predictions(start, end, view=manifest.predictions, on_time=True)
-            else:
-                frame = self._reader.joined(
-                    start,
-                    end,
-                    labelled_by=manifest.due,
-                    view=manifest.predictions,
-                    label_view=manifest.labels,
-                    on_time=True,
-                )
+            frame = self._rows(manifest)
         except LogDamagedError as error:
             return self._verdicts_on_damage(manifest, error)
         versions = sorted(frame[MODEL_VERSION].unique())
         return [self._verdict(manifest, version, frame[frame[MODEL_VERSION] == version]) for version in versions]
+
+    def _rows(self, manifest: Manifest) -> pd.DataFrame:
+        start, end = manifest.start, manifest.end
+        if manifest.kind is ReportKind.INPUTS:
+            return self._reader.predictions(start, end, view=manifest.predictions, on_time=True)
+        return self._reader.joined(
+            start,
+            end,
+            labelled_by=manifest.due,
+            view=manifest.predictions,
+            label_view=manifest.labels,
+            on_time=True,
+        )
 
     def _finish_last(self) -> None:
         """Judge the newest windows again: a kill may have come between two model versions' verdicts."""
@@ -213,7 +217,11 @@ class Evaluator:
             if self._journal.has(manifest.kind, verdict.model_version, manifest.start):
                 continue
             if self._journal.is_change(verdict):
-                self._journal.write_report(self._report(verdict, manifest.due))
+                report = self._report(verdict, manifest.due)
+                self._journal.write_report(report)
+                rows = self._rows(manifest)  # read again: changes are rare, and most windows need no page
+                of_version = rows[rows[MODEL_VERSION] == verdict.model_version]
+                self._evidence.write(report, of_version, self._judge_of(verdict.model_version))
             self._journal.append(verdict)
             logger.info(
                 "%s of version %s from %s: %s",

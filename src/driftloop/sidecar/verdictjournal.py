@@ -16,6 +16,9 @@ from driftloop.predictionlog.durablefile import make_directory, write_durably
 from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
 from driftloop.spec.boundary import Boundary
 
+PAGE_SUFFIX = ".html"
+"""Of a report's evidence, beside the report."""
+
 _Key: TypeAlias = tuple[ReportKind, str, datetime]
 
 
@@ -73,6 +76,7 @@ class VerdictJournal:
         reports = sorted(path.parent.glob("*.json"), key=_age)
         for old in reports[: -self._report_history_limit]:
             old.unlink()
+            old.with_suffix(PAGE_SUFFIX).unlink(missing_ok=True)
 
     def append(self, verdict: Verdict) -> None:
         """Add a verdict; it is on disk when this returns."""
