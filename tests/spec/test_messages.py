@@ -78,7 +78,7 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
         (
             "spec.acceptance.fairness",
             {},
-            "must be left out of the task Regression. Got a mapping. Remove it: a regression is reported by group only.",
+            "must be left out of the task Regression. Got a mapping. Remove it: only classes are compared.",
         ),
     ],
 )
