@@ -16,6 +16,7 @@ from driftloop.cli.init import init
 from driftloop.cli.run import run
 from driftloop.cli.schema import schema
 from driftloop.cli.status import status, why
+from driftloop.cli.timeline import timeline
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
 from driftloop.cli.version import version
@@ -30,6 +31,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     up,
     status,
     why,
+    timeline,
     approve,
     version,
 )

@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from driftloop.reports.page import fact_table, render_page
+from driftloop.reports.axes import number_axis
+from driftloop.reports.bars import Interval, interval_chart
+from driftloop.reports.charts import Tone
+from driftloop.reports.markup import name
+from driftloop.reports.page import Card, Header, cards, figures, paragraph, render_page, section, table
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.records import DEMOGRAPHIC_PARITY, EQUALIZED_ODDS, Assessment, ColumnAssessment, GroupMetrics
 
@@ -108,32 +112,59 @@ def group_rows(column: "pa.ChunkedArray") -> tuple["npt.NDArray[np.object_]", li
 
 def build_page(assessment: Assessment) -> str:
     """Return the groups of all sensitive columns as one self-contained HTML page."""
+    header = Header(
+        "How groups of people are treated",
+        "Is the model as good for each group, and does it answer alike?",
+        {"Metric": assessment.metric},
+    )
     if not assessment.columns:
-        return render_page("Groups of people", "<p>The loop names no sensitive columns: nothing was assessed.</p>")
-    sections = []
-    for column in assessment.columns:
-        facts = {name: f"{value:.4f}" for name, value in column.differences.items()}
-        if column.not_assessed:
-            facts["Not assessed"] = column.not_assessed
-        if column.not_compared:
-            facts["Not compared, too few rows"] = ", ".join(column.not_compared)
-        if column.not_compared_in_odds:
-            facts[f"Not in {EQUALIZED_ODDS}, too few rows of each class"] = ", ".join(column.not_compared_in_odds)
-        groups = {group.group: describe_group(group, assessment.metric) for group in column.groups}
-        sections += [fact_table({"Column": column.column} | facts), fact_table(groups)]
-    return render_page("Groups of people", *sections)
+        return render_page(header, paragraph("The loop names no sensitive columns: nothing was assessed."))
+    return render_page(header, *(_column_section(column, assessment.metric) for column in assessment.columns))
 
 
-def describe_group(group: GroupMetrics, metric: str) -> str:
-    """Return what is known of a group, in one line."""
-    parts = [f"{group.rows:,} rows"]
-    if group.score is not None:
-        parts.append(f"{metric} {group.score:.4f}")
-    if group.base_rate is not None:
-        parts.append(f"base rate {group.base_rate:.3f}")
-    if group.selection_rate is not None:
-        parts.append(f"selection rate {group.selection_rate:.3f}")
-    return ", ".join(parts) + (": small" if group.is_small else "")
+def _column_section(column: ColumnAssessment, metric: str) -> str:
+    told = [f"The differences are not assessed: {column.not_assessed}."] if column.not_assessed else []
+    if column.not_compared:
+        told.append(f"Not compared, because they have few rows: {', '.join(column.not_compared)}.")
+    if column.not_compared_in_odds:
+        groups_left_out = ", ".join(column.not_compared_in_odds)
+        told.append(f"Not in {EQUALIZED_ODDS}, because few of their rows are of a class or not: {groups_left_out}.")
+    differences = [Card(kind, f"{value:.3f}", "0 is equal treatment") for kind, value in column.differences.items()]
+    scored = [
+        Interval(group.group, group.score, group.score, group.score, f"{group.score:.3f}", _tone(group))
+        for group in column.groups
+        if group.score is not None
+    ]
+    picture = ""
+    if scored:
+        axis = number_axis("", [row.value for row in scored], room=0.1)
+        alt = f"{metric} of {len(scored)} groups of {column.column}"
+        picture = interval_chart(f"{metric} by group", scored, axis, alt=alt, note="Grey: few rows.")
+    rows = [
+        (
+            name(group.group) + (" (small)" if group.is_small else ""),
+            f"{group.rows:,}",
+            _number(group.score),
+            _number(group.base_rate),
+            _number(group.selection_rate),
+        )
+        for group in column.groups
+    ]
+    groups = table(("Group", "Test rows", metric, "Truly positive", "Predicted positive"), rows, numbers=(1, 2, 3, 4))
+    return section(
+        f"By {column.column}",
+        *(paragraph(text) for text in told),
+        cards(*differences) if differences else "",
+        figures(picture, groups) if rows else "",
+    )
+
+
+def _tone(group: GroupMetrics) -> Tone:
+    return "ref" if group.is_small else "a"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _absent(name: str) -> ColumnAssessment:
