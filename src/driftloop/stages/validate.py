@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
+from driftloop.stages.collect import reading_notes
 from driftloop.stages.records import DroppedColumn, ValidationReport
 
 MOST_CLASSES = 100
@@ -111,7 +112,7 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
         TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError, ChampionTypeError:
             see there.
     """
-    notes: list[str] = []
+    notes = reading_notes(table)
     columns = {name: _plain(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
     keep = pc.is_valid(target)
