@@ -50,7 +50,8 @@ def init(
         raise InvalidInputError(f"The file '{file}' can't be written: {error.strerror}.") from error
     notes = reading_notes(sample.table)
     if as_json:
-        facts = {"file": str(file), "loop": loop.to_dict(), "notes": notes, "leftOut": left_out, "faults": faults}
+        written = loop.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        facts = {"file": str(file), "loop": written, "notes": notes, "leftOut": left_out, "faults": faults}
         typer.echo(json.dumps(facts, indent=2))
         return
     typer.echo(f"wrote {file}: {loop.spec.problem.task} of '{target}' by {loop.spec.problem.metric_name}")

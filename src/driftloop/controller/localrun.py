@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from driftloop.adapters.codeidentity import code_digest
-from driftloop.adapters.kfp_local import StageEvent, run_training
+from driftloop.adapters.kfp_local import StageEvent, StageState, count_steps, run_training
 from driftloop.algorithms import resolve_algorithms
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.parameters import pipeline_parameters
@@ -42,14 +42,18 @@ class LocalRun:
         say: Callable[[str], None],
     ) -> None:
         self.stage = ""
+        """The stage that was last heard of."""
+        self.steps_done = 0
         self._say = say
         self._cancelled = threading.Event()
         self._result = workspace.result(run_key)
+        algorithms = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
+        self.steps = count_steps(algorithms)
         parameters = pipeline_parameters(
             loop,
             data_uri=data_uri,
             time_column=time_column,
-            algorithms=resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task),
+            algorithms=algorithms,
             run_key=run_key,
             result_uri=str(self._result),
             store_uri=str(workspace.store),
@@ -96,4 +100,8 @@ class LocalRun:
 
     def _follow(self, event: StageEvent) -> None:
         self.stage = event.stage
-        self._say(f"  {event}")
+        if event.state in (StageState.FINISHED, StageState.CACHED):
+            self.steps_done += 1
+            self._say(f"  {self.steps_done:2} of {self.steps}: {event}")
+        elif event.state is StageState.FAILED:
+            self._say(f"  {event}")

@@ -27,6 +27,7 @@ PLACEHOLDERS = frozenset({
 _PURE_SHARE = 0.9
 """From this share of numbers (or dates) on, the words among them are slips, not values."""
 _FEW_SAMPLES = 3
+_HEAD_VALUES = 100
 
 _CURRENCY = "[$€£¥₹]|USD|EUR|GBP|JPY|CHF|INR"
 _SIGN = "[+\\-\u2212]"
@@ -145,8 +146,10 @@ def _read_plainly(column: pa.StringArray) -> tuple[pa.Array | None, str]:
     """Read what Arrow reads: plain numbers, true and false, ISO 8601."""
     if _any_match(column, _CODE) and _all_match(column, r"^\d+$"):
         return column, "numbers with leading zeros were read as texts"
+    head = column.drop_null()[:_HEAD_VALUES]  # a cast that fails does so only after all rows, and slowly
     for kind in (pa.int64(), pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
+            head.cast(kind)
             return column.cast(kind), ""
         except pa.ArrowInvalid:
             continue
