@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
 from driftloop.cli.demo import demo
+from driftloop.cli.estimate import estimate
+from driftloop.cli.explain import explain
 from driftloop.cli.failures import command_arguments, describe
 from driftloop.cli.init import init
 from driftloop.cli.run import run
@@ -25,6 +27,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     init,
     validate,
+    explain,
+    estimate,
     schema,
     run,
     up,
