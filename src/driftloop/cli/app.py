@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
 from driftloop.cli.demo import demo
+from driftloop.cli.doctor import doctor
 from driftloop.cli.estimate import estimate
 from driftloop.cli.explain import explain
 from driftloop.cli.failures import command_arguments, describe
@@ -35,6 +36,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     status,
     why,
     approve,
+    doctor,
     version,
 )
 
