@@ -17,6 +17,7 @@ from driftloop.cli.estimate import estimate
 from driftloop.cli.explain import explain
 from driftloop.cli.failures import command_arguments, describe
 from driftloop.cli.init import init
+from driftloop.cli.logs import logs
 from driftloop.cli.run import run
 from driftloop.cli.schema import schema
 from driftloop.cli.status import status, why
@@ -35,6 +36,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     up,
     status,
     why,
+    logs,
     approve,
     doctor,
     version,

@@ -64,7 +64,7 @@ def check_installation(needed: Collection[str], unused: Collection[str]) -> Iter
     from packaging.specifiers import SpecifierSet
 
     python, facts = platform.python_version(), read_metadata("driftloop")
-    wanted = facts["Requires-Python"] if "Requires-Python" in facts else ""
+    wanted = facts["Requires-Python"] if "Requires-Python" in facts else ""  # noqa: SIM401 - it has no `get`
     fits = SpecifierSet(wanted).contains(python)
     yield Finding(
         "Python",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from driftloop.cli.options import JsonOption
+from driftloop.cli.status import JsonOption
 from driftloop.errors import InvalidInputError
 
 if TYPE_CHECKING:

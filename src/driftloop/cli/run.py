@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from driftloop.cli.options import JsonOption
+from driftloop.cli.status import JsonOption
 from driftloop.extras import require_extras
 
 if TYPE_CHECKING:

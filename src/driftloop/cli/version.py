@@ -5,7 +5,7 @@ import json
 import typer
 
 from driftloop import __version__
-from driftloop.cli.options import JsonOption
+from driftloop.cli.status import JsonOption
 
 
 def version(as_json: JsonOption = False) -> None:
