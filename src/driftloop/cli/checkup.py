@@ -230,8 +230,8 @@ def check_workspace(root: Path, *, is_running: bool) -> Iterator[Finding]:
         )
         return
     for name, url in (status.get("addresses") or {}).items():
-        root_url = url.rsplit("/", 1)[0] if name == "labels" else url
-        answer = _ask(f"{root_url}/{'healthz' if name == 'labels' else 'readyz'}")
+        base = url.removesuffix("/labels").removesuffix("/predict")
+        answer = _ask(f"{base}/{'healthz' if name == 'labels' else 'readyz'}")
         if answer:
             yield Finding(
                 subject, State.FAULT, f"{url} does not answer: {answer}", f"See: driftloop logs --workspace {root}"

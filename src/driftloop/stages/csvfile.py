@@ -110,10 +110,10 @@ def _read_batches(path: Path, dialect: _Dialect, most_rows: int | None) -> tuple
             raise
         batches, rows = [], 0
         for batch in reader:
-            batches.append(batch.rename_columns(dialect.names))
-            rows += len(batch)
             if most_rows is not None and rows >= most_rows:
                 return batches, False
+            batches.append(batch.rename_columns(dialect.names))
+            rows += len(batch)
     return batches, True
 
 
