@@ -52,7 +52,7 @@ def test_a_run_ends_with_the_stage_and_its_message(tmp_path, content, stage, mes
 
 
 def test_the_failure_of_a_run_is_one_line_of_json(tmp_path):
-    outcome = run(tmp_path, "x,x,late\n" + "1," + ROWS, "--json")
+    outcome = run(tmp_path, "x,x,late\n" + "".join(f"1,{row}\n" for row in ROWS.splitlines()), "--json")
     assert outcome.returncode == 1
     error = json.loads(outcome.stdout)["error"]
     assert (error["type"], error["exitCode"]) == ("PipelineFailedError", 1)
