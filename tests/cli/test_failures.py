@@ -146,7 +146,7 @@ def test_ctrl_c_ends_a_run_with_130_and_its_processes(tmp_path):
         text=True,
         start_new_session=True,
     )
-    assert "snapshot finished" in process.stderr.readline()
+    assert "stage snapshot, 1 of " in process.stderr.readline()
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)

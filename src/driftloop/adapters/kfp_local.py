@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -119,9 +119,9 @@ def training_package() -> Path:
     return Path(str(files("driftloop.compiled") / "training.yaml"))
 
 
-def count_steps(algorithms: Collection[str]) -> int:
-    """Return how many steps a run has: each stage once, training once per algorithm."""
-    return len(_stage_outputs()) - 1 + len(algorithms)
+def stage_names() -> tuple[str, ...]:
+    """Return the stages of the training package."""
+    return tuple(_stage_outputs())
 
 
 def run_training(

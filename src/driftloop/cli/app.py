@@ -16,10 +16,15 @@ from driftloop.cli.doctor import doctor
 from driftloop.cli.estimate import estimate
 from driftloop.cli.explain import explain
 from driftloop.cli.failures import command_arguments, describe
+from driftloop.cli.history import history
 from driftloop.cli.init import init
 from driftloop.cli.logs import logs
+from driftloop.cli.record import record
+from driftloop.cli.retrain import retrain
+from driftloop.cli.rollback import rollback
 from driftloop.cli.run import run
 from driftloop.cli.schema import schema
+from driftloop.cli.servedat import served_at
 from driftloop.cli.status import status, why
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
@@ -37,11 +42,15 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     status,
     why,
     logs,
+    retrain,
     approve,
+    rollback,
+    record,
+    history,
+    served_at,
     doctor,
     version,
 )
-
 
 _WANTS_JSON = "driftloop.json"
 

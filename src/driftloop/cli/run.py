@@ -32,7 +32,7 @@ def run(
     console = Console(highlight=False, markup=False, soft_wrap=True, stderr=as_json)
     loop = load_for_laptop(file)
     state = open_workspace(loop.metadata.name, workspace)
-    key = f"manual-{time.time_ns():x}"
+    key, began = f"manual-{time.time_ns():x}", time.monotonic()
     training = LocalRun(
         loop,
         state,
@@ -40,7 +40,7 @@ def run(
         data_uri=loop.spec.data.uri,
         time_column=loop.spec.data.time_column,
         champion_uri="",
-        say=console.print,
+        say=lambda progress: console.print(f"{time.monotonic() - began:5.1f} s  {progress}"),
     )
     try:
         _wait(training, console)
@@ -61,14 +61,11 @@ def run(
 
 def _wait(training: "LocalRun", console: Console) -> None:
     """Wait for the run's end; on a terminal, name what is waited for and for how long."""
-    began, stage, since = time.monotonic(), "", time.monotonic()
+    began, progress, since = time.monotonic(), "", time.monotonic()
     with console.status("") as status:
         while not training.is_done:
-            if training.stage != stage:
-                stage, since = training.stage, time.monotonic()
+            if training.progress != progress:
+                progress, since = training.progress, time.monotonic()
             now = time.monotonic()
-            status.update(
-                f"{stage or 'starting the pipeline'} {now - since:.0f} s: "
-                f"{training.steps_done} of {training.steps} steps done after {now - began:.0f} s"
-            )
+            status.update(f"waiting for {progress}: {now - since:.0f} s, {now - began:.0f} s in all")
             time.sleep(_REFRESH_SECONDS)

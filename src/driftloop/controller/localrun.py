@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from driftloop.adapters.codeidentity import code_digest
-from driftloop.adapters.kfp_local import StageEvent, StageState, count_steps, run_training
+from driftloop.adapters.kfp_local import StageEvent, StageState, run_training, stage_names
 from driftloop.algorithms import resolve_algorithms
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.parameters import pipeline_parameters
@@ -27,7 +27,7 @@ class LocalRun:
         data_uri: table to learn from.
         time_column: column that orders its rows, if any.
         champion_uri: Bento to compare with; empty for a first model.
-        say: gets one line for each stage.
+        say: gets told which stage is under way.
     """
 
     def __init__(
@@ -42,18 +42,15 @@ class LocalRun:
         say: Callable[[str], None],
     ) -> None:
         self.stage = ""
-        """The stage that was last heard of."""
-        self.steps_done = 0
         self._say = say
+        self._begun: list[str] = []
         self._cancelled = threading.Event()
         self._result = workspace.result(run_key)
-        algorithms = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
-        self.steps = count_steps(algorithms)
         parameters = pipeline_parameters(
             loop,
             data_uri=data_uri,
             time_column=time_column,
-            algorithms=algorithms,
+            algorithms=resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task),
             run_key=run_key,
             result_uri=str(self._result),
             store_uri=str(workspace.store),
@@ -74,6 +71,11 @@ class LocalRun:
     def is_done(self) -> bool:
         """Whether `wait` returns at once."""
         return self._future.done()
+
+    @property
+    def progress(self) -> str:
+        """What is being done, and how far the run is."""
+        return f"stage {self.stage}, {len(self._begun)} of {len(stage_names())}" if self._begun else "its first stage"
 
     def wait(self) -> RunResult:
         """Return the result when the run has ended.
@@ -99,9 +101,8 @@ class LocalRun:
         )
 
     def _follow(self, event: StageEvent) -> None:
+        if event.state not in (StageState.STARTED, StageState.CACHED) or event.stage in self._begun:
+            return
         self.stage = event.stage
-        if event.state in (StageState.FINISHED, StageState.CACHED):
-            self.steps_done += 1
-            self._say(f"  {self.steps_done:2} of {self.steps}: {event}")
-        elif event.state is StageState.FAILED:
-            self._say(f"  {event}")
+        self._begun.append(event.stage)
+        self._say(self.progress)

@@ -108,7 +108,8 @@ def _read_batches(path: Path, dialect: _Dialect, most_rows: int | None) -> tuple
             if "Empty CSV file" in str(error):  # nothing behind the header
                 return [], True
             raise
-        batches, rows = [], 0
+        batches: list[pa.RecordBatch] = []
+        rows = 0
         for batch in reader:
             if most_rows is not None and rows >= most_rows:
                 return batches, False
