@@ -119,11 +119,9 @@ def test_wrong_usage_has_the_same_shape():
     }
 
 
-WITH_JSON = ("init", "validate", "explain", "estimate", "run", "status", "why", "logs", "doctor", "version")
-
-
-@pytest.mark.parametrize("name", WITH_JSON)
-def test_a_command_has_json(name):
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_every_command_has_json(command):
+    name = command.__name__.replace("_", "-")
     assert "--json" in CliRunner().invoke(build_app(), [name, "--help"]).stdout
 
 

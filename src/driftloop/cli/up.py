@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-def up(
+def up(  # noqa: PLR0917 - one option for each thing that may be chosen
     file: Annotated[Path, typer.Argument(help="ModelLoop file.")],
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of the loop's state. Default: .driftloop/NAME.")
