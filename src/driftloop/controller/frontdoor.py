@@ -5,9 +5,9 @@ answers, requests wait. It decides nothing.
 """
 
 import asyncio
-import os
 import json
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
