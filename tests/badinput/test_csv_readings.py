@@ -270,3 +270,11 @@ def test_what_one_file_leaves_open_another_may_prove(tmp_path):
         (tmp_path / f"{name}.csv").write_text(column(day))
     table = read_files(sorted(tmp_path.glob("*.csv")), "folder")
     assert table.column("x").to_pylist() == [FEBRUARY, JANUARY]
+
+
+def test_a_sample_that_leaves_the_order_of_dates_open_is_settled_by_the_other_rows(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("x,y\n" + "01/02/2013,some text\n" * 100_000 + "31/01/2013,some text\n")
+    sample, is_whole = read_csv_sample(path, 1000)
+    assert (sample.num_rows, is_whole) == (100_001, True)
+    assert sample.column("x")[0].as_py() == FEBRUARY

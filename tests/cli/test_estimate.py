@@ -86,3 +86,12 @@ def test_the_table_is_readable_and_ends_with_what_was_assumed():
     assert outcome.exit_code == 0
     assert "In short:" in outcome.stdout
     assert "\nAssumed:\n" in outcome.stdout
+
+
+def test_a_learning_curve_says_whether_more_rows_help():
+    rows = "".join(f"{row / 7:.3f},{row * row % 11},{int(row * row % 11 > 4)}\n" for row in range(600))
+    Path("small.csv").write_text(f"a,b,late\n{rows}")
+    assert estimate()["curve"] == []
+    told = estimate("--curve")
+    assert [point["rows"] for point in told["curve"]] == [52, 105, 210, 420]
+    assert any(sentence.startswith("The last doubling of the rows brought ") for sentence in told["conclusions"])

@@ -29,6 +29,9 @@ def estimate(  # noqa: PLR0917 - one option for each thing that a person may kno
     width: Annotated[
         float, typer.Option(min=1e-3, max=0.5, help="Half width of the metric's 95 % interval you can live with.")
     ] = 0.05,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Train a linear model on ever more of the data: would more rows help?")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Tell how many rows a loop needs: to learn, to judge, to compare, to see drift.
@@ -41,7 +44,13 @@ def estimate(  # noqa: PLR0917 - one option for each thing that a person may kno
 
     loop = load_for_laptop(file)
     given = Given(
-        effect=effect, score=score, rate=positive_rate, features=features, rows_per_day=rows_per_day, width=width
+        effect=effect,
+        score=score,
+        rate=positive_rate,
+        features=features,
+        rows_per_day=rows_per_day,
+        width=width,
+        curve=curve,
     )
     found = estimate_rows(loop, given)
     if as_json:
@@ -71,6 +80,10 @@ def _show(found: "Estimate", loop: str) -> None:
         for label, (needed, have) in found.per_class.items():
             there = "" if have is None else f", {have:,} there"
             console.print(f"  {label}: {needed:,}{there}", markup=False)
+    if found.curve:
+        console.print("\nLearning curve (linear model, mean over subsets ± standard deviation):", markup=False)
+        for point in found.curve:
+            console.print(f"  {point.rows:>7,} rows  {point.score:.3f} ± {point.spread:.3f}", markup=False)
     console.print("\nIn short:", markup=False)
     for sentence in found.conclusions:
         console.print(f"• {sentence}", markup=False)

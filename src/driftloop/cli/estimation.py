@@ -26,7 +26,10 @@ from driftloop.monitor.performance import material_drop
 from driftloop.monitor.power import ks_power, rows_to_see_drift, rows_to_see_drop, shortest_window
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
+from driftloop.stages.collect import collect
+from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
+from driftloop.stages.validate import ValidatedData, validate
 
 TEST_SHARE = 1 - TRAIN_SHARE - VALIDATION_SHARE
 POWERS = (0.8, 0.9)
@@ -47,6 +50,8 @@ class Given:
     features: int | None
     rows_per_day: float | None
     width: float
+    curve: bool = False
+    """Whether to spend the time on a learning curve."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Estimate:
     needs: list[Need]
     per_class: dict[str, tuple[int, int | None]]
     """Class → rows to learn from, rows there are."""
+    curve: list[CurvePoint]
     conclusions: list[str]
     assumptions: list[str]
 
@@ -82,6 +88,7 @@ class Estimate:
         return {
             "needs": needs,
             "perClass": per_class,
+            "curve": [asdict(point) for point in self.curve],
             "conclusions": self.conclusions,
             "assumptions": self.assumptions,
         }
@@ -97,6 +104,7 @@ class _Facts:
     parameters: int = 0
     features: int = 0
     assumptions: list[str] = field(default_factory=list)
+    data: ValidatedData | None = None
 
     @property
     def rate(self) -> float:
@@ -146,11 +154,28 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
         facts.assumptions.append(
             f"Windows are compared with {traffic.reference:,} rows: what you were told to collect."
         )
+    curve = _curve(loop, facts.data) if given.curve and facts.data else []
+    gain = gain_of_last_doubling(curve)
+    if gain is not None:
+        helps = "more rows still help" if gain > max(curve[-2].spread, 0.005) else "more rows like these help little"
+        conclusions.append(f"The last doubling of the rows brought {gain:+.3f} in {metric}: {helps} a linear model.")
     return Estimate(
         needs=[*needs, *_to_watch(traffic, score, facts.rate)],
         per_class=per_class,
+        curve=curve,
         conclusions=[*conclusions, *_conclude_on_windows(traffic, given.rows_per_day)],
         assumptions=facts.assumptions,
+    )
+
+
+def _curve(loop: ModelLoop, data: ValidatedData) -> list[CurvePoint]:
+    spec = loop.spec
+    return learning_curve(
+        data.table,
+        data.schema,
+        spec.preparation,
+        metric=spec.problem.metric_name,
+        seed=spec.training.random_state,
     )
 
 
@@ -175,9 +200,6 @@ def _gather(loop: ModelLoop, given: Given) -> _Facts:
 
 def _read_data(loop: ModelLoop, facts: _Facts) -> DataSchema | None:
     """Look at local data as far as they are there."""
-    from driftloop.stages.collect import collect
-    from driftloop.stages.validate import validate
-
     data = loop.spec.data
     path = Path(data.uri)
     if urlsplit(data.uri).scheme or not path.is_file():
@@ -190,7 +212,7 @@ def _read_data(loop: ModelLoop, facts: _Facts) -> DataSchema | None:
     except InvalidInputError as error:
         facts.assumptions.append(f"The data could not be used: {error}")
         return None
-    facts.rows = validated.report.rows
+    facts.rows, facts.data = validated.report.rows, validated
     if validated.schema.target.classes:
         counts = validated.table.column(data.target_column).value_counts().to_pylist()
         facts.shares = {str(count["values"]): count["counts"] / facts.rows for count in counts}

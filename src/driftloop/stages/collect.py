@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSpec
-from driftloop.stages.celltext import read_columns
+from driftloop.stages.celltext import MixedColumnError, UnclearColumnError, read_columns
 from driftloop.stages.csvfile import CsvText, EmptyDataError, UnreadableDataError, read_csv_text
 from driftloop.stages.snapshot import NoDataError, content_digest
 from driftloop.stages.store import ObjectStore
@@ -117,9 +117,17 @@ def read_files(paths: Sequence[Path], uri: str) -> pa.Table:
 
 
 def read_csv_sample(path: Path, rows: int) -> tuple[pa.Table, bool]:
-    """Read about so many of a CSV file's first rows as `read_files` would, and whether these are all there are."""
+    """Read about so many of a CSV file's first rows as `read_files` would, and whether these are all there are.
+
+    Where the first rows leave open how they are meant (all days of January are months, too), all rows are read.
+    """
     text = read_csv_text(path, str(path), most_rows=rows)
-    return _type_texts([text], str(path)), text.is_whole
+    try:
+        return _type_texts([text], str(path)), text.is_whole
+    except (MixedColumnError, UnclearColumnError):
+        if text.is_whole:
+            raise
+    return read_files([path], str(path)), True
 
 
 def _type_texts(texts: Sequence[CsvText], uri: str) -> pa.Table:
