@@ -2,11 +2,14 @@
 
 from kfp import dsl
 
+from components.assess.component import assess
 from components.clean.component import clean
 from components.collect.component import collect
 from components.evaluate.component import evaluate
+from components.explain.component import explain
 from components.package.component import package
 from components.register.component import register
+from components.resample.component import resample
 from components.select.component import select
 from components.snapshot.component import snapshot
 from components.split.component import split
@@ -79,6 +82,7 @@ def training_pipeline(
         code_digest=code_digest,
     )
     validate_task = validate(
+        loop=loop,
         table=collect_task.outputs["table"],
         data_uri=data_uri,
         target_column=target_column,
@@ -106,11 +110,19 @@ def training_pipeline(
         training=training,
         code_digest=code_digest,
     )
+    resample_task = resample(
+        matrices=transform_task.outputs["matrices"],
+        task=task,
+        preparation=preparation,
+        training=training,
+        code_digest=code_digest,
+    )
     with dsl.ParallelFor(items=algorithms, name="candidates") as algorithm:
         train_task = train(
             algorithm=algorithm,
             algorithms=algorithms,
             matrices=transform_task.outputs["matrices"],
+            sampling=resample_task.outputs["sampling"],
             cleaner=clean_task.outputs["cleaner"],
             transformer=transform_task.outputs["transformer"],
             schema=schema,
@@ -121,6 +133,7 @@ def training_pipeline(
         )
     select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
     evaluate_task = evaluate(
+        loop=loop,
         model=select_task.outputs["model"],
         rows=validate_task.outputs["rows"],
         test=split_task.outputs["test"],
@@ -132,6 +145,23 @@ def training_pipeline(
         monitoring=monitoring,
         code_digest=code_digest,
     )
+    explain_task = explain(
+        model=select_task.outputs["model"],
+        test=split_task.outputs["test"],
+        schema=schema,
+        metric=metric,
+        training=training,
+        code_digest=code_digest,
+    )
+    assess_task = assess(
+        model=select_task.outputs["model"],
+        test=split_task.outputs["test"],
+        schema=schema,
+        metric=metric,
+        data_uri=data_uri,
+        data=data,
+        code_digest=code_digest,
+    )
     package_task = package(
         loop=loop,
         model=select_task.outputs["model"],
@@ -139,6 +169,8 @@ def training_pipeline(
         baseline=evaluate_task.outputs["baseline"],
         sample=evaluate_task.outputs["sample"],
         evaluation=evaluate_task.outputs["evaluation"],
+        explanation=explain_task.outputs["explanation"],
+        assessment=assess_task.outputs["assessment"],
         problem=problem,
         data_uri=data_uri,
         data=data,
@@ -161,6 +193,8 @@ def training_pipeline(
         result_uri=result_uri,
         evaluation=evaluate_task.outputs["evaluation"],
         against_champion=evaluate_task.outputs["against_champion"],
+        explanation=explain_task.outputs["explanation"],
+        assessment=assess_task.outputs["assessment"],
         report=validate_task.outputs["report"],
         latency_seconds=verify_task.output,
         task=task,
@@ -176,7 +210,7 @@ def training_pipeline(
     for task_ in (snapshot_task, package_task, register_task):
         task_.set_caching_options(enable_caching=False)
     for task_ in (
-        snapshot_task, collect_task, validate_task, split_task, clean_task, transform_task, train_task, select_task,
-        evaluate_task, package_task, verify_task, register_task,
+        snapshot_task, collect_task, validate_task, split_task, clean_task, transform_task, resample_task, train_task,
+        select_task, evaluate_task, explain_task, assess_task, package_task, verify_task, register_task,
     ):  # fmt: skip
         task_.set_container_image(runtime_image)

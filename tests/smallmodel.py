@@ -1,5 +1,6 @@
 """A small real model of flights, for the tests that package, verify and serve one."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -56,10 +57,11 @@ def fit(table: pd.DataFrame) -> Pipeline:
 def write_model_files(folder: Path) -> ModelFiles:
     table = flights()
     model = fit(table)
-    files = ModelFiles(*(folder / name for name in ("model", "schema", "baseline", "sample", "training")))
+    files = ModelFiles(*(folder / field.name for field in dataclasses.fields(ModelFiles)))
     save_model(model, files.model)
     files.schema.write_text(SCHEMA.model_dump_json(by_alias=True))
     files.baseline.write_text("{}")
     files.sample.write_text(json.dumps(build_sample(model, table, SCHEMA)))
-    files.training.write_text("{}")
+    for file in (files.training, files.explanation, files.assessment):
+        file.write_text("{}")
     return files

@@ -15,6 +15,8 @@ def package(
     baseline: Input[Artifact],
     sample: Input[Artifact],
     evaluation: Input[Artifact],
+    explanation: Input[Artifact],
+    assessment: Input[Artifact],
     problem: dict,
     data_uri: str,
     data: dict,
@@ -32,6 +34,8 @@ def package(
         baseline: What live traffic will be compared with.
         sample: Rows and the answers expected.
         evaluation: What the test rows say.
+        explanation: Importance of every column.
+        assessment: Metrics by group of people.
         problem: Group `problem` of the ModelLoop, for the model card.
         data_uri: Where the data came from.
         data: Group `data` of the ModelLoop, for the model card.
@@ -53,22 +57,24 @@ def package(
     from driftloop.stages.card import build_card
     from driftloop.stages.package import ModelFiles, assemble
     from driftloop.stages.parameters import read_data_group, read_problem_group
-    from driftloop.stages.records import Evaluation
+    from driftloop.stages.records import Assessment, Evaluation, Explanation
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     card = build_card(
         loop,
         read_schema,
         Evaluation.model_validate_json(Path(evaluation.path).read_text()),
+        Explanation.model_validate_json(Path(explanation.path).read_text()),
+        Assessment.model_validate_json(Path(assessment.path).read_text()),
         problem=read_problem_group(problem, task=read_schema.task),
         data=read_data_group(data, uri=data_uri, target_column=read_schema.target.name),
         governance=GovernanceSpec.model_validate(governance),
     )
-    files = [Path(artifact.path) for artifact in (model, schema, baseline, sample, evaluation)]
+    artifacts = (model, schema, baseline, sample, evaluation, explanation, assessment)
     with tempfile.TemporaryDirectory() as folder:
         content = assemble(
             Path(folder) / "content",
-            ModelFiles(*files),
+            ModelFiles(*(Path(artifact.path) for artifact in artifacts)),
             loop=loop,
             card=card,
             requirements=serving_requirements(),

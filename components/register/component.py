@@ -13,6 +13,8 @@ def register(
     result_uri: str,
     evaluation: Input[Artifact],
     against_champion: Input[Artifact],
+    explanation: Input[Artifact],
+    assessment: Input[Artifact],
     report: Input[Artifact],
     latency_seconds: float,
     task: str,
@@ -35,6 +37,8 @@ def register(
         result_uri: Where the result is written, once.
         evaluation: What the test rows say.
         against_champion: How the model did against the champion.
+        explanation: Importance of every column.
+        assessment: Metrics by group of people.
         report: What validation found; tells how many rows there were.
         latency_seconds: Seconds that a one-row prediction takes.
         task: Classification or Regression.
@@ -53,12 +57,17 @@ def register(
     from driftloop.adapters.objectstore import FsspecStore
     from driftloop.spec import AcceptanceSpec
     from driftloop.stages.parameters import read_problem_group
-    from driftloop.stages.records import ChampionComparison, Evaluation, ValidationReport
-    from driftloop.stages.register import RunFacts, build_result, write_result
+    from driftloop.stages.records import Assessment, ChampionComparison, Evaluation, Explanation, ValidationReport
+    from driftloop.stages.register import Findings, RunFacts, build_result, write_result
 
     record = build_result(
-        Evaluation.model_validate_json(Path(evaluation.path).read_text()),
-        ChampionComparison.model_validate_json(Path(against_champion.path).read_text()),
+        Findings(
+            Evaluation.model_validate_json(Path(evaluation.path).read_text()),
+            ChampionComparison.model_validate_json(Path(against_champion.path).read_text()),
+            Explanation.model_validate_json(Path(explanation.path).read_text()),
+            Assessment.model_validate_json(Path(assessment.path).read_text()),
+            latency_seconds=latency_seconds,
+        ),
         AcceptanceSpec.model_validate(acceptance),
         RunFacts(
             loop=loop,
@@ -72,7 +81,6 @@ def register(
             runtime_image=runtime_image,
         ),
         threshold=read_problem_group(problem, task=task).metric.threshold,
-        latency_seconds=latency_seconds,
     )
     write_result(FsspecStore(), result_uri, record)
     Path(result.path).write_text(record.model_dump_json(by_alias=True, indent=2))

@@ -15,7 +15,7 @@ def split(
     test: Output[Dataset],
     code_digest: str,
 ) -> str:
-    """Part the rows: 60 % to fit on, 20 % to tune on, 20 % that judge once.
+    """Part the rows: 70 % to fit on, 15 % to tune on, 15 % that judge once.
 
     Args:
         rows: Validated rows.

@@ -10,6 +10,7 @@ def train(
     algorithm: str,
     algorithms: list,
     matrices: Input[Dataset],
+    sampling: Input[Dataset],
     cleaner: Input[Artifact],
     transformer: Input[Model],
     schema: Input[Artifact],
@@ -25,6 +26,7 @@ def train(
         algorithm: Algorithm of this candidate.
         algorithms: All algorithms that are tried; they share the budget.
         matrices: Training rows to fit on, validation rows to tune on.
+        sampling: How the training rows are drawn and weighted.
         cleaner: First link of the chain.
         transformer: Second link of the chain.
         schema: What the columns are.
@@ -39,13 +41,17 @@ def train(
     from driftloop.algorithms import get_algorithm
     from driftloop.spec import DataSchema, TrainingSpec
     from driftloop.stages.clean import Cleaner
+    from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
+    from driftloop.stages.records import SamplingRecord
+    from driftloop.stages.resample import Sampling
     from driftloop.stages.train import build_chain, fit_candidate, share_budget
-    from driftloop.stages.transform import Matrices
 
     spec = TrainingSpec.model_validate(training)
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
+        Sampling.load(Path(sampling.path)),
+        SamplingRecord.model_validate(sampling.metadata),
         DataSchema.model_validate_json(Path(schema.path).read_text()),
         algorithm=get_algorithm(algorithm),
         metric=metric,

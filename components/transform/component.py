@@ -37,10 +37,11 @@ def transform(
     import pandas as pd
 
     from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
+    from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import save_model
     from driftloop.stages.table import read_target
     from driftloop.stages.tablefile import read_table
-    from driftloop.stages.transform import Matrices, fit_transformer
+    from driftloop.stages.transform import fit_transformer
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state

@@ -5,11 +5,33 @@ from driftloop.algorithms import CATALOGUE, get_algorithm, resolve_algorithms
 from driftloop.algorithms.catalogue import UnknownAlgorithmError
 from driftloop.spec import Task
 
+# A network's iterations are bounded on purpose; the stage `train` silences the same warning.
+pytestmark = pytest.mark.filterwarnings("ignore:.*hasn't converged")
 
-def test_auto_means_every_algorithm_of_the_task_once():
-    names = [algorithm.name for algorithm in CATALOGUE]
+
+def test_auto_means_every_algorithm_of_the_task_that_is_in_it_once():
+    names = [algorithm.name for algorithm in CATALOGUE if algorithm.is_in_auto]
     assert resolve_algorithms(["Auto"], Task.REGRESSION) == names
     assert resolve_algorithms(["Linear", "Auto", "Linear"], Task.CLASSIFICATION) == names
+
+
+def test_a_network_is_tried_only_where_it_is_named():
+    assert "MLP" not in resolve_algorithms(["Auto"], Task.CLASSIFICATION)
+    assert "no part of Auto" in get_algorithm("MLP").reason
+    assert resolve_algorithms(["Auto", "MLP"], Task.CLASSIFICATION)[-1] == "MLP"
+
+
+@pytest.mark.parametrize("algorithm", CATALOGUE, ids=lambda algorithm: algorithm.name)
+def test_every_classifier_takes_weights_as_repeated_rows(algorithm):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 2))
+    y = x[:, 0] + random.normal(size=300) > 0
+
+    def share(**weights) -> float:
+        classifier = algorithm.build(Task.CLASSIFICATION, algorithm.defaults, 7)
+        return classifier.fit(x, y, **weights).predict_proba(x)[:, 1].mean()
+
+    assert share(sample_weight=np.where(y, 5.0, 1.0)) > share() + 0.05
 
 
 def test_a_misspelt_algorithm_is_told_with_a_suggestion():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sklearn.datasets import load_diabetes, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 from driftloop.spec import RunResult, RunVerdict
 from driftloop.spec.loading import read_modelloop
@@ -31,7 +31,11 @@ def wine() -> pd.DataFrame:
     return table.frame.drop(columns="target").assign(cultivar=table.target_names[table.target])
 
 
-@pytest.mark.parametrize("build_table", [diabetes, wine])
+def digits() -> pd.DataFrame:
+    return load_digits(as_frame=True).frame.rename(columns={"target": "digit"})
+
+
+@pytest.mark.parametrize("build_table", [diabetes, digits, wine])
 def test_the_table_is_the_one_of_scikit_learn(build_table):
     name = build_table.__name__
     pd.testing.assert_frame_equal(pd.read_csv(EXAMPLES / name / f"{name}.csv"), build_table(), check_dtype=False)

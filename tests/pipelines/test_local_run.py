@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from driftloop.adapters.kfp_local import (
+    REPORTS_FOLDER,
     IncompleteRunError,
     PipelineFailedError,
     RunCancelledError,
@@ -25,6 +26,7 @@ from driftloop.adapters.kfp_local import (
 )
 from driftloop.loop.parameters import pipeline_parameters
 from driftloop.spec import DataSchema, ModelLoop, RunVerdict
+from driftloop.stages.records import Assessment, Explanation
 
 pytestmark = pytest.mark.local
 
@@ -43,11 +45,14 @@ class Laptop:
         target: str = "late",
         champion_uri: str = "",
         code_digest: str = "code",
+        **groups: dict,
     ) -> dict:
+        data_group = {"uri": "flights.csv", "targetColumn": target, "timeColumn": "departure"}
         spec = {
             "problem": {"task": "Classification", "metric": {"threshold": 0.6}},
-            "data": {"uri": "flights.csv", "targetColumn": target, "timeColumn": "departure"},
+            "data": data_group | {"sensitiveColumns": ["sex"]},
             "training": {"maxTrialCount": 2},
+            **groups,
         }
         loop = ModelLoop.model_validate(
             {"apiVersion": "driftloop.dev/v1alpha1", "kind": "ModelLoop", "metadata": {"name": "small"}, "spec": spec}
@@ -80,9 +85,10 @@ def laptop(tmp_path_factory) -> Laptop:
     random = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("laptop")
     distance = random.normal(size=ROWS)
-    lines = ["departure,distance,carrier,late"]
+    lines = ["departure,distance,carrier,sex,late"]
     lines += [
-        f"2013-01-{1 + row // 24:02}T{row % 24:02}:00:00,{value},{random.choice(['UA', 'DL', ''])},{late}"
+        f"2013-01-{1 + row // 24:02}T{row % 24:02}:00:00,{value},{random.choice(['UA', 'DL', ''])},"
+        f"{'wm'[row % 2]},{late}"
         for row, (value, late) in enumerate(zip(distance, distance + random.normal(size=ROWS) > 0, strict=True))
     ]
     (root / "flights.csv").write_text("\n".join(lines))
@@ -116,7 +122,10 @@ def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
     assert result.rows == ROWS
     assert result.trained_through is not None
     assert (Path(result.bento_uri) / "src" / "model" / "model.skops").exists()
-    assert "Confusion matrix" in first.artifacts("evaluate", "report")[0].read_text()
+    pages = {page.name: page.read_text() for page in (first.folder / REPORTS_FOLDER).iterdir()}
+    assert set(pages) == {"validate.html", "resample.html", "evaluate.html", "explain.html", "assess.html"}
+    assert "Confusion matrix" in pages["evaluate.html"]
+    assert all("Loop <b>small</b>" in pages[f"{stage}.html"] for stage in ("validate", "evaluate"))
     assert "Traceback" not in first.log.read_text()
 
 
@@ -129,7 +138,7 @@ def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, fir
 def test_a_challenger_keeps_the_champions_inputs(laptop, first):
     rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
     # The same flights, the carrier always known, and a column that the champion never saw.
-    complete = [",".join([when, distance, carrier or "UA", late, late]) for when, distance, carrier, late in rows]
+    complete = [",".join([when, distance, carrier or "UA", late, late]) for when, distance, carrier, _, late in rows]
     (laptop.root / "complete.csv").write_text("\n".join([f"{complete[0]}st", *complete[1:]]))
     with pytest.raises(RunCancelledError):
         run_until_validated(laptop, "challenger", data="complete.csv", champion_uri=first.result.bento_uri)
@@ -139,6 +148,39 @@ def test_a_challenger_keeps_the_champions_inputs(laptop, first):
     )
     assert challenger.feature_names == champion.feature_names == ["distance", "carrier"]
     assert [feature.nullable for feature in challenger.features] == [False, True]
+
+
+def test_a_model_is_explained_and_assessed_in_its_result_and_in_its_bento(first):
+    assert [column.column for column in first.result.importance] == ["distance", "carrier"]
+    [by_sex] = first.result.assessment
+    assert by_sex.column == "sex"
+    assert set(by_sex.differences) == {"demographic_parity_difference", "equalized_odds_difference"}
+    folder = Path(first.result.bento_uri) / "src" / "model"
+    assert Explanation.model_validate_json((folder / "explanation.json").read_text()).columns[0].column == "distance"
+    groups = Assessment.model_validate_json((folder / "assessment.json").read_text()).columns[0].groups
+    assert [(group.group, group.rows) for group in groups] == [("m", 30), ("w", 30)]
+    card = (folder / "card.md").read_text()
+    assert "### By `sex`" in card
+    assert "Auto weights classes below 1.00 %" in card
+
+
+def test_a_challenger_trained_on_rows_without_the_sensitive_column_is_held_by_a_limit_alone(laptop, first):
+    rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
+    logged = [f"{when},{distance},{carrier},{late}" for when, distance, carrier, _, late in rows]
+    (laptop.root / "logged.csv").write_text("\n".join(logged))
+    outcome = laptop.run(
+        "logged",
+        data="logged.csv",
+        champion_uri=first.result.bento_uri,
+        preparation={"sampling": "RandomOverSampler"},
+        acceptance={"championComparison": "NotWorse", "fairness": {}},
+    )
+    assert outcome.result.verdict is RunVerdict.REJECTED
+    [not_held] = [reason for reason in outcome.result.reasons if "equalized_odds" in reason]
+    assert not_held.startswith("Not held: equalized_odds_difference not assessed: these rows don't carry 'sex'")
+    assert outcome.result.importance
+    bento = Path(outcome.result.bento_uri)
+    assert "RandomOverSampler: the loop asks for it" in (bento / "src" / "model" / "card.md").read_text()
 
 
 def test_changed_code_behind_the_components_is_never_a_cache_hit(laptop, first):

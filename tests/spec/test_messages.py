@@ -40,6 +40,13 @@ def tell(document):
         ("spec.data.minRows", 5, "must be at least 30. Got 5."),
         ("spec.data.minRows", 99.5, "must be a whole number. Got 99.5."),
         ("spec.data.sensitiveColumns", "sex", "must be a list. Got 'sex'."),
+        ("spec.data.sensitiveColumns", ["high"], "must be other columns than targetColumn. Got a list."),
+        ("spec.data.sensitiveColumns", ["a", "a"], "must name each column once. Got a list."),
+        (
+            "spec.acceptance.fairness",
+            {"max": 0.1},
+            "needs the groups of data.sensitiveColumns. Got a mapping. Name the columns there.",
+        ),
         ("spec.training", [1], "must be a mapping. Got a list."),
         ("spec.training.algorithms", [], "must not be empty."),
         ("spec.training.maxTrialCount", 0, "must be at least 1. Got 0."),
@@ -58,6 +65,26 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
     [told] = tell(put(MINIMAL, path, value))
     assert told.startswith(f"The '{path}'")
     assert told.endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "spec.preparation.sampling",
+            "ClassWeights",
+            "must be Auto or None for the task Regression. Got 'ClassWeights'. Remove it: no classes to balance.",
+        ),
+        (
+            "spec.acceptance.fairness",
+            {},
+            "is for the task Classification only. Got a mapping. Remove it: a regression is reported by group only.",
+        ),
+    ],
+)
+def test_what_is_for_classes_is_refused_for_a_regression(path, value, sentence):
+    [told] = tell(put(put(MINIMAL, "spec.problem.task", "Regression"), path, value))
+    assert told == f"The '{path}' of ModelLoop 'energy' {sentence}"
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,21 @@ from sklearn.linear_model import LogisticRegression
 from driftloop.algorithms import get_algorithm
 from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task
 from driftloop.stages.clean import MISSING_CATEGORY, Cleaner, fit_cleaner, missing_flag
-from driftloop.stages.evaluate import Champion, build_page, describe, evaluate
+from driftloop.stages.evaluate import Champion, describe, evaluate
+from driftloop.stages.evaluationpage import build_evaluation_page
 from driftloop.stages.frame import to_model_frame
+from driftloop.stages.matrices import Matrices, load_train_target
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.predict import build_sample
-from driftloop.stages.records import CandidateRecord
+from driftloop.stages.records import CandidateRecord, SamplingRecord
+from driftloop.stages.resample import Sampling
 from driftloop.stages.select import select
 from driftloop.stages.split import Splits, split
 from driftloop.stages.table import read_features, read_target
 from driftloop.stages.train import Budget, build_chain, fit_candidate, share_budget
-from driftloop.stages.transform import Matrices, date_parts, fit_transformer
+from driftloop.stages.transform import date_parts, fit_transformer
 from driftloop.stages.validate import validate
+from tests.pagecheck import check_page
 
 ROWS = 2000
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -64,6 +68,8 @@ class Prepared:
     def fit(self, algorithm: str, metric: str, trials: int = 2):
         return fit_candidate(
             self.matrices,
+            Sampling(),
+            SamplingRecord(method="None", reason="nothing is rare"),
             self.schema,
             algorithm=get_algorithm(algorithm),
             metric=metric,
@@ -149,6 +155,7 @@ def test_matrices_survive_their_file(two_classes, tmp_path):
     two_classes.matrices.save(tmp_path / "m")
     again = Matrices.load(tmp_path / "m")
     assert all((a == b).all() for a, b in zip(vars(again).values(), vars(two_classes.matrices).values(), strict=True))
+    assert (load_train_target(tmp_path / "m") == two_classes.matrices.train_y).all()
 
 
 def test_the_budget_is_shared_and_every_candidate_gets_a_trial():
@@ -175,7 +182,7 @@ def test_the_best_on_validation_is_selected_and_of_equals_the_first():
     ("task", "classes", "metric"),
     [(Task.CLASSIFICATION, 2, "roc_auc"), (Task.CLASSIFICATION, 3, "neg_log_loss"), (Task.REGRESSION, 2, "r2")],
 )
-@pytest.mark.parametrize("algorithm", ["Linear", "RandomForest", "HistGradientBoosting"])
+@pytest.mark.parametrize("algorithm", ["Linear", "RandomForest", "HistGradientBoosting", "MLP"])
 def test_a_chain_learns_survives_its_file_and_is_judged(task, classes, metric, algorithm, tmp_path):
     prepared = Prepared(task, classes=classes)
     chain, record = prepared.chain(algorithm, metric)
@@ -195,11 +202,13 @@ def test_a_chain_learns_survives_its_file_and_is_judged(task, classes, metric, a
     floor = {"roc_auc": 0.75, "neg_log_loss": -1.09, "r2": 0.4}[metric]
     assert evaluation.score > floor
     assert 0 < evaluation.standard_error < 0.2
+    lower, upper = evaluation.intervals[metric]
+    assert lower < evaluation.score < upper
+    assert evaluation.sampling == "None: nothing is rare"
     assert evaluation.test_rows == test.num_rows
     assert describe(judged, test, test, schema, window=timedelta(days=1)).metric_value == evaluation.score
-    page = build_page(judged, schema)
-    assert evaluation.algorithm in page
-    assert "http" not in page
+    page = check_page(build_evaluation_page(judged, schema, "loop"))
+    assert evaluation.algorithm in page.texts
     sample = build_sample(chain, test.to_pandas(), schema)
     assert len(sample["predictions"]) > 0
 

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 COMPONENTS = Path(__file__).parents[2] / "components"
-FITS_NOTHING = ["snapshot", "collect", "validate", "split", "select", "package", "verify", "register"]
+FITS_NOTHING = [
+    "snapshot",
+    "collect",
+    "validate",
+    "split",
+    "resample",
+    "select",
+    "assess",
+    "package",
+    "verify",
+    "register",
+]
 
 
 def late_imports(stage: str) -> list[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from tests.flightcontent import assemble_flights
 
 @pytest.fixture
 def files(tmp_path):
-    files = ModelFiles(*(tmp_path / name for name in ("model", "schema", "baseline", "sample", "training")))
+    files = ModelFiles(*(tmp_path / field.name for field in dataclasses.fields(ModelFiles)))
     for path in vars(files).values():
         path.write_text(f'"{path.name}"')
     return files
@@ -22,7 +23,13 @@ def content(files, tmp_path):
 
 
 def test_the_content_holds_service_sources_and_model(content):
-    for name in ("service.py", "bentofile.yaml", "driftloop/serving/service.py", "model/card.md"):
+    for name in (
+        "service.py",
+        "bentofile.yaml",
+        "driftloop/serving/service.py",
+        "model/card.md",
+        "model/explanation.json",
+    ):
         assert (content.path / name).is_file()
     assert (content.path / "model/model.skops").read_text() == '"model"'
     assert not list(content.path.rglob("__pycache__"))

@@ -6,6 +6,7 @@ import pytest
 
 from driftloop.serving.wire import read_predict
 from driftloop.spec import DataSchema, DataSpec, FeatureType, Task
+from driftloop.stages.collect import ColumnNotFoundError
 from driftloop.stages.validate import (
     ChampionInputsMissingError,
     ChampionTypeError,
@@ -210,3 +211,38 @@ def test_data_that_lack_an_input_of_the_champion_or_changed_its_type_are_refused
     for name, values in (("number", ["far"]), ("flag", [2]), ("day", ["soon"]), ("city", [["Rome"]])):
         with pytest.raises(ChampionTypeError, match=f"'{name}' must be .* as it is for the champion"):
             challenge(champion, **{name: values * ROWS})
+
+
+SENSITIVE = {"sex": ["w", "m", None] * 20, "age": list(range(20, 20 + ROWS))}
+
+
+def test_sensitive_columns_are_no_inputs_and_stay_in_the_rows():
+    validated = validate(table(**SENSITIVE), task=Task.CLASSIFICATION, data=data(sensitiveColumns=["sex", "age"]))
+    assert validated.schema.feature_names == ["x"]
+    assert validated.table.column("sex").to_pylist() == SENSITIVE["sex"]
+    assert validated.table.column("age").to_pylist() == SENSITIVE["age"]
+    assert validated.report.dropped_columns == ()
+
+
+def test_a_missing_sensitive_column_is_told_for_a_first_model():
+    with pytest.raises(
+        ColumnNotFoundError, match=r"The 'data\.sensitiveColumns' must be a column .* Got 'sexx'\. Did you"
+    ):
+        validate(table(**SENSITIVE), task=Task.CLASSIFICATION, data=data(sensitiveColumns=["sexx"]))
+
+
+def test_a_challenger_trains_without_the_sensitive_columns_that_logged_requests_lack(champion):
+    spec = data(sensitiveColumns=["sex"])
+    lacking = validate(table(**INPUTS), task=Task.CLASSIFICATION, data=spec, champion=champion)
+    assert lacking.report.notes == ("there is no sensitive column 'sex' in these rows; its groups can't be assessed",)
+    having = validate(table(**INPUTS, **SENSITIVE), task=Task.CLASSIFICATION, data=spec, champion=champion)
+    assert lacking.schema == having.schema
+    assert "sex" in having.table.column_names
+    assert [column.name for column in having.report.dropped_columns] == ["age"]
+
+
+def test_a_sensitive_column_that_the_champion_takes_stays_an_input(champion):
+    spec = data(sensitiveColumns=["city"])
+    validated = validate(table(**INPUTS), task=Task.CLASSIFICATION, data=spec, champion=champion)
+    assert validated.schema == champion
+    assert validated.report.notes == ("'city' is sensitive; it stays an input because the champion has it",)

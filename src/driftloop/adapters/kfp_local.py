@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from driftloop.spec import RunResult
 from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
+REPORTS_FOLDER = "reports"
+"""Of a run: one page per stage that draws one."""
+_HTML = "system.HTML"
 _POLL_SECONDS = 0.2
 # Runs once per algorithm.
 _LOOP_STAGE = "train"
@@ -163,6 +167,7 @@ def run_training(
                 events.append(event)
                 on_event(event)
             _check_complete(events, parameters, folder, result_path)
+            _gather_pages(folder)
         result = RunResult.model_validate_json(result_path.read_bytes())
     return RunOutcome(result=result, events=tuple(events), seconds=time.monotonic() - started, folder=folder)
 
@@ -264,11 +269,24 @@ def _check_complete(events: list[StageEvent], parameters: Mapping[str, Any], fol
         raise IncompleteRunError(missing, folder / LOG_FILE)
 
 
-def _stage_outputs() -> dict[str, list[str]]:
-    """Return the stages of the package and the files that each must leave."""
+def _gather_pages(folder: Path) -> None:
+    """Put a copy of each page where a person finds it: `reports/<stage>.html`. A cached stage's is in its own run."""
+    for stage, outputs in _stage_outputs(_HTML).items():
+        for name in outputs:
+            for page in folder.glob(f"artifacts/**/{stage}/{name}"):
+                (folder / REPORTS_FOLDER).mkdir(exist_ok=True)
+                shutil.copyfile(page, folder / REPORTS_FOLDER / f"{stage}.html")
+
+
+def _stage_outputs(kind: str = "") -> dict[str, list[str]]:
+    """Return the stages of the package and the files that each must leave, or those of one kind."""
     components = yaml.safe_load(training_package().read_text())["components"]
     return {
-        name.removeprefix("comp-"): list(component.get("outputDefinitions", {}).get("artifacts", {}))
+        name.removeprefix("comp-"): [
+            output
+            for output, artifact in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+            if not kind or artifact["artifactType"]["schemaTitle"] == kind
+        ]
         for name, component in components.items()
         if "executorLabel" in component
     }

@@ -50,7 +50,9 @@ class Algorithm:
     suggest: Callable[[Any], Params]
     """Hyperparameters of a further trial, from an Optuna trial."""
     build: Callable[[Task, Params, int], Any]
-    """(task, hyperparameters, seed) → estimator, not fitted."""
+    """(task, hyperparameters, seed) → estimator, not fitted. A classifier's `fit` takes `sample_weight`."""
+    is_in_auto: bool = True
+    """Whether `Auto` tries it."""
 
 
 def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
@@ -63,7 +65,9 @@ def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
     chosen: dict[str, None] = {}
     for name in names:
         if name == AUTO:
-            chosen |= dict.fromkeys(algorithm.name for algorithm in CATALOGUE if task in algorithm.tasks)
+            chosen |= dict.fromkeys(
+                algorithm.name for algorithm in CATALOGUE if algorithm.is_in_auto and task in algorithm.tasks
+            )
         elif task not in get_algorithm(name).tasks:
             raise UnfitAlgorithmError(name, task)
         else:
@@ -129,6 +133,35 @@ def _build_boosting(task: Task, params: Params, seed: int) -> Any:
     return boosting(early_stopping=False, random_state=seed, **params)
 
 
+def _suggest_mlp(trial: Any) -> Params:
+    return {
+        "units": trial.suggest_int("units", 16, 128, log=True),
+        "layers": trial.suggest_int("layers", 1, 2),
+        "alpha": trial.suggest_float("alpha", 1e-5, 1e-1, log=True),
+        "learning_rate_init": trial.suggest_float("learning_rate_init", 5e-4, 1e-2, log=True),
+    }
+
+
+def _build_mlp(task: Task, params: Params, seed: int) -> Any:
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from sklearn.preprocessing import StandardScaler
+
+    # A fit ends when the loss stands still for five epochs, and after a hundred at the latest.
+    network = (MLPClassifier if task is Task.CLASSIFICATION else MLPRegressor)(
+        hidden_layer_sizes=(params["units"],) * params["layers"],
+        alpha=params["alpha"],
+        learning_rate_init=params["learning_rate_init"],
+        max_iter=100,
+        tol=1e-3,
+        n_iter_no_change=5,
+        random_state=seed,
+    )
+    if task is Task.CLASSIFICATION:
+        return network
+    return TransformedTargetRegressor(network, transformer=StandardScaler())  # a network learns on a known scale
+
+
 _BOTH = frozenset({Task.CLASSIFICATION, Task.REGRESSION})
 
 CATALOGUE = (
@@ -161,5 +194,15 @@ CATALOGUE = (
         },
         suggest=_suggest_boosting,
         build=_build_boosting,
+    ),
+    Algorithm(
+        name="MLP",
+        tasks=_BOTH,
+        reason="For many numeric columns that act together, such as pixels or spectra; seldom the best on other tables "
+        "and slow on large ones, so that it is no part of Auto: name it.",
+        defaults={"units": 64, "layers": 1, "alpha": 1e-4, "learning_rate_init": 3e-3},
+        suggest=_suggest_mlp,
+        build=_build_mlp,
+        is_in_auto=False,
     ),
 )

@@ -70,6 +70,19 @@ def standard_error(metric: str, truth: Numbers, answers: Answers, *, seed: int) 
     return float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
 
 
+def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dict[str, tuple[float, float]]:
+    """Return the 95 % interval of every metric of the task by the bootstrap over rows.
+
+    A metric that is undefined in one of the samples, because a rare class is not in it, is left out.
+    """
+    samples = _resamples(len(truth), seed)
+    values = {
+        metric: [score(metric, truth, answers, weights) for weights in samples] for metric in METRICS_BY_TASK[task]
+    }
+    found = {metric: np.percentile(of_samples, _INTERVAL) for metric, of_samples in values.items()}
+    return {metric: (float(low), float(high)) for metric, (low, high) in found.items() if np.isfinite(low + high)}
+
+
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
     differences = [
@@ -106,13 +119,14 @@ def _f1(truth: Numbers, answers: Answers, weights: Numbers) -> float:
 
 def _roc_auc(truth: Numbers, answers: Answers, weights: Numbers) -> float:
     """Area under the ROC curve (Mann-Whitney with ties as halves), one class against the rest."""
+    return _over_classes(answers, lambda code: class_roc_auc(code, truth, answers, weights))
 
-    def of(code: int) -> float:
-        positive, negative = _weights_by_level(truth, answers, weights, code)
-        pairs = positive.sum() * negative.sum()
-        return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
 
-    return _over_classes(answers, of)
+def class_roc_auc(code: int, truth: Numbers, answers: Answers, weights: Numbers | None = None) -> float:
+    """Return the area under the ROC curve of one class against the rest; NaN where there is only one of the two."""
+    positive, negative = _weights_by_level(truth, answers, np.ones(len(truth)) if weights is None else weights, code)
+    pairs = positive.sum() * negative.sum()
+    return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
 
 
 def _average_precision(truth: Numbers, answers: Answers, weights: Numbers) -> float:

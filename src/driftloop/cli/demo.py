@@ -30,7 +30,6 @@ def demo(
 ) -> None:
     """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
     require_extras("demo", "pipeline", "monitor", "controller", "demo")
-    from driftloop.demo.picture import write_page
     from driftloop.demo.run import DemoPlan, run_demo
 
     console = Console(highlight=False, stderr=as_json)
@@ -42,12 +41,11 @@ def demo(
     until = datetime(2014, 1, 1, tzinfo=UTC) if full else datetime(2013, 9, 1, tzinfo=UTC)
     plan = DemoPlan(workspace, until=until, seed=seed, judged_month=12 if full else 8)
     outcome = run_demo(plan, say)
-    page = write_page(outcome.rows, outcome.final, workspace / "timeline.html")
     if as_json:
-        typer.echo(json.dumps({**asdict(outcome), "page": page}, default=str, indent=2))
+        typer.echo(json.dumps(asdict(outcome), default=str, indent=2))
         return
     _show(console, outcome)
-    console.print(f"\nThe timeline as a picture: {page}", soft_wrap=True)
+    console.print(f"\nThe timeline to look at: {outcome.page}", soft_wrap=True)
 
 
 def _show(console: Console, outcome: "DemoOutcome") -> None:

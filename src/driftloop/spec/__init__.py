@@ -34,13 +34,14 @@ from driftloop.spec.operation import (
     Trigger,
     WindowSpec,
 )
-from driftloop.spec.runresult import Comparison, RunResult, RunVerdict
+from driftloop.spec.runresult import ColumnImportance, Comparison, GroupDifferences, RunResult, RunVerdict
 
 __all__ = [
     "API_VERSION",
     "METRICS_BY_TASK",
     "AcceptanceSpec",
     "CheckResult",
+    "ColumnImportance",
     "Comparison",
     "DataSchema",
     "DataSpec",
@@ -50,6 +51,7 @@ __all__ = [
     "FeatureDrift",
     "FeatureType",
     "GovernanceSpec",
+    "GroupDifferences",
     "LabelsSpec",
     "Maturity",
     "Metadata",

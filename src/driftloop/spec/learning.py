@@ -17,7 +17,8 @@ CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "accuracy", "f1", "neg
 REGRESSION_METRICS = ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error")
 
 # Names in `algorithms.CATALOGUE`; here so that schema, CRD and messages know them.
-AlgorithmName = Literal["Auto", "Linear", "RandomForest", "HistGradientBoosting"]
+AlgorithmName = Literal["Auto", "Linear", "RandomForest", "HistGradientBoosting", "MLP"]
+SamplingName = Literal["Auto", "ClassWeights", "RandomOverSampler", "RandomUnderSampler", "None"]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -117,8 +118,9 @@ class DataSpec(Boundary):
     """When each row happened. Set: rows are split in time order, the newest judge the model. Not used as a feature."""
     key_column: Annotated[str, Field(min_length=1)] | None = None
     """Business key of a row: travels with every request; labels may come back by it. Not used as a feature."""
-    sensitive_columns: Annotated[tuple[str, ...], PLANNED] = ()
-    """Columns that describe people's protected traits; the groups that acceptance.fairness compares."""
+    sensitive_columns: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Columns that describe people's protected traits. Not used as features; every model is assessed by their groups,
+    and acceptance.fairness may limit the difference. Numbers and dates are grouped into quartiles."""
     min_rows: Annotated[int, Field(ge=FEWEST_ROWS)] = 200
     """Smallest number of labelled rows a model may be trained on."""
     provenance: ProvenanceSpec = ProvenanceSpec()
@@ -131,6 +133,16 @@ class DataSpec(Boundary):
             if column and other != info.field_name and column == info.data.get(other):
                 raise RuleError(f"must be another column than {to_camel(other)}")
         return column
+
+    @field_validator("sensitive_columns")
+    @classmethod
+    def _sensitive_columns_have_no_other_role(cls, columns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for role in ("target_column", "time_column", "key_column"):
+            if info.data.get(role) in columns:
+                raise RuleError(f"must be other columns than {to_camel(role)}")
+        if len(set(columns)) < len(columns):
+            raise RuleError("must name each column once")
+        return columns
 
 
 class PreparationSpec(Boundary):
@@ -145,8 +157,10 @@ class PreparationSpec(Boundary):
     better."""
     extraction: Annotated[Literal["Auto", "PCA", "None"], PLANNED] = "Auto"
     """Fewer, combined columns. PCA: principal components of the numbers. Auto: what validates better."""
-    sampling: Annotated[Literal["Auto", "RandomOverSampler", "RandomUnderSampler", "SMOTE", "None"], PLANNED] = "Auto"
-    """Balancing of rare classes in the training rows, by imbalanced-learn's names. Auto: what validates better."""
+    sampling: SamplingName = "Auto"
+    """Balancing of rare classes in the training rows: weights, or imbalanced-learn's samplers. Auto: ClassWeights where
+    the rarest class has less than a fiftieth of an equal share (1 % of two classes), else None. Probabilities are
+    corrected back to the true shares, so that predictions stay the most probable class. Classification only."""
     max_one_hot_categories: Annotated[int, Field(ge=2, le=200)] = 12
     """Columns with more categories than this are target-encoded (cross-fitted) rather than one-hot encoded."""
 
@@ -155,7 +169,7 @@ class TrainingSpec(Boundary):
     """Which models are tried, and for how long."""
 
     algorithms: Annotated[tuple[AlgorithmName, ...], Field(min_length=1)] = ("Auto",)
-    """Algorithms to try. Auto: all that fit the task."""
+    """Algorithms to try. Auto: all that fit the task, but MLP, which is tried only where it is named."""
     max_trial_count: Annotated[int, Field(ge=1, le=10000)] = 30
     """Trials of hyperparameters over all algorithms."""
     timeout: Duration = timedelta(minutes=10)
@@ -183,5 +197,6 @@ class AcceptanceSpec(Boundary):
     """Largest allowed difference of the metric between training and test rows."""
     max_latency: Duration | None = None
     """Largest allowed time of a one-row prediction (95th percentile), measured when the Bento is verified."""
-    fairness: Annotated[FairnessSpec | None, PLANNED] = None
-    """Largest difference between groups of people. Absent: not judged."""
+    fairness: FairnessSpec | None = None
+    """Largest difference between the groups of each of data.sensitiveColumns. Absent: assessed and reported, not
+    judged. A model that can't be assessed, because the rows lack the column or its groups are small, is rejected."""

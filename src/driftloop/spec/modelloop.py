@@ -3,10 +3,18 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from driftloop.spec.boundary import Boundary
-from driftloop.spec.learning import NAME_PATTERN, AcceptanceSpec, DataSpec, PreparationSpec, ProblemSpec, TrainingSpec
+from driftloop.spec.boundary import Boundary, RuleError
+from driftloop.spec.learning import (
+    NAME_PATTERN,
+    AcceptanceSpec,
+    DataSpec,
+    PreparationSpec,
+    ProblemSpec,
+    Task,
+    TrainingSpec,
+)
 from driftloop.spec.operation import (
     GovernanceSpec,
     MonitoringSpec,
@@ -46,6 +54,27 @@ class ModelLoopSpec(Boundary):
     retraining: RetrainingSpec = RetrainingSpec()
     promotion: PromotionSpec = PromotionSpec()
     governance: GovernanceSpec = GovernanceSpec()
+
+    @field_validator("preparation")
+    @classmethod
+    def _sampling_fits_task(cls, preparation: PreparationSpec, info: ValidationInfo) -> PreparationSpec:
+        problem = info.data.get("problem")
+        if problem and problem.task is Task.REGRESSION and preparation.sampling not in ("Auto", "None"):
+            remedy = "Remove it: no classes to balance."
+            raise RuleError("must be Auto or None for the task Regression", field="sampling", remedy=remedy)
+        return preparation
+
+    @field_validator("acceptance")
+    @classmethod
+    def _fairness_can_be_judged(cls, acceptance: AcceptanceSpec, info: ValidationInfo) -> AcceptanceSpec:
+        problem, data = info.data.get("problem"), info.data.get("data")
+        if acceptance.fairness and problem and problem.task is Task.REGRESSION:
+            remedy = "Remove it: a regression is reported by group only."
+            raise RuleError("is for the task Classification only", field="fairness", remedy=remedy)
+        if acceptance.fairness and data and not data.sensitive_columns:
+            remedy = "Name the columns there."
+            raise RuleError("needs the groups of data.sensitiveColumns", field="fairness", remedy=remedy)
+        return acceptance
 
 
 class Metadata(Boundary):

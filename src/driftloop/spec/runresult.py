@@ -3,6 +3,8 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from driftloop.spec.boundary import Boundary
 
 
@@ -27,6 +29,31 @@ class Comparison(Boundary):
     rows: int
 
 
+class ColumnImportance(Boundary):
+    """What a model loses when one input column is shuffled over the rows."""
+
+    column: str
+    importance: float
+    """Mean loss of the loop's metric; about 0: the model would answer as well without the column's values."""
+    standard_deviation: float
+    """Over repeats, each with a shuffle and a bootstrap sample of the rows of its own."""
+
+    @property
+    def is_distinguishable(self) -> bool:
+        """Whether the importance lies two standard deviations above 0."""
+        return self.importance > 2 * self.standard_deviation
+
+
+class GroupDifferences(Boundary):
+    """How differently a model treats the groups of one sensitive column, on the test rows."""
+
+    column: str
+    differences: dict[str, float] = Field(default_factory=dict)
+    """By fairlearn's name; 0 is equal treatment. Empty for a regression."""
+    not_assessed: str = ""
+    """Why there is no difference, as a plain sentence without its full stop; empty otherwise."""
+
+
 class RunResult(Boundary):
     """Everything that is known of a candidate."""
 
@@ -44,6 +71,10 @@ class RunResult(Boundary):
     """All metrics on the test rows."""
     comparison: Comparison | None = None
     """Absent for a first model."""
+    importance: tuple[ColumnImportance, ...] = ()
+    """The inputs that matter most, at most five, from the greatest down."""
+    assessment: tuple[GroupDifferences, ...] = ()
+    """One for each sensitive column."""
     bento_tag: str
     bento_uri: str
     bento_digest: str

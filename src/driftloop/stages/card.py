@@ -1,52 +1,208 @@
-"""The model card that a Bento carries, in Markdown: what the model is for, made of, and how good it is.
+"""The model card that a Bento carries, in Markdown: what the model is for, how good it is for whom, and its limits.
 
-Used by `package`. Equal inputs give an equal card: no times, no run ids.
+Used by `package`. Equal inputs give an equal card: no times, no run ids. Sections follow Mitchell et al. 2019, Model
+Cards for Model Reporting.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
-from driftloop.stages.records import Evaluation
+from driftloop.stages.records import Assessment, ColumnAssessment, Evaluation, Explanation
+from driftloop.stages.split import TRAIN_SHARE
 
 _UNSAID = "not stated"
+_MOST_COLUMNS = 15
+"""Columns of the table of importance; the others are counted."""
+_FEW_TEST_ROWS = 200
 
 
 def build_card(
     loop: str,
     schema: DataSchema,
     evaluation: Evaluation,
+    explanation: Explanation,
+    assessment: Assessment,
     *,
     problem: ProblemSpec,
     data: DataSpec,
     governance: GovernanceSpec,
 ) -> str:
     """Return the card of the selected model."""
-    provenance = data.provenance
-    facts = {
-        "Objective": problem.objective,
-        "Challenge": problem.challenge,
-        "Intended use": governance.intended_use,
-        "Owner": governance.owner,
-        "Task": str(schema.task),
-        "Target": schema.target.name,
-        "Algorithm": evaluation.algorithm,
-        "Trained through": evaluation.trained_through.isoformat() if evaluation.trained_through else "no time column",
-        "Data from": provenance.source,
-        "Data licence": provenance.licence,
-        "Data collected for": provenance.purpose,
-        "Consent": provenance.consent,
+    sections = {
+        "Intended use": _intended_use(problem, governance),
+        "How good it is": _metrics(evaluation),
+        "For whom": _groups(assessment),
+        "What it looks at": _importance(explanation),
+        "How it was made": _making(schema, evaluation, data),
+        "Limits": [f"- {limit}" for limit in _limits(evaluation, explanation, assessment, data)],
+        "Inputs": _inputs(schema),
     }
-    lines = [f"# {loop}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {_cell(value) or _UNSAID} |" for name, value in facts.items()]
-    lines += ["", "## Metrics", "", f"On {evaluation.test_rows:,} test rows that nothing was fitted or tuned on.", ""]
-    lines += ["| metric | value |", "|---|---|"]
-    lines += [f"| {name} | {value:.4f} |" for name, value in evaluation.metrics.items()]
-    lines += ["", f"Standard error of {evaluation.metric}: {evaluation.standard_error:.4f}.", "", "## Inputs", ""]
-    lines += ["| column | type | may be missing |", "|---|---|---|"]
-    lines += [
-        f"| {_cell(feature.name)} | {feature.type} | {'yes' if feature.nullable else 'no'} |"
-        for feature in schema.features
-    ]
+    lines = [f"# {_cell(loop)}", "", _in_short(schema, evaluation)]
+    for title, content in sections.items():
+        lines += ["", f"## {title}", "", *content]
     return "\n".join(lines) + "\n"
+
+
+def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
+    classes = schema.target.classes
+    answer = f"one of {len(classes)} classes" if classes else "a number"
+    return (
+        f"Predicts `{schema.target.name}`, {answer}, from {len(schema.features)} columns. {evaluation.algorithm}, "
+        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows."
+    )
+
+
+def _intended_use(problem: ProblemSpec, governance: GovernanceSpec) -> list[str]:
+    return _facts(
+        {
+            "Objective": problem.objective,
+            "Challenge": problem.challenge,
+            "Intended use": governance.intended_use,
+            "Owner": governance.owner,
+        }
+    )
+
+
+def _metrics(evaluation: Evaluation) -> list[str]:
+    def row(name: str, value: float) -> Sequence[str]:
+        interval = evaluation.intervals.get(name)
+        return name, f"{value:.4f}", f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "unknown"
+
+    judged = (
+        f"On {evaluation.test_rows:,} test rows that nothing was fitted or tuned on. Models were compared by "
+        f"{evaluation.metric}: {evaluation.score:.4f} (standard error {evaluation.standard_error:.4f}), "
+        f"{evaluation.validation_score:.4f} on the validation rows, {evaluation.train_score:.4f} on the training rows."
+    )
+    return [
+        judged,
+        "",
+        *_table(
+            ["metric, greater is better", "value", "95 % interval"],
+            [row(name, value) for name, value in evaluation.metrics.items()],
+        ),
+    ]
+
+
+def _groups(assessment: Assessment) -> list[str]:
+    if not assessment.columns:
+        return ["Not assessed: the loop names no sensitive columns."]
+    lines: list[str] = []
+    for column in assessment.columns:
+        lines += [*([""] if lines else []), *_column_groups(column, assessment.metric)]
+    return lines
+
+
+def _column_groups(column: ColumnAssessment, metric: str) -> list[str]:
+    lines = [f"### By `{column.column}`", ""]
+    if column.differences:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in column.differences.items())
+        lines += [f"Differences between groups, 0 is equal treatment: {told}.", ""]
+    if column.not_assessed:
+        lines += [f"Differences not assessed: {column.not_assessed}.", ""]
+    if not column.groups:
+        return lines[:-1]
+    rows = [
+        (
+            group.group + (" (small)" if group.is_small else ""),
+            f"{group.rows:,}",
+            _number(group.score),
+            _number(group.base_rate),
+            _number(group.selection_rate),
+        )
+        for group in column.groups
+    ]
+    return [*lines, *_table(["group", "test rows", metric, "truly positive", "predicted positive"], rows)]
+
+
+def _importance(explanation: Explanation) -> list[str]:
+    shown = explanation.columns[:_MOST_COLUMNS]
+    rows = [
+        (
+            column.column,
+            f"{column.importance:.4f} ± {column.standard_deviation:.4f}",
+            "" if column.is_distinguishable else "not distinguishable from 0",
+        )
+        for column in shown
+    ]
+    measured = (
+        f"Loss of {explanation.metric} when the values of a column are shuffled, on {explanation.rows:,} test rows "
+        f"({explanation.repeats} repeats). Columns that resemble each other share their importance."
+    )
+    lines = [measured, "", *_table(["column", "importance", ""], rows)]
+    hidden = len(explanation.columns) - len(shown)
+    return [*lines, "", f"{hidden} further columns matter less."] if hidden else lines
+
+
+def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[str]:
+    through = evaluation.trained_through
+    window = f"through {through.isoformat()}" if through else "no time column: parted at random"
+    return _facts(
+        {
+            "Task": str(schema.task),
+            "Algorithm": evaluation.algorithm,
+            "Hyperparameters": ", ".join(f"{name} {_plain(value)}" for name, value in evaluation.params.items()),
+            "Training rows": f"{'the oldest ' if through else ''}{TRAIN_SHARE:.0%}".replace("%", " %") + f", {window}",
+            "Sampling": evaluation.sampling,
+            "Data from": data.provenance.source,
+            "Data licence": data.provenance.licence,
+            "Data collected for": data.provenance.purpose,
+            "Consent": data.provenance.consent,
+        }
+    )
+
+
+def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
+    """Yield what a reader should not conclude from this card, in whole sentences."""
+    if evaluation.test_rows < _FEW_TEST_ROWS:
+        yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
+    if evaluation.trained_through is None:
+        yield "Without a time column it was judged on rows of the time it was trained on, not on later ones."
+    if not assessment.columns:
+        yield "Groups of people were not compared: no sensitive columns are named (`data.sensitiveColumns`)."
+    for column in assessment.columns:
+        if column.not_assessed:
+            yield f"Groups by `{column.column}` were not compared: {column.not_assessed}."
+        if column.not_compared:
+            small = ", ".join(_cell(group) for group in column.not_compared)
+            yield f"Groups of `{column.column}` with too few rows of each class were left out: {small}."
+    if explanation.leakage_suspect:
+        yield explanation.leakage_note
+    weak = [column.column for column in explanation.columns if not column.is_distinguishable]
+    if weak:
+        named = ", ".join(f"`{_cell(name)}`" for name in weak[:_MOST_COLUMNS])
+        yield (
+            f"{len(weak)} of {len(explanation.columns)} columns make no measurable difference when shuffled alone: "
+            f"{named}{', …' if len(weak) > _MOST_COLUMNS else '.'}"
+        )
+    if not data.provenance.consent:
+        yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
+    yield "Importance tells what the model uses, not what causes the target."
+
+
+def _inputs(schema: DataSchema) -> list[str]:
+    rows = [(feature.name, str(feature.type), "yes" if feature.nullable else "no") for feature in schema.features]
+    return _table(["column", "type", "may be missing"], rows)
+
+
+def _facts(facts: dict[str, str]) -> list[str]:
+    return _table(["", ""], [(name, value or _UNSAID) for name, value in facts.items()])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), "|---" * len(head) + "|", *(_row(cells) for cells in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

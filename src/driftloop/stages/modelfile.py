@@ -14,12 +14,14 @@ from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
     "driftloop.stages.clean.Cleaner",
+    "driftloop.stages.resample.PriorCorrection",
     "driftloop.stages.transform.date_parts",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.model_selection._split.TimeSeriesSplit",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
 """What the algorithms of the catalogue need beyond skops' own defaults (scikit-learn's public estimators, numpy)."""

@@ -1,6 +1,6 @@
 """Stage `package`: lay out everything a Bento holds, and name it by its content.
 
-Between `evaluate` and `verify`. Equal inputs give equal content: no times, no run ids. BentoML itself is the business
+Between `assess` and `verify`. Equal inputs give equal content: no times, no run ids. BentoML itself is the business
 of `adapters.bento`. It must not import scikit-learn or pandas.
 """
 
@@ -23,6 +23,8 @@ SCHEMA_FILE = "schema.json"
 BASELINE_FILE = "baseline.json"
 SAMPLE_FILE = "sample.json"
 TRAINING_FILE = "training.json"
+EXPLANATION_FILE = "explanation.json"
+ASSESSMENT_FILE = "assessment.json"
 CARD_FILE = "card.md"
 MANIFEST_FILE = "manifest.json"
 VERSION_LENGTH = 12
@@ -75,6 +77,10 @@ class ModelFiles:
     """Rows and the answers expected, by `stages.predict.build_sample`."""
     training: Path
     """What is known of the training: through when, metric and score."""
+    explanation: Path
+    """Importance of every input column, `stages.records.Explanation`."""
+    assessment: Path
+    """Metrics by group of people, `stages.records.Assessment`."""
 
 
 def assemble(
@@ -102,6 +108,8 @@ def assemble(
         (files.baseline, BASELINE_FILE),
         (files.sample, SAMPLE_FILE),
         (files.training, TRAINING_FILE),
+        (files.explanation, EXPLANATION_FILE),
+        (files.assessment, ASSESSMENT_FILE),
     ):
         shutil.copyfile(source, model / name)
     (model / CARD_FILE).write_text(card, encoding="utf-8")

@@ -3,8 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from driftloop.spec import Comparison
+from pydantic import Field
+
+from driftloop.spec import ColumnImportance, Comparison, GroupDifferences
 from driftloop.spec.boundary import Boundary
+
+SUSPICIOUS_SHARE = 0.8
+"""A column with this share of all importance may leak the target."""
 
 
 class DroppedColumn(Boundary):
@@ -38,6 +43,8 @@ class CandidateRecord(Boundary):
     fit_seconds: float
     """Time spent on fitting and tuning."""
     params: dict[str, Any]
+    sampling: str = ""
+    """How rare classes were balanced, and why, as a plain sentence."""
 
 
 class Evaluation(Boundary):
@@ -53,9 +60,13 @@ class Evaluation(Boundary):
     validation_score: float
     metrics: dict[str, float]
     """All metrics of the task on the test rows."""
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Their 95 % intervals by the bootstrap over rows; a metric that is undefined in some samples has none."""
     test_rows: int
     trained_through: datetime | None = None
     """Newest time in the rows that the model was fitted on."""
+    sampling: str = ""
+    """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
 
 
 class ChampionComparison(Boundary):
@@ -65,3 +76,74 @@ class ChampionComparison(Boundary):
     """Absent for a first model, and where comparing failed."""
     failure: str = ""
     """Why there is a champion and no comparison; empty otherwise."""
+
+
+class SamplingRecord(Boundary):
+    """What `resample` did; travels as the metadata of its artifact."""
+
+    method: str
+    """A choice of `preparation.sampling`, Auto resolved."""
+    reason: str
+    """Why, as the rest of a sentence."""
+    rows_before: dict[str, int] = Field(default_factory=dict)
+    """Training rows of each class; empty for a regression."""
+    rows_after: dict[str, int] = Field(default_factory=dict)
+    """Rows of each class that are fitted on."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Weight of a row of each class."""
+
+
+class Explanation(Boundary):
+    """What the model looks at; travels in the Bento as `explanation.json`."""
+
+    metric: str
+    rows: int
+    """Test rows it was measured on."""
+    repeats: int
+    score: float
+    """The metric on these rows."""
+    columns: tuple[ColumnImportance, ...]
+    """Every input column, from the most important down."""
+    leakage_suspect: str = ""
+    """Column that alone carries nearly all importance; empty: there is none."""
+
+    @property
+    def leakage_note(self) -> str:
+        """What to check of the suspect, in plain sentences."""
+        share = f"{100 * SUSPICIOUS_SHARE:.0f} %"
+        return (
+            f"The column '{self.leakage_suspect}' carries at least {share} of all importance. Make sure that its value "
+            "is known before the target is: it may leak the answer."
+        )
+
+
+class GroupMetrics(Boundary):
+    """How the model does on the test rows of one group."""
+
+    group: str
+    rows: int
+    score: float | None = None
+    """The loop's metric; absent where it is undefined, e.g. with one class only."""
+    base_rate: float | None = None
+    """Two classes: share of rows that are truly of the positive class."""
+    selection_rate: float | None = None
+    """Two classes: share of rows that are predicted to be of the positive class."""
+    is_small: bool = False
+    """Whether the group has too few rows to be compared with others."""
+
+
+class ColumnAssessment(GroupDifferences):
+    """The groups of one sensitive column."""
+
+    groups: tuple[GroupMetrics, ...] = ()
+    """From the largest down."""
+    not_compared: tuple[str, ...] = ()
+    """Groups that the differences leave out, because too few of their rows tell."""
+
+
+class Assessment(Boundary):
+    """How the model treats groups of people; travels in the Bento as `assessment.json`."""
+
+    metric: str
+    columns: tuple[ColumnAssessment, ...] = ()
+    """One for each sensitive column."""

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driftloop.errors import DriftloopError
-from driftloop.spec import AcceptanceSpec, RunResult, RunVerdict
-from driftloop.stages.records import ChampionComparison, Evaluation
+from driftloop.spec import AcceptanceSpec, GroupDifferences, RunResult, RunVerdict
+from driftloop.stages.records import Assessment, ChampionComparison, Evaluation, Explanation
 from driftloop.stages.store import ObjectStore
+
+COLUMNS_IN_RESULT = 5
 
 
 class ResultExistsError(DriftloopError):
@@ -17,6 +19,18 @@ class ResultExistsError(DriftloopError):
             f"The result '{uri}' must be written once. There is one already, and it is left as it is. "
             "Start another run with another run key."
         )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the stages before found out about the candidate."""
+
+    evaluation: Evaluation
+    against_champion: ChampionComparison
+    explanation: Explanation
+    assessment: Assessment
+    latency_seconds: float
+    """95th percentile of a one-row prediction."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +59,12 @@ class RunFacts:
 
 
 def build_result(
-    evaluation: Evaluation,
-    against_champion: ChampionComparison,
-    acceptance: AcceptanceSpec,
-    facts: RunFacts,
-    *,
-    threshold: float | None,
-    latency_seconds: float,
+    findings: Findings, acceptance: AcceptanceSpec, facts: RunFacts, *, threshold: float | None
 ) -> RunResult:
     """Judge the candidate and put everything known of it into one record; arguments as of `judge`."""
-    judgement = judge(evaluation, against_champion, acceptance, threshold=threshold, latency_seconds=latency_seconds)
+    judgement = judge(findings, acceptance, threshold=threshold)
+    evaluation = findings.evaluation
+    summarised = GroupDifferences.model_fields
     return RunResult(
         verdict=judgement.verdict,
         reasons=judgement.reasons,
@@ -62,49 +72,50 @@ def build_result(
         metric=evaluation.metric,
         test_score=evaluation.score,
         metrics=evaluation.metrics,
-        comparison=against_champion.comparison,
+        comparison=findings.against_champion.comparison,
+        importance=findings.explanation.columns[:COLUMNS_IN_RESULT],
+        assessment=tuple(
+            GroupDifferences(**{name: getattr(column, name) for name in summarised})
+            for column in findings.assessment.columns
+        ),
         trained_through=evaluation.trained_through,
         **vars(facts),
     )
 
 
-def judge(
-    evaluation: Evaluation,
-    against_champion: ChampionComparison,
-    acceptance: AcceptanceSpec,
-    *,
-    threshold: float | None,
-    latency_seconds: float,
-) -> Judgement:
+def judge(findings: Findings, acceptance: AcceptanceSpec, *, threshold: float | None) -> Judgement:
     """Apply the acceptance rules.
 
     Args:
-        evaluation: what the test rows say.
-        against_champion: how the candidate did against the model that serves.
+        findings: what is known of the candidate.
         acceptance: the loop's rules.
         threshold: smallest value of the metric (`problem.metric.threshold`); None for no minimum.
-        latency_seconds: 95th percentile of a one-row prediction.
     """
-    rules = list(_rules(evaluation, against_champion, acceptance, threshold, latency_seconds))
+    rules = [
+        *_score_rules(findings.evaluation, threshold),
+        *_champion_rules(findings.evaluation, findings.against_champion, acceptance),
+        *_gap_rules(findings.evaluation, acceptance),
+        *_latency_rules(findings.latency_seconds, acceptance),
+        *_fairness_rules(findings.assessment, acceptance),
+    ]
     verdict = RunVerdict.ACCEPTED if all(held for held, _ in rules) else RunVerdict.REJECTED
     return Judgement(verdict, tuple(f"{'Held' if held else 'Not held'}: {text}." for held, text in rules))
 
 
-def _rules(
-    evaluation: Evaluation,
-    against_champion: ChampionComparison,
-    acceptance: AcceptanceSpec,
-    threshold: float | None,
-    latency_seconds: float,
-) -> Iterator[tuple[bool, str]]:
-    metric, score = evaluation.metric, evaluation.score
+def _score_rules(evaluation: Evaluation, threshold: float | None) -> Iterator[tuple[bool, str]]:
+    score = evaluation.score
     if threshold is not None:
-        yield score >= threshold, f"{metric} {score:.4f} on the test rows, at least {threshold:g} wanted"
+        yield score >= threshold, f"{evaluation.metric} {score:.4f} on the test rows, at least {threshold:g} wanted"
+
+
+def _champion_rules(
+    evaluation: Evaluation, against_champion: ChampionComparison, acceptance: AcceptanceSpec
+) -> Iterator[tuple[bool, str]]:
     comparison = against_champion.comparison
     if comparison:
         figures = (
-            f"{metric} {comparison.challenger:.4f} against the champion's {comparison.champion:.4f} on the newest "
-            f"{comparison.rows} labelled rows (difference {comparison.difference:+.4f}, "
+            f"{evaluation.metric} {comparison.challenger:.4f} against the champion's {comparison.champion:.4f} on the "
+            f"newest {comparison.rows} labelled rows (difference {comparison.difference:+.4f}, "
             f"95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f})"
         )
         if acceptance.champion_comparison == "Better":
@@ -115,14 +126,40 @@ def _rules(
         yield False, against_champion.failure
     else:
         yield True, "there is no champion to compare with; it is the first model"
-    if acceptance.max_generalization_gap is not None:
-        gap = evaluation.train_score - score
-        limit = acceptance.max_generalization_gap
-        yield gap <= limit, f"{metric} is {gap:.4f} higher on training than on test rows, at most {limit:g} wanted"
+
+
+def _gap_rules(evaluation: Evaluation, acceptance: AcceptanceSpec) -> Iterator[tuple[bool, str]]:
+    limit = acceptance.max_generalization_gap
+    if limit is not None:
+        gap = evaluation.train_score - evaluation.score
+        figures = f"{evaluation.metric} is {gap:.4f} higher on training than on test rows"
+        yield gap <= limit, f"{figures}, at most {limit:g} wanted"
+
+
+def _latency_rules(latency_seconds: float, acceptance: AcceptanceSpec) -> Iterator[tuple[bool, str]]:
     if acceptance.max_latency is not None:
-        limit_ms = acceptance.max_latency.total_seconds() * 1e3
-        latency_ms = latency_seconds * 1e3
+        limit_ms, latency_ms = acceptance.max_latency.total_seconds() * 1e3, latency_seconds * 1e3
         yield latency_ms <= limit_ms, f"one row takes {latency_ms:.1f} ms (p95), at most {limit_ms:g} ms wanted"
+
+
+def _fairness_rules(assessment: Assessment, acceptance: AcceptanceSpec) -> Iterator[tuple[bool, str]]:
+    """A limit that can't be checked is not held: who declares one wants no model to serve that was not assessed."""
+    fairness = acceptance.fairness
+    if fairness is None:
+        return
+    if not assessment.columns:
+        yield False, f"{fairness.metric} is limited, and there are no sensitive columns to assess it by"
+    for column in assessment.columns:
+        difference = column.differences.get(fairness.metric)
+        if difference is None:
+            reason = (
+                column.not_assessed or f"'{column.column}' has fewer than two groups with enough rows of each class"
+            )
+            yield False, f"{fairness.metric} not assessed: {reason}"
+            continue
+        left_out = f" ({', '.join(column.not_compared)} left out: too few rows)" if column.not_compared else ""
+        figures = f"{fairness.metric} {difference:.4f} between the groups of '{column.column}'{left_out}"
+        yield difference <= fairness.max, f"{figures}, at most {fairness.max:g} wanted"
 
 
 def write_result(store: ObjectStore, result_uri: str, result: RunResult) -> None:

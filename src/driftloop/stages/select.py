@@ -1,4 +1,4 @@
-"""Eighth stage: picks the candidate that did best on the validation rows. It loads no model."""
+"""Ninth stage: picks the candidate that did best on the validation rows. It loads no model."""
 
 from collections.abc import Sequence
 

@@ -1,9 +1,10 @@
-"""Seventh stage, once per algorithm: tunes and fits one candidate within its share of the budget.
+"""Eighth stage, once per algorithm: tunes and fits one candidate within its share of the budget.
 
 Fits on the training rows, tunes on the validation rows, never sees the test rows. Puts out the whole chain.
 """
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,9 +17,10 @@ from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
-from driftloop.stages.records import CandidateRecord
+from driftloop.stages.matrices import Matrices
+from driftloop.stages.records import CandidateRecord, SamplingRecord
+from driftloop.stages.resample import PriorCorrection, Sampling
 from driftloop.stages.table import encode_target
-from driftloop.stages.transform import Matrices
 
 
 class NoScoreError(DriftloopError):
@@ -55,11 +57,29 @@ def share_budget(algorithms: Sequence[str], algorithm: str, *, trials: int, dura
 
 
 def fit_candidate(
-    matrices: Matrices, schema: DataSchema, *, algorithm: Algorithm, metric: str, budget: Budget, seed: int
+    matrices: Matrices,
+    sampling: Sampling,
+    sampled: SamplingRecord,
+    schema: DataSchema,
+    *,
+    algorithm: Algorithm,
+    metric: str,
+    budget: Budget,
+    seed: int,
 ) -> Candidate:
     """Tune with Optuna's TPE, the algorithm's defaults first, and return the best of all trials.
 
     A trial that has begun is finished, so that the time may be exceeded by one fit.
+
+    Args:
+        matrices: rows to fit on, rows to tune on.
+        sampling: how the rows to fit on are drawn and weighted; probabilities are corrected for it.
+        sampled: what `resample` said of it.
+        schema: what the columns are.
+        algorithm: what to fit.
+        metric: what to tune for.
+        budget: what may be spent.
+        seed: of every random choice.
 
     Raises:
         NoScoreError: the metric is undefined in every trial.
@@ -69,12 +89,17 @@ def fit_candidate(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     truth = encode_target(matrices.validation_y, schema)
+    x, y = sampling.take(matrices.train_x), sampling.take(matrices.train_y)
+    weights = {} if sampling.weights is None else {"sample_weight": sampling.weights}
+    factors = sampling.prior_factors(matrices.train_y)
     best: dict[str, Any] = {"score": -np.inf}
 
     def run(trial: Any) -> float:
         params = dict(algorithm.suggest(trial))
         estimator = algorithm.build(schema.task, params, seed)
-        estimator.fit(matrices.train_x, matrices.train_y)
+        estimator.fit(x, y, **weights)
+        if factors is not None:
+            estimator = PriorCorrection(estimator, factors)
         value = score(metric, truth, answer(estimator, matrices.validation_x, schema.task))
         if value > best["score"]:
             best.update(score=value, estimator=estimator, params=params)
@@ -84,7 +109,9 @@ def fit_candidate(
     started = time.monotonic()
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial(dict(algorithm.defaults))
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        # Iterations are bounded on purpose; how good a fit is, the validation rows tell.
+        warnings.filterwarnings("ignore", message=".*(failed to converge|hasn't converged)")
         study.optimize(run, n_trials=budget.trials, timeout=budget.duration.total_seconds())
         if "estimator" not in best:
             raise NoScoreError(algorithm.name, metric)
@@ -96,6 +123,7 @@ def fit_candidate(
         params=best["params"],
         trials=len(study.trials),
         fit_seconds=time.monotonic() - started,
+        sampling=f"{sampled.method}: {sampled.reason}",
     )
     return Candidate(best["estimator"], record)
 

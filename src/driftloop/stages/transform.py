@@ -4,8 +4,6 @@ The second link of the model's chain. It is applied once to the training and val
 not repeat it.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,28 +17,6 @@ _DAYS_PER_WEEK = 7
 _SECONDS_PER_DAY = 86_400
 _EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday; Monday is 0."""
-
-
-@dataclass(frozen=True)
-class Matrices:
-    """What candidates are fitted and tuned on. X: shape (n_rows, n_columns); y: shape (n_rows,)."""
-
-    train_x: npt.NDArray[np.float64]
-    train_y: npt.NDArray[Any]
-    """Classes or numbers."""
-    validation_x: npt.NDArray[np.float64]
-    validation_y: npt.NDArray[Any]
-
-    def save(self, path: Path) -> None:
-        """Write to one file."""
-        with path.open("wb") as file:
-            np.savez(file, **vars(self))
-
-    @classmethod
-    def load(cls, path: Path) -> "Matrices":
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**arrays)
 
 
 def fit_transformer(

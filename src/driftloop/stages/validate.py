@@ -2,6 +2,7 @@
 
 From here on a table has only the columns that are used, in one type per kind of column. Nothing is filled or fitted.
 With a champion, the inputs are the champion's: a challenger must not turn away who the champion answers.
+Sensitive columns are no inputs; they stay in the rows for the stage `assess`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
-from driftloop.stages.collect import reading_notes
+from driftloop.stages.collect import ColumnNotFoundError, reading_notes
 from driftloop.stages.records import DroppedColumn, ValidationReport
 
 MOST_CLASSES = 100
@@ -100,26 +101,31 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
     """Infer the schema and keep the rows and columns that a model can use.
 
     With a champion, its inputs are kept, all of them and no others, each of its type and nullable where it was, be a
-    column constant or empty by now: what the champion answers, the challenger answers too once it is promoted.
+    column constant or empty by now: what the champion answers, the challenger answers too once it is promoted. That
+    holds for a sensitive column that the champion takes, too.
+
+    A sensitive column must be there for a first model. Later rows may be logged requests, which don't carry it: its
+    absence is noted, and `assess` says what can't be assessed.
 
     Args:
         table: the rows as they were collected.
         task: what to learn.
-        data: names the target, time and key columns.
+        data: names the target, time, key and sensitive columns.
         champion: schema of the model that serves now; None for a first model.
 
     Raises:
-        TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError, ChampionTypeError:
-            see there.
+        ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
+        ChampionTypeError: see there.
     """
     notes = reading_notes(table)
-    columns = {name: _plain(table.column(name), name, notes) for name in table.column_names}
+    sensitive = _present_sensitive_columns(table, data, champion, notes)
+    columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
     keep = pc.is_valid(target)
     rows_without_target = len(target) - pc.sum(keep).as_py()
     rows_without_time = 0
     if data.time_column:
-        times = _read_dates(columns[data.time_column])
+        times = read_dates(columns[data.time_column])
         if times is None:
             raise TimeColumnError(data.time_column, str(columns[data.time_column].type))
         columns[data.time_column] = times
@@ -133,7 +139,9 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
 
     target, classes = _TARGET_READERS[task](columns[data.target_column], data.target_column)
     roles = (data.target_column, data.time_column, data.key_column)
-    inputs = {name: column for name, column in columns.items() if name not in roles}
+    champion_inputs = champion.feature_names if champion else []
+    set_aside = [name for name in sensitive if name not in champion_inputs]
+    inputs = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
     if champion:
         missing = [name for name in champion.feature_names if name not in columns]
         if missing:
@@ -151,6 +159,7 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
         kept[data.key_column] = columns[data.key_column].cast(pa.string())
+    kept |= {name: columns[name] for name in set_aside}
     return ValidatedData(
         table=pa.table(kept),
         schema=DataSchema(
@@ -170,11 +179,27 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
     )
 
 
-def _plain(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
+def _present_sensitive_columns(
+    table: pa.Table, data: DataSpec, champion: DataSchema | None, notes: list[str]
+) -> list[str]:
+    present = []
+    for name in data.sensitive_columns:
+        if name in table.column_names:
+            present.append(name)
+        elif champion:
+            notes.append(f"there is no sensitive column '{name}' in these rows; its groups can't be assessed")
+        else:
+            raise ColumnNotFoundError("data.sensitiveColumns", name, table.column_names)
+        if champion and name in champion.feature_names:
+            notes.append(f"'{name}' is sensitive; it stays an input because the champion has it")
+    return present
+
+
+def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
     """Undo encodings, and read NaN, infinities and empty texts as missing."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if _is_text(column.type):
+    if is_text(column.type):
         column = column.cast(pa.string())
         return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
@@ -187,17 +212,18 @@ def _plain(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedAr
     return column
 
 
-def _is_text(arrow_type: pa.DataType) -> bool:
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Return whether a column holds texts, however they are stored."""
     return any(check(arrow_type) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
-def _read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
+def read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
     """Return the column as times in UTC, or None when it holds something else."""
     if pa.types.is_timestamp(column.type):
         return column.cast(_TIMESTAMP, safe=False)
     if pa.types.is_date(column.type):
         return column.cast(pa.timestamp("us")).cast(_TIMESTAMP)
-    if _is_text(column.type) and column.null_count < len(column):
+    if is_text(column.type) and column.null_count < len(column):
         for with_zone in (False, True):
             try:
                 return column.cast(_TIMESTAMP if with_zone else pa.timestamp("us")).cast(_TIMESTAMP)
@@ -220,7 +246,7 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
     elif distinct == 1 and not column.null_count:
         reason = f"has the same value in every row ({values[0].as_py()})"
     elif len(values) >= _IDENTIFIER_MIN_ROWS:
-        if _is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and _read_dates(values) is None:
+        if is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and read_dates(values) is None:
             reason = f"looks like an identifier or free text ({distinct} different values in {len(values)} rows)"
         elif pa.types.is_integer(column.type) and distinct == len(column) and _span(values) == distinct:
             reason = "numbers the rows one by one"
@@ -230,7 +256,7 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
 def _is_readable(arrow_type: pa.DataType) -> bool:
     types = pa.types
     checks = (types.is_integer, types.is_floating, types.is_boolean, types.is_timestamp, types.is_date, types.is_null)
-    return _is_text(arrow_type) or any(check(arrow_type) for check in checks)
+    return is_text(arrow_type) or any(check(arrow_type) for check in checks)
 
 
 def _span(values: pa.Array) -> int:
@@ -277,9 +303,9 @@ def _champion_features(
 def _recognise(column: pa.Array) -> FeatureType:
     if pa.types.is_boolean(column.type):
         return FeatureType.BOOLEAN
-    if _read_dates(column) is not None:
+    if read_dates(column) is not None:
         return FeatureType.DATE
-    return FeatureType.CATEGORICAL if _is_text(column.type) else FeatureType.NUMERIC
+    return FeatureType.CATEGORICAL if is_text(column.type) else FeatureType.NUMERIC
 
 
 def _read(column: pa.Array, kind: FeatureType) -> Any:
@@ -296,8 +322,8 @@ def _read(column: pa.Array, kind: FeatureType) -> Any:
         case FeatureType.CATEGORICAL:
             return column.cast(pa.string()) if _is_readable(column.type) else None
         case FeatureType.DATE:
-            dates = _read_dates(column)
-            return _read_each_date(column) if dates is None and _is_text(column.type) else dates
+            dates = read_dates(column)
+            return _read_each_date(column) if dates is None and is_text(column.type) else dates
 
 
 def _read_each_date(column: pa.Array) -> Any:
@@ -335,7 +361,7 @@ def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, tuple[str | bo
             raise TargetError(name, task, "must hold classes", "numbers with fractions", remedy) from error
     if pa.types.is_integer(column.type):
         column = column.cast(pa.int64())
-    elif not (pa.types.is_boolean(column.type) or _is_text(column.type)):
+    elif not (pa.types.is_boolean(column.type) or is_text(column.type)):
         remedy = "Turn it into texts, whole numbers or booleans."
         raise TargetError(name, task, "must hold classes", str(column.type), remedy)
     counts = {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}

@@ -1,0 +1,53 @@
+"""Kubeflow face of the stage `assess`."""
+
+from kfp.dsl import HTML, Artifact, Dataset, Input, Model, Output
+
+from components.stage import stage
+
+
+@stage
+def assess(
+    model: Input[Model],
+    test: Input[Dataset],
+    schema: Input[Artifact],
+    metric: str,
+    data_uri: str,
+    data: dict,
+    assessment: Output[Artifact],
+    report: Output[HTML],
+    code_digest: str,
+) -> None:
+    """Compare how the selected model treats the groups of the sensitive columns.
+
+    Args:
+        model: The selected chain.
+        test: Rows that nothing was fitted or tuned on, with their sensitive columns.
+        schema: What the columns are.
+        metric: Metric to show for each group.
+        data_uri: Where the rows came from.
+        data: Group `data` of the ModelLoop; names the sensitive columns.
+        assessment: Metrics by group and the differences between groups.
+        report: The same as a page.
+        code_digest: Identity of the driftloop code.
+    """
+    import json
+    from functools import partial
+    from pathlib import Path
+
+    from driftloop.spec import DataSchema
+    from driftloop.stages.assess import assess, build_page
+    from driftloop.stages.modelfile import load_model
+    from driftloop.stages.parameters import read_data_group
+    from driftloop.stages.tablefile import read_table
+
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    spec = read_data_group(data, uri=data_uri, target_column=read_schema.target.name)
+    found = assess(
+        partial(load_model, Path(model.path)),
+        read_table(test.path),
+        read_schema,
+        sensitive_columns=spec.sensitive_columns,
+        metric=metric,
+    )
+    Path(assessment.path).write_text(json.dumps(found.to_dict()))
+    Path(report.path).write_text(build_page(found))

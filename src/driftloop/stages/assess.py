@@ -1,0 +1,249 @@
+"""Stage `assess`: how the selected model treats the groups of each sensitive column, on the test rows.
+
+Between `explain` and `package`. It judges nothing: `register` holds the differences against `acceptance.fairness`.
+Without sensitive columns it loads neither the model nor fairlearn.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from driftloop.reports.axes import number_axis
+from driftloop.reports.bars import Interval, interval_chart
+from driftloop.reports.charts import Tone
+from driftloop.reports.markup import name
+from driftloop.reports.page import Card, Header, cards, figures, paragraph, render_page, section, table
+from driftloop.spec import DataSchema, Task
+from driftloop.stages.records import Assessment, ColumnAssessment, GroupMetrics
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from driftloop.algorithms.metrics import Answers
+
+FEWEST_ROWS = 30
+"""A smaller group is shown, and not compared with others: its rates would be chance."""
+FEWEST_ROWS_PER_OUTCOME = 10
+"""Of a class and of the others, for a group to count in equalized odds: rates of true and of false positives."""
+MOST_GROUPS = 20
+"""Further groups are put together."""
+MOST_PLAIN_NUMBERS = 8
+"""A column with more different numbers or dates is grouped into quartiles."""
+MISSING, OTHERS = "(missing)", "(others)"
+_TWO = 2
+_LONG_NUMBER = 100_000
+
+
+@dataclass(frozen=True)
+class _Tested:
+    truth: "npt.NDArray[np.float64]"
+    answers: "Answers"
+    schema: DataSchema
+    metric: str
+
+
+def assess(
+    load: Callable[[], Any], test: "pa.Table", schema: DataSchema, *, sensitive_columns: Sequence[str], metric: str
+) -> Assessment:
+    """Return metrics by group, and the differences between groups by fairlearn's names.
+
+    With more than two classes a difference is the largest over the classes, each against the rest. Regressions have
+    metrics by group and no difference.
+
+    Args:
+        load: loads the whole chain; called only where there is something to assess.
+        test: rows that nothing was fitted or tuned on, with their sensitive columns.
+        schema: of those rows.
+        sensitive_columns: `data.sensitiveColumns`.
+        metric: the loop's metric.
+    """
+    present = [name for name in sensitive_columns if name in test.column_names]
+    if not present:
+        return Assessment(metric=metric, columns=tuple(_absent(name) for name in sensitive_columns))
+    from driftloop.stages.table import encode_target, read_features, read_target
+    from driftloop.stages.train import answer
+
+    tested = _Tested(
+        truth=encode_target(read_target(test, schema), schema),
+        answers=answer(load(), read_features(test, schema), schema.task),
+        schema=schema,
+        metric=metric,
+    )
+    return Assessment(
+        metric=metric,
+        columns=tuple(
+            _assess_column(name, group_rows(test.column(name)), tested) if name in present else _absent(name)
+            for name in sensitive_columns
+        ),
+    )
+
+
+def group_rows(column: "pa.ChunkedArray") -> "npt.NDArray[np.object_]":
+    """Return the group of each row, as text, shape (n_rows,).
+
+    Numbers and dates of more than eight different values fall into quartiles of these rows, named by their ends.
+    """
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    values = (column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column).to_pandas()
+    is_ordered = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if (is_ordered or pd.api.types.is_datetime64_any_dtype(values)) and values.nunique() > MOST_PLAIN_NUMBERS:
+        quartiles = pd.qcut(values, 4, duplicates="drop")
+        names = {part: f"{_end(part.left)} to {_end(part.right)}" for part in quartiles.cat.categories}
+        named = quartiles.astype(object).map(names)
+        # pandas lets the first quartile begin a little below the smallest value.
+        smallest, first = _end(values.min()), quartiles.cat.categories[0]
+        named = named.replace({names[first]: f"{smallest} to {_end(first.right)}"})
+    else:
+        named = values.map(_plain, na_action="ignore")
+    named = named.astype(object).where(values.notna(), MISSING)
+    most = named.value_counts().index[: MOST_GROUPS - 1] if named.nunique() > MOST_GROUPS else named.unique()
+    return np.asarray(named.where(named.isin(most), OTHERS), dtype=object)
+
+
+def build_page(assessment: Assessment) -> str:
+    """Return the groups of all sensitive columns as one self-contained HTML page."""
+    header = Header(
+        "How groups of people are treated",
+        "Is the model as good for each group, and does it answer alike?",
+        {"Metric": assessment.metric},
+    )
+    if not assessment.columns:
+        return render_page(header, paragraph("The loop names no sensitive columns: nothing was assessed."))
+    return render_page(header, *(_column_section(column, assessment.metric) for column in assessment.columns))
+
+
+def _column_section(column: ColumnAssessment, metric: str) -> str:
+    told = [f"The differences are not assessed: {column.not_assessed}."] if column.not_assessed else []
+    if column.not_compared:
+        told.append(f"Not compared, because too few of their rows tell: {', '.join(column.not_compared)}.")
+    differences = [Card(kind, f"{value:.3f}", "0 is equal treatment") for kind, value in column.differences.items()]
+    scored = [
+        Interval(group.group, group.score, group.score, group.score, f"{group.score:.3f}", _tone(group))
+        for group in column.groups
+        if group.score is not None
+    ]
+    picture = ""
+    if scored:
+        axis = number_axis("", [row.value for row in scored], room=0.1)
+        alt = f"{metric} of {len(scored)} groups of {column.column}"
+        picture = interval_chart(f"{metric} by group", scored, axis, alt=alt, note="Grey: few rows.")
+    rows = [
+        (
+            name(group.group) + (" (small)" if group.is_small else ""),
+            f"{group.rows:,}",
+            _number(group.score),
+            _number(group.base_rate),
+            _number(group.selection_rate),
+        )
+        for group in column.groups
+    ]
+    groups = table(("Group", "Test rows", metric, "Truly positive", "Predicted positive"), rows, numbers=(1, 2, 3, 4))
+    return section(
+        f"By {column.column}",
+        *(paragraph(text) for text in told),
+        cards(*differences) if differences else "",
+        figures(picture, groups) if rows else "",
+    )
+
+
+def _tone(group: GroupMetrics) -> Tone:
+    return "ref" if group.is_small else "a"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _absent(name: str) -> ColumnAssessment:
+    return ColumnAssessment(
+        column=name, not_assessed=f"these rows don't carry '{name}' (logged requests hold the model's inputs only)"
+    )
+
+
+def _assess_column(name: str, groups: "npt.NDArray[np.object_]", tested: _Tested) -> ColumnAssessment:
+    labels = [label for label, _ in sorted(Counter(groups).items(), key=lambda group: (-group[1], group[0]))]
+    measured = tuple(_measure(label, groups == label, tested) for label in labels)
+    if tested.schema.task is Task.REGRESSION:
+        return ColumnAssessment(column=name, groups=measured)
+    compared = [group.group for group in measured if not group.is_small]
+    if len(compared) < _TWO:
+        reason = f"'{name}' has fewer than two groups of at least {FEWEST_ROWS} test rows"
+        return ColumnAssessment(column=name, groups=measured, not_assessed=reason)
+    differences, left_out = _differences(groups, compared, tested.truth, tested.answers)
+    small = [group.group for group in measured if group.is_small]
+    return ColumnAssessment(
+        column=name,
+        groups=measured,
+        differences=differences,
+        not_compared=tuple(dict.fromkeys([*small, *left_out])),
+    )
+
+
+def _measure(label: str, rows: "npt.NDArray[np.bool_]", tested: _Tested) -> GroupMetrics:
+    import numpy as np
+
+    from driftloop.algorithms.metrics import score
+
+    truth, answers = tested.truth[rows], tested.answers.take(rows)
+    value = score(tested.metric, truth, answers)
+    has_rates = len(tested.schema.target.classes) == _TWO
+    return GroupMetrics(
+        group=label,
+        rows=len(truth),
+        score=value if np.isfinite(value) else None,
+        base_rate=float(truth.mean()) if has_rates else None,
+        selection_rate=float(answers.predictions.mean()) if has_rates else None,
+        is_small=len(truth) < FEWEST_ROWS,
+    )
+
+
+def _differences(
+    groups: "npt.NDArray[np.object_]",
+    compared: Sequence[str],
+    truth: "npt.NDArray[np.float64]",
+    answers: "Answers",
+) -> tuple[dict[str, float], list[str]]:
+    """Return the differences, and the groups that equalized odds had to leave out."""
+    import numpy as np
+    from fairlearn.metrics import demographic_parity_difference, equalized_odds_difference
+
+    codes = np.unique(truth)
+    parity, odds, left_out = [], [], []
+    for code in codes[1:] if len(codes) == _TWO else codes:
+        is_true, is_predicted = truth == code, answers.predictions == code
+        large = np.isin(groups, compared)
+        parity.append(
+            demographic_parity_difference(is_true[large], is_predicted[large], sensitive_features=groups[large])
+        )
+        telling = [
+            label
+            for label in compared
+            if FEWEST_ROWS_PER_OUTCOME
+            <= is_true[groups == label].sum()
+            <= (groups == label).sum() - FEWEST_ROWS_PER_OUTCOME
+        ]
+        left_out += [label for label in compared if label not in telling]
+        if len(telling) >= _TWO:
+            rows = np.isin(groups, telling)
+            odds.append(equalized_odds_difference(is_true[rows], is_predicted[rows], sensitive_features=groups[rows]))
+    differences = {"demographic_parity_difference": float(max(parity))}
+    if odds:
+        differences["equalized_odds_difference"] = float(max(odds))
+    return differences, left_out
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _end(value: Any) -> str:
+    """Write the end of a quartile: a number shortly, a moment as its day."""
+    if not isinstance(value, int | float):
+        return str(value)[:10]
+    return f"{value:g}" if abs(value) < _LONG_NUMBER else f"{value:.0f}"

@@ -1,0 +1,192 @@
+"""Stage `resample`: balances rare classes among the training rows, by weights or by drawing rows again.
+
+Between `transform` and `train`. It sees the training target and nothing else, so that validation and test rows can't
+be touched; imbalanced-learn is imported only where one of its samplers is asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from driftloop.errors import InvalidInputError
+from driftloop.reports.page import fact_table, render_page
+from driftloop.spec import Task
+from driftloop.spec.learning import SamplingName
+from driftloop.stages.records import SamplingRecord
+
+WEIGHT_BELOW = 0.02
+"""`Auto` weights the classes where the rarest has less than this part of an equal share: 1 % of two classes.
+
+Google's course on imbalanced data calls a minority below 1 % extreme and advises to train on the data as they are
+otherwise. Balancing does not make a model rank better, and harms its probabilities unless they are corrected (van den
+Goorbergh et al. 2022, The harm of class imbalance corrections for risk prediction models).
+"""
+
+
+class SamplingError(InvalidInputError):
+    """A regression has no classes to balance."""
+
+    def __init__(self, sampling: str) -> None:
+        super().__init__(
+            f"The 'preparation.sampling' must be Auto or None for the task Regression. Got '{sampling}'. "
+            "Remove it: there are no classes to balance."
+        )
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the training rows are fitted on."""
+
+    rows: npt.NDArray[np.int64] | None = None
+    """Rows to fit on, by position, one as often as it was drawn; None for all, once."""
+    weights: npt.NDArray[np.float64] | None = None
+    """Weight of each training row; None for equal ones. Never together with `rows`."""
+
+    def take(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the rows to fit on of an array with one entry for each training row."""
+        return values if self.rows is None else values[self.rows]
+
+    def prior_factors(self, y: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
+        """Return for each class its true share over the share it is fitted with, shape (n_classes,); None if all are 1.
+
+        Args:
+            y: target of all training rows.
+        """
+        if self.rows is None and self.weights is None:
+            return None
+        classes, codes = np.unique(y, return_inverse=True)
+        true = np.bincount(codes, minlength=len(classes)) / len(codes)
+        fitted = np.bincount(self.take(codes), self.weights, minlength=len(classes))
+        return np.asarray(true / (fitted / fitted.sum()), dtype=np.float64)
+
+    def save(self, path: Path) -> None:
+        """Write to one file."""
+        arrays: dict[str, Any] = {name: values for name, values in vars(self).items() if values is not None}
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "Sampling":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**arrays)
+
+
+class PriorCorrection:
+    """A fitted classifier whose probabilities are brought back to the true shares of the classes.
+
+    A classifier fitted on other shares than the true ones is off by the factor true over fitted share of each class
+    (Saerens, Latinne and Decaestecker 2002; Elkan 2001, theorem 2). That is exact for one whose probabilities are right
+    for the shares it was fitted on; trees that follow the training rows closely stay somewhat too sure, and the
+    calibration curve of `evaluate` shows it. The last link of a chain, made fitted.
+    """
+
+    def __init__(self, estimator: Any, factors: npt.NDArray[np.float64]) -> None:
+        """Keep the classifier and the factor of each of its classes, in its order."""
+        self.estimator = estimator
+        self.factors = factors
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return self.estimator.__sklearn_tags__()
+
+    def fit(self, *_: Any) -> "PriorCorrection":
+        """Do nothing: it is made fitted. scikit-learn takes a link without this method for none."""
+        return self
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """The classes, in the order of the probabilities."""
+        classes: npt.NDArray[Any] = self.estimator.classes_
+        return classes
+
+    def predict_proba(self, rows: Any) -> npt.NDArray[np.float64]:
+        """Return corrected probabilities, shape (n_rows, n_classes)."""
+        corrected = np.asarray(self.estimator.predict_proba(rows), dtype=np.float64) * self.factors
+        return np.asarray(corrected / corrected.sum(axis=1, keepdims=True))
+
+    def predict(self, rows: Any) -> npt.NDArray[Any]:
+        """Return the most probable classes, shape (n_rows,)."""
+        predicted: npt.NDArray[Any] = self.classes_[self.predict_proba(rows).argmax(axis=1)]
+        return predicted
+
+
+def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: int) -> tuple[Sampling, SamplingRecord]:
+    """Decide how the training rows are fitted on.
+
+    Args:
+        y: target of the training rows, shape (n_rows,).
+        task: what is learned.
+        sampling: `preparation.sampling`; Auto is resolved here.
+        seed: of the draws.
+
+    Raises:
+        SamplingError: balancing was asked for in a regression.
+    """
+    if task is Task.REGRESSION:
+        if sampling not in ("Auto", "None"):
+            raise SamplingError(sampling)
+        return Sampling(), SamplingRecord(method="None", reason="a regression has no classes to balance")
+    classes, codes = np.unique(y, return_inverse=True)
+    counts = np.bincount(codes, minlength=len(classes))
+    method, reason = _resolve(sampling, dict(zip(classes.tolist(), counts.tolist(), strict=True)))
+    match method:
+        case "ClassWeights":
+            chosen = Sampling(weights=(len(y) / (len(classes) * counts))[codes])
+        case "RandomOverSampler" | "RandomUnderSampler":
+            chosen = Sampling(rows=_draw(method, codes, seed))
+        case _:
+            chosen = Sampling()
+    fitted = np.bincount(chosen.take(codes), minlength=len(classes))
+    weights = np.ones(len(classes)) if chosen.weights is None else len(y) / (len(classes) * counts)
+    record = SamplingRecord(
+        method=method,
+        reason=reason,
+        rows_before={str(label): int(count) for label, count in zip(classes.tolist(), counts, strict=True)},
+        rows_after={str(label): int(count) for label, count in zip(classes.tolist(), fitted, strict=True)},
+        weights={str(label): float(weight) for label, weight in zip(classes.tolist(), weights, strict=True)},
+    )
+    return chosen, record
+
+
+def build_page(record: SamplingRecord) -> str:
+    """Return what was done, class by class, as one self-contained HTML page."""
+    corrected = "not needed" if record.method == "None" else "probabilities are brought back to the true shares"
+    total = sum(record.rows_before.values()) or 1
+    classes = {
+        label: f"{rows:,} rows ({100 * rows / total:.1f} %), fitted on {record.rows_after[label]:,} "
+        f"of weight {record.weights[label]:.3g}"
+        for label, rows in record.rows_before.items()
+    }
+    facts = {"Sampling": record.method, "Why": record.reason, "Correction": corrected}
+    return render_page("Sampling of the training rows", fact_table(facts), fact_table(classes) if classes else "")
+
+
+def _resolve(sampling: SamplingName, counts: Mapping[Any, int]) -> tuple[SamplingName, str]:
+    """Return what to do and why, as the rest of a sentence."""
+    rarest = min(counts, key=lambda label: counts[label])
+    share, limit = counts[rarest] / sum(counts.values()), WEIGHT_BELOW / len(counts)
+    found = f"the rarest class, {rarest!r}, has {share:.2%} of the training rows".replace("%", " %")
+    if sampling != "Auto":
+        return sampling, f"the loop asks for it; {found}"
+    words = f"Auto weights classes below {limit:.2%}".replace("%", " %")
+    return ("ClassWeights" if share < limit else "None"), f"{found}, and {words}"
+
+
+def _draw(method: str, codes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    import imblearn.over_sampling
+    import imblearn.under_sampling
+
+    samplers = {
+        "RandomOverSampler": imblearn.over_sampling.RandomOverSampler,
+        "RandomUnderSampler": imblearn.under_sampling.RandomUnderSampler,
+    }
+    sampler = samplers[method](random_state=seed)
+    sampler.fit_resample(np.arange(len(codes)).reshape(-1, 1), codes)
+    return np.sort(sampler.sample_indices_).astype(np.int64)
