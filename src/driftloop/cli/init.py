@@ -1,5 +1,6 @@
 """`driftloop init`: the first ModelLoop file for a table."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -16,19 +17,24 @@ def init(
     target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to predict.")],
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
 ) -> None:
     """Write the first ModelLoop of a table.
 
     It goes to NAME.yaml in the current folder; whatever the table leaves open is in it as a comment.
     """
     require_extras("init", "pipeline")
-    from driftloop.cli.proposal import propose, read_sample, write_modelloop
+    from driftloop.cli.proposal import find_faults, propose, read_sample, write_modelloop
     from driftloop.spec.documents import read_documents
     from driftloop.spec.loading import parse_modelloop
     from driftloop.spec.problems import InvalidModelLoopError
+    from driftloop.stages.collect import reading_notes
 
     loop_name = name or _name_from(data)
-    text = write_modelloop(loop_name, _uri_of(data), propose(read_sample(data), target))
+    sample = read_sample(data)
+    proposal = propose(sample, target)
+    faults, left_out = find_faults(sample, proposal, str(data))
+    text = write_modelloop(loop_name, _uri_of(data), proposal)
     [document] = read_documents(text, f"{loop_name}.yaml")
     loop = parse_modelloop(document, f"{loop_name}.yaml")
     if isinstance(loop, list):
@@ -42,7 +48,15 @@ def init(
         raise InvalidInputError(f"The file '{file}' exists already. {remedy}") from error
     except OSError as error:
         raise InvalidInputError(f"The file '{file}' can't be written: {error.strerror}.") from error
+    notes = reading_notes(sample.table)
+    if as_json:
+        written = loop.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        facts = {"file": str(file), "loop": written, "notes": notes, "leftOut": left_out, "faults": faults}
+        typer.echo(json.dumps(facts, indent=2))
+        return
     typer.echo(f"wrote {file}: {loop.spec.problem.task} of '{target}' by {loop.spec.problem.metric_name}")
+    for sentence in (*notes, *(f"left out: {column}" for column in left_out), *(f"mend first: {f}" for f in faults)):
+        typer.echo(f"  {sentence}")
     typer.echo(f"next: driftloop validate {file}")
 
 

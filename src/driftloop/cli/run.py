@@ -2,12 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from driftloop.cli.status import JsonOption
 from driftloop.extras import require_extras
+
+if TYPE_CHECKING:
+    from driftloop.controller.localrun import LocalRun
+
+_REFRESH_SECONDS = 0.2
 
 
 def run(
@@ -15,7 +21,7 @@ def run(
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of the loop's state. Default: .driftloop/NAME.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train, package and verify a candidate from the loop's data, and print its result."""
     require_extras("run", "pipeline")
@@ -26,16 +32,22 @@ def run(
     console = Console(highlight=False, markup=False, soft_wrap=True, stderr=as_json)
     loop = load_for_laptop(file)
     state = open_workspace(loop.metadata.name, workspace)
-    key = f"manual-{time.time_ns():x}"
-    result = LocalRun(
+    key, began = f"manual-{time.time_ns():x}", time.monotonic()
+    training = LocalRun(
         loop,
         state,
         run_key=key,
         data_uri=loop.spec.data.uri,
         time_column=loop.spec.data.time_column,
         champion_uri="",
-        say=console.print,
-    ).wait()
+        say=lambda progress: console.print(f"{time.monotonic() - began:5.1f} s  {progress}"),
+    )
+    try:
+        _wait(training, console)
+    except KeyboardInterrupt:
+        training.cancel()
+        raise
+    result = training.wait()
     if as_json:
         typer.echo(result.model_dump_json(by_alias=True, indent=2))
         return
@@ -45,3 +57,15 @@ def run(
     console.print(f"Bento {result.bento_tag}, in {result.bento_uri}")
     console.print(f"Serve it: BENTOML_HOME={state.bentoml_home} bentoml serve {result.bento_tag}")
     console.print(f"Log and reports: {state.runs / key}")
+
+
+def _wait(training: "LocalRun", console: Console) -> None:
+    """Wait for the run's end; on a terminal, name what is waited for and for how long."""
+    began, progress, since = time.monotonic(), "", time.monotonic()
+    with console.status("") as status:
+        while not training.is_done:
+            if training.progress != progress:
+                progress, since = training.progress, time.monotonic()
+            now = time.monotonic()
+            status.update(f"waiting for {progress}: {now - since:.0f} s, {now - began:.0f} s in all")
+            time.sleep(_REFRESH_SECONDS)

@@ -1,6 +1,8 @@
 """`driftloop up`: serve, watch and retrain one loop on this machine."""
 
 import contextlib
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
-def up(
+def up(  # noqa: PLR0917 - one option for each thing that may be chosen
     file: Annotated[Path, typer.Argument(help="ModelLoop file.")],
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of the loop's state. Default: .driftloop/NAME.")
@@ -23,6 +25,7 @@ def up(
     clock: Annotated[
         Literal["wall", "replay"], typer.Option(help="replay: event times come with the requests.")
     ] = "wall",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what happens as JSON, one event a line.")] = False,
 ) -> None:
     """Train if need be, serve, watch, retrain and promote. Ctrl-C stops; run again to go on."""
     from driftloop.controller.loopfile import load_for_laptop
@@ -34,7 +37,7 @@ def up(
     require_extras("up", "pipeline", "monitor", "controller", unused=unused)
     from driftloop.controller.up import run_up
 
-    voice = ConsoleVoice(Console())
+    voice: JsonVoice | ConsoleVoice = JsonVoice() if as_json else ConsoleVoice(Console())
     state = open_workspace(loop.metadata.name, workspace)
     voice.say(
         f"{loop.metadata.name}: predictions on http://127.0.0.1:{port}/predict, "
@@ -44,6 +47,30 @@ def up(
         run_up(loop, state, port=port, labels_port=labels_port, clock=clock, voice=voice)
     finally:
         voice.end()
+
+
+class JsonVoice:
+    """Tells what happens to programs: one JSON object a line, as soon as it happens."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def say(self, sentence: str) -> None:
+        """Print an event."""
+        self._print("event", sentence)
+
+    def show(self, activity: str, *, idle: bool) -> None:
+        """Print what is under way, when that changes."""
+        if activity != self._shown and not idle:
+            self._print("activity", activity)
+        self._shown = activity
+
+    def end(self) -> None:
+        """Nothing is left to be removed."""
+
+    @staticmethod
+    def _print(kind: str, text: str) -> None:
+        typer.echo(json.dumps({"at": datetime.now(UTC).isoformat(), kind: text}, ensure_ascii=False))
 
 
 class ConsoleVoice:

@@ -7,6 +7,7 @@ answers, requests wait. It decides nothing.
 import asyncio
 import json
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -52,9 +53,13 @@ class PortInUseError(DriftloopError):
 
     def __init__(self, host: str, port: int, option: str, reason: OSError) -> None:
         super().__init__(
-            f"The port {port} of {host} must be free. It can't be had: {reason.strerror or reason}. "
+            f"The port {port} of {host} must be free. It can't be had: {_why(reason)}. "
             f"Stop what listens there, or choose another with {option}."
         )
+
+
+def _why(reason: OSError) -> str:
+    return os.strerror(reason.errno) if reason.errno else str(reason)  # asyncio's own text repeats the address
 
 
 @dataclass(frozen=True)

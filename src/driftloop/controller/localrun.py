@@ -72,6 +72,11 @@ class LocalRun:
         """Whether `wait` returns at once."""
         return self._future.done()
 
+    @property
+    def progress(self) -> str:
+        """What is being done, and how far the run is."""
+        return f"stage {self.stage}, {len(self._begun)} of {len(stage_names())}" if self._begun else "its first stage"
+
     def wait(self) -> RunResult:
         """Return the result when the run has ended.
 
@@ -100,4 +105,4 @@ class LocalRun:
             return
         self.stage = event.stage
         self._begun.append(event.stage)
-        self._say(f"stage {event.stage}, {len(self._begun)} of {len(stage_names())}")
+        self._say(self.progress)

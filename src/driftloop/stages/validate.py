@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
-from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.collect import ColumnNotFoundError, reading_notes
 from driftloop.stages.records import DroppedColumn, ValidationReport
 
 MOST_CLASSES = 100
@@ -117,7 +117,7 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
         ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
         ChampionTypeError: see there.
     """
-    notes: list[str] = []
+    notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
     columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
