@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from driftloop.controller.frontdoor import FrontDoor, PortTakenError
+from driftloop.controller.frontdoor import Front, FrontDoor, PortInUseError
 
 
 async def start_upstream(name, handler=None):

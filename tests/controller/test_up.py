@@ -209,7 +209,7 @@ def test_a_labels_port_in_use_is_told_with_the_option(loop):
     command += ["--workspace", str(loop.folder / "other"), "--labels-port", str(loop.labels_port)]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert refused.returncode == 1
-    assert f"The port {loop.labels_port} must be free" in refused.stderr
+    assert f"The port {loop.labels_port} of 127.0.0.1 must be free" in refused.stderr
     assert "--labels-port" in refused.stderr
 
 

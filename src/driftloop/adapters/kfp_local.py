@@ -119,6 +119,11 @@ def training_package() -> Path:
     return Path(str(files("driftloop.compiled") / "training.yaml"))
 
 
+def stage_names() -> tuple[str, ...]:
+    """Return the stages of the training package."""
+    return tuple(_stage_outputs())
+
+
 def run_training(
     parameters: Mapping[str, Any],
     *,

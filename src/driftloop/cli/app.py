@@ -12,9 +12,14 @@ from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
 from driftloop.cli.demo import demo
+from driftloop.cli.history import history
 from driftloop.cli.init import init
+from driftloop.cli.record import record
+from driftloop.cli.retrain import retrain
+from driftloop.cli.rollback import rollback
 from driftloop.cli.run import run
 from driftloop.cli.schema import schema
+from driftloop.cli.servedat import served_at
 from driftloop.cli.status import status, why
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
@@ -30,7 +35,12 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     up,
     status,
     why,
+    retrain,
     approve,
+    rollback,
+    record,
+    history,
+    served_at,
     version,
 )
 

@@ -1,12 +1,15 @@
 """`driftloop up`: serve, watch and retrain one loop on this machine."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from driftloop.extras import require_extras
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 
 def up(
@@ -30,15 +33,48 @@ def up(
     require_extras("up", "pipeline", "monitor", "controller", unused=unused)
     from driftloop.controller.up import run_up
 
-    console = Console()
+    voice = ConsoleVoice(Console())
     state = open_workspace(loop.metadata.name, workspace)
-    console.print(f"{loop.metadata.name}: predictions on http://127.0.0.1:{port}/predict, ", end="")
-    console.print(f"labels on http://127.0.0.1:{labels_port}/labels, workspace {state.root}")
-    run_up(
-        loop,
-        state,
-        port=port,
-        labels_port=labels_port,
-        clock=clock,
-        say=lambda sentence: console.print(sentence, highlight=False, markup=False, soft_wrap=True),
+    voice.say(
+        f"{loop.metadata.name}: predictions on http://127.0.0.1:{port}/predict, "
+        f"labels on http://127.0.0.1:{labels_port}/labels, workspace {state.root}"
     )
+    try:
+        run_up(loop, state, port=port, labels_port=labels_port, clock=clock, voice=voice)
+    finally:
+        voice.end()
+
+
+class ConsoleVoice:
+    """Tells what happens: plain lines, and on a terminal a last line that says what is being waited for."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Status | None = None
+        self._shown = ""
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence."""
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, activity: str, *, idle: bool) -> None:
+        """Show an activity; where lines can't be replaced, print it unless nothing is under way."""
+        if activity == self._shown:
+            return
+        self._shown = activity
+        if not self._console.is_terminal:
+            if activity and not idle:
+                self.say(f"  {activity}")
+            return
+        from rich.markup import escape
+
+        if self._live is None:
+            self._live = self._console.status(escape(activity))
+            self._live.start()
+        self._live.update(escape(activity))
+
+    def end(self) -> None:
+        """Remove the last line."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from driftloop.adapters.codeidentity import code_digest
-from driftloop.adapters.kfp_local import StageEvent, run_training
+from driftloop.adapters.kfp_local import StageEvent, StageState, run_training, stage_names
 from driftloop.algorithms import resolve_algorithms
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.parameters import pipeline_parameters
@@ -27,7 +27,7 @@ class LocalRun:
         data_uri: table to learn from.
         time_column: column that orders its rows, if any.
         champion_uri: Bento to compare with; empty for a first model.
-        say: gets one line for each stage.
+        say: gets told which stage is under way.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class LocalRun:
     ) -> None:
         self.stage = ""
         self._say = say
+        self._begun: list[str] = []
         self._cancelled = threading.Event()
         self._result = workspace.result(run_key)
         parameters = pipeline_parameters(
@@ -95,5 +96,8 @@ class LocalRun:
         )
 
     def _follow(self, event: StageEvent) -> None:
+        if event.state not in (StageState.STARTED, StageState.CACHED) or event.stage in self._begun:
+            return
         self.stage = event.stage
-        self._say(f"  {event}")
+        self._begun.append(event.stage)
+        self._say(f"stage {event.stage}, {len(self._begun)} of {len(stage_names())}")

@@ -172,7 +172,8 @@ class GovernanceSpec(Boundary):
     """Person or team responsible."""
     intended_use: str = ""
     """What the model may be used for."""
-    approvers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PLANNED] = ()
-    """Users who may approve a challenger. Empty: anyone with the right to change the loop."""
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Users who may approve a challenger, by the operating system's names on a laptop. Empty: anyone with the right to
+    change the loop."""
     strict: Annotated[bool, PLANNED] = False
     """Refuse to serve a model whose card lacks owner, intended use or provenance."""
