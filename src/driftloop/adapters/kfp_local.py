@@ -1,4 +1,4 @@
-"""The laptop's pipeline runner: the compiled training package under kfp.local, in a process group of its own.
+"""The laptop's pipeline runner: a compiled package under kfp.local, in a process group of its own.
 
 Tells of stages as they run, and trusts nothing: a run counts only when every stage's artifacts and its result exist.
 """
@@ -24,13 +24,15 @@ from typing import Any
 import yaml
 
 from driftloop.errors import DriftloopError
-from driftloop.spec import RunResult
+from driftloop.spec import FeasibilityResult, RunResult
 from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
 _POLL_SECONDS = 0.2
 # Runs once per algorithm.
 _LOOP_STAGE = "train"
+TRAINING, ADOPTION, FEASIBILITY = "training", "adoption", "feasibility"
+"""Names of the compiled packages."""
 
 
 class PipelineFailedError(DriftloopError):
@@ -97,7 +99,7 @@ class StageEvent:
 class RunOutcome:
     """What a run left."""
 
-    result: RunResult
+    result: RunResult | FeasibilityResult
     events: tuple[StageEvent, ...]
     """In order; empty when the run had a result already."""
     seconds: float
@@ -114,14 +116,20 @@ class RunOutcome:
         return sorted(self.folder.glob(f"artifacts/**/{stage}/{name}"))
 
 
-def training_package() -> Path:
-    """Return the compiled training pipeline that this installation ships."""
-    return Path(str(files("driftloop.compiled") / "training.yaml"))
+def compiled_package(name: str = TRAINING) -> Path:
+    """Return a compiled pipeline that this installation ships."""
+    return Path(str(files("driftloop.compiled") / f"{name}.yaml"))
 
 
-def stage_names() -> tuple[str, ...]:
-    """Return the stages of the training package."""
-    return tuple(_stage_outputs())
+def stage_names(package: str = TRAINING) -> tuple[str, ...]:
+    """Return the stages of a package."""
+    return tuple(_stage_outputs(package))
+
+
+def read_result(path: Path, package: str = TRAINING) -> RunResult | FeasibilityResult:
+    """Read the result that a run of a package left."""
+    kind = FeasibilityResult if package == FEASIBILITY else RunResult
+    return kind.model_validate_json(path.read_bytes())
 
 
 def run_training(
@@ -132,8 +140,9 @@ def run_training(
     on_event: Callable[[StageEvent], None] = lambda _: None,
     bentoml_home: Path | None = None,
     cancelled: threading.Event | None = None,
+    package: str = TRAINING,
 ) -> RunOutcome:
-    """Run the training package and return its outcome. A run that has a result already is not run again.
+    """Run a package and return its outcome. A run that has a result already is not run again.
 
     Args:
         parameters: of the pipeline (`stages.parameters.build_parameters`); addresses are local paths.
@@ -142,6 +151,7 @@ def run_training(
         on_event: called in this thread as stages start and end.
         bentoml_home: BentoML's store; its own default if absent.
         cancelled: set it from another thread to stop the run.
+        package: name of the compiled package.
 
     Raises:
         PipelineFailedError: a stage failed.
@@ -159,11 +169,13 @@ def run_training(
         if not result_path.exists():
             # Nobody else is at this run: a claim without a result is left from a process that died.
             Path(claim_uri(str(result_path))).unlink(missing_ok=True)
-            for event in _run_child(parameters, folder, cache_dir.resolve(), bentoml_home, cancelled):
+            for event in _run_child(
+                package, parameters, folder, cache_dir.resolve(), bentoml_home=bentoml_home, cancelled=cancelled
+            ):
                 events.append(event)
                 on_event(event)
-            _check_complete(events, parameters, folder, result_path)
-        result = RunResult.model_validate_json(result_path.read_bytes())
+            _check_complete(package, events, parameters, folder, result_path)
+        result = read_result(result_path, package)
     return RunOutcome(result=result, events=tuple(events), seconds=time.monotonic() - started, folder=folder)
 
 
@@ -178,9 +190,11 @@ def _only_process(result_path: Path, run_key: str) -> Iterator[None]:
 
 
 def _run_child(
+    package: str,
     parameters: Mapping[str, Any],
     folder: Path,
     cache: Path,
+    *,
     bentoml_home: Path | None,
     cancelled: threading.Event | None,
 ) -> Iterator[StageEvent]:
@@ -188,7 +202,7 @@ def _run_child(
     request.write_text(
         json.dumps(
             {
-                "package": str(training_package()),
+                "package": str(compiled_package(package)),
                 "parameters": dict(parameters),
                 "artifacts": str(folder / "artifacts"),
                 "cache": str(cache),
@@ -245,11 +259,13 @@ def _lines(pipe: Any, cancelled: threading.Event | None) -> Iterator[bytes]:
         yield from lines
 
 
-def _check_complete(events: list[StageEvent], parameters: Mapping[str, Any], folder: Path, result_path: Path) -> None:
+def _check_complete(
+    package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path, result_path: Path
+) -> None:
     done = Counter(event.stage for event in events if event.state in (StageState.FINISHED, StageState.CACHED))
     made = Counter(event.stage for event in events if event.state is StageState.FINISHED)
     missing = []
-    for stage, outputs in _stage_outputs().items():
+    for stage, outputs in _stage_outputs(package).items():
         expected = len(parameters["algorithms"]) if stage == _LOOP_STAGE else 1
         if done[stage] < expected:
             missing.append(f"the stage {stage}")
@@ -264,9 +280,9 @@ def _check_complete(events: list[StageEvent], parameters: Mapping[str, Any], fol
         raise IncompleteRunError(missing, folder / LOG_FILE)
 
 
-def _stage_outputs() -> dict[str, list[str]]:
+def _stage_outputs(package: str) -> dict[str, list[str]]:
     """Return the stages of the package and the files that each must leave."""
-    components = yaml.safe_load(training_package().read_text())["components"]
+    components = yaml.safe_load(compiled_package(package).read_text())["components"]
     return {
         name.removeprefix("comp-"): list(component.get("outputDefinitions", {}).get("artifacts", {}))
         for name, component in components.items()

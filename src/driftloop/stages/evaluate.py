@@ -96,6 +96,8 @@ def evaluate(
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
+        origin=record.origin,
+        notes=record.notes,
     )
     return Judged(
         evaluation,
@@ -160,11 +162,12 @@ def build_page(judged: Judged, schema: DataSchema) -> str:
         )
     facts = {
         "Algorithm": evaluation.algorithm,
+        "Judged on": evaluation.judged_on,
         "Hyperparameters": ", ".join(f"{name} {_figure(value)}" for name, value in evaluation.params.items()),
         "Test rows": f"{evaluation.test_rows:,}",
         f"{evaluation.metric}, test": f"{evaluation.score:.4f} ± {evaluation.standard_error:.4f}",
-        f"{evaluation.metric}, validation": f"{evaluation.validation_score:.4f}",
-        f"{evaluation.metric}, training": f"{evaluation.train_score:.4f}",
+        f"{evaluation.metric}, validation": _score(evaluation.validation_score),
+        f"{evaluation.metric}, training": _score(evaluation.train_score),
         "Trained through": evaluation.trained_through.isoformat() if evaluation.trained_through else "no time column",
         "Against the champion": judged.against_champion.failure or "no champion yet",
     }
@@ -181,6 +184,10 @@ def build_page(judged: Judged, schema: DataSchema) -> str:
         matrix_table("Confusion matrix (true class down)", *judged.confusion) if judged.confusion else "",
         *figures,
     )
+
+
+def _score(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.4f}"
 
 
 def _figure(value: object) -> str:
