@@ -54,8 +54,8 @@ class PickleRefusedError(InvalidInputError):
     def __init__(self, uri: str, file: str) -> None:
         super().__init__(
             f"The model at '{uri}' must be saved as skops to be read without running its code. Got the pickle "
-            f"'{file}'. Save it again with mlflow.sklearn.save_model(..., serialization_format='skops'), or, if you would run "
-            "this file as a program, allow it with 'model: {serialization: Pickle}'."
+            f"'{file}'. Save it again with mlflow.sklearn.save_model(..., serialization_format='skops'), or, if you "
+            "would run this file as a program, allow it with 'model: {serialization: Pickle}'."
         )
 
 

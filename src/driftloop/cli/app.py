@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
+from driftloop.cli.charter import charter
 from driftloop.cli.demo import demo
 from driftloop.cli.history import history
 from driftloop.cli.init import init
@@ -29,6 +30,7 @@ from driftloop.errors import DriftloopError
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     init,
+    charter,
     validate,
     schema,
     run,

@@ -20,6 +20,7 @@ from driftloop.adapters.kfp_local import (
 )
 from driftloop.adapters.modelsource import locate_model
 from driftloop.algorithms import resolve_algorithms
+from driftloop.controller.charterfile import write_charter
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.parameters import adoption_parameters, feasibility_parameters, pipeline_parameters
 from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
@@ -61,6 +62,7 @@ class LocalRun:
         self._begun: list[str] = []
         self._cancelled = threading.Event()
         self._result = workspace.result(run_key)
+        write_charter(loop, workspace, workspace.runs / run_key / "charter.html")
         self._pipeline = pipeline
         run = {
             "data_uri": data_uri,
