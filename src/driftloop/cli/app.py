@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
+from driftloop.cli.charter import charter
 from driftloop.cli.demo import demo
 from driftloop.cli.doctor import doctor
 from driftloop.cli.estimate import estimate
@@ -34,6 +35,7 @@ from driftloop.cli.version import version
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     init,
+    charter,
     validate,
     explain,
     estimate,

@@ -138,8 +138,11 @@ def propose(table: Sample, target: str) -> Proposal:
     )
 
 
-def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
-    """Return the text of the file: what is unambiguous is set, what is not is offered as a comment."""
+def write_modelloop(name: str, uri: str, proposal: Proposal, *, model_uri: str = "") -> str:
+    """Return the text of the file: what is unambiguous is set, what is not is offered as a comment.
+
+    With the address of a model that exists, that is served and watched first.
+    """
     lines = [
         f"apiVersion: {API_VERSION}",
         f"kind: {KIND}",
@@ -155,6 +158,12 @@ def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
         lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]
     if proposal.min_rows is not None:
         lines.append(f"    minRows: {proposal.min_rows}")
+    if model_uri:
+        lines += [
+            "  model:",
+            f"    uri: {quote_if_needed(model_uri)}",
+            "    # serialization: Pickle  # for a pickle, cloudpickle or joblib file: reading it runs the code in it",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import driftloop
+from driftloop.adapters.kfp_local import FEASIBILITY, report_page
 from driftloop.controller.datawatch import DataWatch
 from driftloop.controller.hostclient import HostClient
 from driftloop.controller.ledger import Ledger
@@ -41,12 +42,21 @@ from driftloop.loop.decisions import (
     StartRun,
     Wait,
 )
-from driftloop.loop.history import LedgerEntry, Model, RolledBack, RunFinished, Started, replay
+from driftloop.loop.history import (
+    FeasibilityJudged,
+    LedgerEntry,
+    Model,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    Started,
+    replay,
+)
 from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
 from driftloop.loop.telling import tell
 from driftloop.loop.trainingdata import faulty_windows, time_column, training_table
-from driftloop.spec import ModelLoop, Verdict
+from driftloop.spec import FeasibilityResult, ModelLoop, RunResult, Verdict
 
 POLL_SECONDS = 0.1
 FAILED_STARTS_BEFORE_GIVING_WAY = 3
@@ -88,6 +98,7 @@ class LaptopController:
         self._told = len(self._view.verdicts())
         self._status: dict[str, Any] = {}
         self._shown = ""
+        self._is_over = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a first model can't be had.
@@ -118,6 +129,8 @@ class LaptopController:
         await self._with_space(self._begin)
         while True:
             await self._with_space(self._step)
+            if self._is_over:
+                return
             await asyncio.sleep(POLL_SECONDS)
 
     async def _begin(self) -> None:
@@ -133,6 +146,10 @@ class LaptopController:
         decision = self._take_stock()
         if isinstance(decision, Wait) and decision.stalled and self._state.champion is None:
             raise DriftloopError(decision.reasons[0])
+        if isinstance(decision, Wait) and decision.is_over:
+            self._say(decision.reasons[0])
+            self._is_over = True
+            return
         if isinstance(decision, Wait) and self._state.open_run is None:
             self._show(decision.reasons[0], idle=True)
         await self._carry_out(decision)
@@ -255,9 +272,9 @@ class LaptopController:
             path = self._workspace.data / f"{decision.run_key}.parquet"
             table.to_parquet(path)
             data_uri = str(path)
-        number = self._state.next_number
-        self._record(entry_of(decision, self._state, now, data_uri=data_uri))
-        self._say(f"training v{number}: {decision.reason}")
+        entry = entry_of(decision, self._state, now, data_uri=data_uri)
+        self._record(entry)
+        self._say(tell(entry))
 
     def _keep_run_going(self) -> None:
         """Start the run that the ledger says is open, and record its end."""
@@ -273,7 +290,8 @@ class LaptopController:
                 data_uri=ordered.data_uri,
                 time_column=time_column(data) if ordered.data_through else data.time_column,
                 champion_uri=champion.result.bento_uri if champion else "",
-                say=lambda stage: self._show(f"training v{ordered.number}: {stage}"),
+                pipeline=ordered.pipeline,
+                say=lambda stage: self._show(f"{ordered.pipeline} v{ordered.number}: {stage}"),
             )
         if self._run.is_done:
             run, self._run = self._run, None
@@ -283,8 +301,17 @@ class LaptopController:
                 self._record(RunFinished(at=self._now(), run_key=ordered.run_key, error=str(error)))
                 self._say(f"run v{ordered.number} failed: {error}")
             else:
-                self._record(RunFinished(at=self._now(), run_key=ordered.run_key, result=result))
-                self._say(f"v{ordered.number} trained: {result.algorithm}, {result.metric} {result.test_score:.3f}")
+                self._finish(ordered, result)
+
+    def _finish(self, ordered: RunStarted, result: RunResult | FeasibilityResult) -> None:
+        if isinstance(result, FeasibilityResult):
+            report = report_page(self._workspace.runs / ordered.run_key, FEASIBILITY)
+            entry = FeasibilityJudged(at=self._now(), run_key=ordered.run_key, result=result, report=str(report))
+            self._answer(entry)
+            return
+        self._record(RunFinished(at=self._now(), run_key=ordered.run_key, result=result))
+        done = "adopted" if ordered.pipeline == "adoption" else "trained"
+        self._say(f"v{ordered.number} {done}: {result.algorithm}, {result.metric} {result.test_score:.3f}")
 
     async def _promote(self, decision: Promote, now: datetime) -> None:
         """Bring the candidate up beside the champion, then let `_keep_children_alive` switch: no request fails."""

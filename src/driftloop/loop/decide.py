@@ -12,8 +12,8 @@ from driftloop.loop.basis import tell_change
 from driftloop.loop.brakes import braked, switched_off, too_few_labels
 from driftloop.loop.candidate import judge_candidate
 from driftloop.loop.decisions import Decision, Facts, Hold, Quarantine, StartRun, Wait, run_key
-from driftloop.loop.history import LoopState
-from driftloop.spec import ModelLoopSpec, ReportKind, Trigger, Verdict, VerdictKind
+from driftloop.loop.history import LoopState, PipelineName
+from driftloop.spec import Maturity, ModelLoopSpec, ReportKind, Trigger, Verdict, VerdictKind
 from driftloop.spec.driftreport import report_name
 
 
@@ -50,13 +50,30 @@ def _mind_champion(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: dat
 def _first_run(spec: ModelLoopSpec, state: LoopState, facts: Facts) -> Decision:
     if spec.suspend:
         return Wait(("the loop is suspended (spec.suspend) and has no model yet",), stalled=True)
-    if not state.last_failure:
+    pipeline = first_pipeline(spec)
+    want = "no model yet"
+    if pipeline == "feasibility":
+        want = "a proof of concept is wanted (spec.maturity)"
+    elif spec.model:
+        want = f"no model yet, and there is one at {spec.model.uri}"
+    judged = state.judged if pipeline == "feasibility" else None
+    if not judged and not state.last_failure:
         key = run_key(facts.loop_uid, f"first/{state.next_number}")
-        return StartRun(key, "no model yet", basis=facts.basis)
+        return StartRun(key, want, basis=facts.basis, pipeline=pipeline)
     if facts.basis is None or facts.basis.key in state.learned:
+        if judged and not state.last_failure:
+            return Wait((f"the proof of concept is judged {judged.result.verdict}: {judged.report}",), is_over=True)
         return Wait((f"no first model: {state.last_failure}",), stalled=True)
     news = tell_change(state.basis, facts.basis, spec.data.uri) if state.basis else "the data can be read now"
-    return StartRun(run_key(facts.loop_uid, f"basis/{facts.basis.key}"), f"no model yet; {news}", basis=facts.basis)
+    key = run_key(facts.loop_uid, f"basis/{facts.basis.key}")
+    return StartRun(key, f"{want}; {news}", basis=facts.basis, pipeline=pipeline)
+
+
+def first_pipeline(spec: ModelLoopSpec) -> PipelineName:
+    """Return what a loop without a model runs."""
+    if spec.maturity is Maturity.PROOF_OF_CONCEPT:
+        return "feasibility"
+    return "adoption" if spec.model else "training"
 
 
 def _answer_change(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> StartRun | Hold | Wait | None:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from driftloop.loop.basis import Basis
-from driftloop.loop.history import Model
+from driftloop.loop.history import Model, PipelineName
 from driftloop.loop.requests import Request
 from driftloop.spec import Verdict
 
@@ -37,6 +37,7 @@ class StartRun:
     report: str = ""
     """Drift report that calls for it."""
     request: Request | None = None
+    pipeline: PipelineName = "training"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Wait:
     reasons: tuple[str, ...]
     stalled: bool = False
     """Nothing will happen without a person."""
+    is_over: bool = False
+    """Everything that the loop is for has been done."""
 
 
 Decision = StartRun | Promote | Reject | Quarantine | Hold | RollBack | Note | Refuse | Wait

@@ -12,8 +12,11 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from driftloop.loop.basis import Basis
-from driftloop.spec import RunResult
+from driftloop.spec import FeasibilityResult, RunResult
 from driftloop.spec.boundary import Boundary
+
+PipelineName = Literal["training", "adoption", "feasibility"]
+"""The pipelines that a loop runs."""
 
 
 class Model(Boundary):
@@ -70,6 +73,8 @@ class RunStarted(Answer):
     """Version of the model that the candidate is compared with; empty for a first model."""
     report: str = ""
     """Name of the drift report that called for it."""
+    pipeline: PipelineName = "training"
+    """adoption: the model is the one that the file names. feasibility: a proof of concept, which makes no candidate."""
 
 
 class RunFinished(Entry):
@@ -79,6 +84,16 @@ class RunFinished(Entry):
     run_key: str
     result: RunResult | None = None
     error: str = ""
+
+
+class FeasibilityJudged(Entry):
+    """A proof of concept ended: whether the problem can be solved with these data. It promotes nothing."""
+
+    entry: Literal["FeasibilityJudged"] = "FeasibilityJudged"
+    run_key: str
+    result: FeasibilityResult
+    report: str
+    """Path of the page for people."""
 
 
 class Promoted(Entry):
@@ -151,6 +166,7 @@ LedgerEntry = Annotated[
     Started
     | RunStarted
     | RunFinished
+    | FeasibilityJudged
     | Promoted
     | Rejected
     | RolledBack
@@ -192,6 +208,8 @@ class LoopState:
     """The newest measured value of each success criterion, by name."""
     handled: frozenset[str] = field(default_factory=frozenset)
     """Ids of the requests that were answered."""
+    judged: FeasibilityJudged | None = None
+    """The newest outcome of a proof of concept."""
     learned: frozenset[str] = field(default_factory=frozenset)
     """Keys of the bases that were learned from."""
 
@@ -247,6 +265,8 @@ def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: C901, PLR
             return replace(state, last_failure="" if state.champion is None else state.last_failure)
         case RunStarted() | RunFinished():
             return _apply_run(state, entry)
+        case FeasibilityJudged():
+            return replace(_with_content(state, entry), open_run=None, judged=entry, last_failure="")
         case Promoted() | RolledBack():
             return _apply_succession(state, entry)
         case Rejected():
@@ -269,13 +289,21 @@ def _apply_run(state: LoopState, entry: RunStarted | RunFinished) -> LoopState:
         return replace(state, runs=(*state.runs, entry), open_run=entry, learned=state.learned | learned)
     if entry.result is None:
         return replace(state, open_run=None, last_failure=entry.error)
+    state = _with_content(state, entry)
+    return replace(state, open_run=None, candidate=model_of(state.run(entry.run_key), entry.result))
+
+
+def _with_content(state: LoopState, entry: RunFinished | FeasibilityJudged) -> LoopState:
+    """Note which content a run saw."""
     run = state.run(entry.run_key)
-    if run.basis:  # the data may have changed once more between the order and the run's own look at them
+    if (
+        run.basis and entry.result
+    ):  # the data may have changed once more between the order and the run's own look at them
         basis = run.basis.model_copy(update={"content": entry.result.data_digest})
         seen = run.model_copy(update={"basis": basis})
         runs = tuple(seen if known is run else known for known in state.runs)
         state = replace(state, runs=runs, learned=state.learned | {basis.key})
-    return replace(state, open_run=None, candidate=model_of(run, entry.result))
+    return state
 
 
 def _apply_succession(state: LoopState, entry: Promoted | RolledBack) -> LoopState:

@@ -56,6 +56,7 @@ def entry_of(  # noqa: PLR0911 (one return per kind of decision)
                 basis=decision.basis,
                 champion=state.champion.version if state.champion else "",
                 report=decision.report,
+                pipeline=decision.pipeline,
             )
         case Promote():
             return Promoted(at=at, model=decision.model, reason=decision.reason)

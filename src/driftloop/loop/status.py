@@ -91,6 +91,7 @@ def project_status(
             _describe_criterion(criterion, state.recorded.get(criterion.name))
             for criterion in loop.spec.problem.success_criteria
         ],
+        "feasibility": state.judged.result.to_dict() | {"report": state.judged.report} if state.judged else None,
         "lastFailure": state.last_failure,
         "history": [entry.to_dict() for entry in recent[-HISTORY_SHOWN:]],
     }

@@ -2,6 +2,7 @@
 
 from driftloop.loop.history import (
     Approved,
+    FeasibilityJudged,
     LedgerEntry,
     Promoted,
     Quarantined,
@@ -16,18 +17,23 @@ from driftloop.loop.history import (
 )
 
 
-def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911 (one return per kind of entry)
+def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911, PLR0912 (one return per kind of entry)
     """Return what happened, why, and who asked."""
     match entry:
         case Started():
             return f"driftloop {entry.driftloop_version} took over"
+        case RunStarted(pipeline="feasibility"):
+            return f"proof of concept (run {entry.run_key}): {entry.reason}"
         case RunStarted():
-            return f"training v{entry.number} (run {entry.run_key}): {entry.reason}"
+            doing = "adopting" if entry.pipeline == "adoption" else "training"
+            return f"{doing} v{entry.number} (run {entry.run_key}): {entry.reason}"
         case RunFinished(result=None):
             return f"run {entry.run_key} failed: {' '.join(entry.error.split())}"
         case RunFinished(result=result) if result:
             score = f"{result.metric} {result.test_score:.3f} over {result.rows:,} rows"
             return f"run {entry.run_key} finished, {result.verdict}: {result.algorithm}, {score}"
+        case FeasibilityJudged(result=judged):
+            return f"proof of concept (run {entry.run_key}) judged {judged.verdict}: {' '.join(judged.reasons)}"
         case Promoted():
             return f"{entry.model.label} ({entry.model.version}) promoted: {entry.reason}"
         case Rejected():
@@ -57,6 +63,8 @@ def links(entry: LedgerEntry) -> dict[str, str]:
     match entry:
         case RunStarted():
             found = {"run": entry.run_key, "data": entry.data_uri, "driftReport": entry.report}
+        case FeasibilityJudged():
+            found = {"run": entry.run_key, "report": entry.report}
         case RunFinished(result=result):
             found = {"run": entry.run_key, "bento": result.bento_uri if result else ""}
         case Promoted() | RolledBack():

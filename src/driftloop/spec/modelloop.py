@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from driftloop.spec.boundary import Boundary, RuleError
+from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.learning import (
     NAME_PATTERN,
     AcceptanceSpec,
@@ -42,9 +43,11 @@ class ModelLoopSpec(Boundary):
     suspend: bool = False
     """Keep serving and watching; start no run and promote nothing."""
     maturity: Maturity = Maturity.PRODUCTION
-    """ProofOfConcept: train and report, promote nothing after the first model."""
+    """ProofOfConcept: train on a sample within a small budget, judge whether the problem can be solved, and promote
+    nothing."""
     problem: ProblemSpec
     data: DataSpec
+    model: ModelSpec | None = None
     preparation: PreparationSpec = PreparationSpec()
     training: TrainingSpec = TrainingSpec()
     acceptance: AcceptanceSpec = AcceptanceSpec()
@@ -54,6 +57,14 @@ class ModelLoopSpec(Boundary):
     retraining: RetrainingSpec = RetrainingSpec()
     promotion: PromotionSpec = PromotionSpec()
     governance: GovernanceSpec = GovernanceSpec()
+
+    @field_validator("model")
+    @classmethod
+    def _concepts_are_trained(cls, model: ModelSpec | None, info: ValidationInfo) -> ModelSpec | None:
+        if model and info.data.get("maturity") is Maturity.PROOF_OF_CONCEPT:
+            remedy = "Remove it, or set maturity to Production: a model that exists proves the concept."
+            raise RuleError("must be absent in a ProofOfConcept", remedy=remedy)
+        return model
 
     @field_validator("preparation")
     @classmethod

@@ -69,10 +69,12 @@ def _metrics(evaluation: Evaluation) -> list[str]:
         return name, f"{value:.4f}", f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "unknown"
 
     judged = (
-        f"On {evaluation.test_rows:,} test rows that nothing was fitted or tuned on. Models were compared by "
-        f"{evaluation.metric}: {evaluation.score:.4f} (standard error {evaluation.standard_error:.4f}), "
-        f"{evaluation.validation_score:.4f} on the validation rows, {evaluation.train_score:.4f} on the training rows."
+        f"On {evaluation.judged_on}. Models are compared by {evaluation.metric}: {evaluation.score:.4f} "
+        f"(standard error {evaluation.standard_error:.4f})"
     )
+    for part, value in (("validation", evaluation.validation_score), ("training", evaluation.train_score)):
+        judged += f", {value:.4f} on the {part} rows" if value is not None else ""
+    judged += "."
     return [
         judged,
         "",
@@ -136,12 +138,13 @@ def _importance(explanation: Explanation) -> list[str]:
 def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[str]:
     through = evaluation.trained_through
     window = f"through {through.isoformat()}" if through else "no time column: parted at random"
+    share = f"{'the oldest ' if through else ''}{TRAIN_SHARE:.0%}".replace("%", " %") + f", {window}"
     return _facts(
         {
             "Task": str(schema.task),
             "Algorithm": evaluation.algorithm,
             "Hyperparameters": ", ".join(f"{name} {_plain(value)}" for name, value in evaluation.params.items()),
-            "Training rows": f"{'the oldest ' if through else ''}{TRAIN_SHARE:.0%}".replace("%", " %") + f", {window}",
+            "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
             "Data from": data.provenance.source,
             "Data licence": data.provenance.licence,
@@ -151,11 +154,16 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
     )
 
 
-def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
+def _limits(
+    evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec
+) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
     if evaluation.test_rows < _FEW_TEST_ROWS:
         yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
-    if evaluation.trained_through is None:
+    if evaluation.origin:
+        yield "It was trained elsewhere and may have seen the rows that judged it: its figures may be too good."
+        yield from (f"{note}." for note in evaluation.notes)
+    elif evaluation.trained_through is None:
         yield "Without a time column it was judged on rows of the time it was trained on, not on later ones."
     yield from _group_limits(assessment)
     if explanation.leakage_suspect:

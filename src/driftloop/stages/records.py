@@ -37,9 +37,9 @@ class CandidateRecord(Boundary):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
     algorithm: str
-    score: float
-    """The loop's metric on the validation rows."""
-    train_score: float
+    score: float | None = None
+    """The loop's metric on the validation rows; absent for a model made elsewhere."""
+    train_score: float | None = None
     """The same on the training rows."""
     trials: int
     fit_seconds: float
@@ -47,6 +47,10 @@ class CandidateRecord(Boundary):
     params: dict[str, Any]
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
+    origin: str = ""
+    """Where a model made elsewhere came from; empty: it was trained in this run."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a model made elsewhere, in plain sentences."""
 
 
 class Evaluation(Boundary):
@@ -58,8 +62,9 @@ class Evaluation(Boundary):
     score: float
     """The loop's metric on the test rows."""
     standard_error: float
-    train_score: float
-    validation_score: float
+    train_score: float | None = None
+    """Absent, as the next, for a model made elsewhere."""
+    validation_score: float | None = None
     metrics: dict[str, float]
     """All metrics of the task on the test rows."""
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
@@ -69,6 +74,17 @@ class Evaluation(Boundary):
     """Newest time in the rows that the model was fitted on."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
+    origin: str = ""
+    """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a model made elsewhere, in plain sentences."""
+
+    @property
+    def judged_on(self) -> str:
+        """What the score was measured on, as the rest of a sentence."""
+        if self.origin:
+            return f"all {self.test_rows:,} given rows, which the model may have seen, for it was trained elsewhere"
+        return f"{self.test_rows:,} test rows that nothing was fitted or tuned on"
 
 
 class ChampionComparison(Boundary):
