@@ -276,7 +276,9 @@ class PredictionLogReader:
 
         tables = scan(self._root, LABELS, view, stretch, select=about_them)
         frame: pd.DataFrame = _unite([empty_label_table(), *tables]).to_pandas()
-        order = frame.assign(content=[json.dumps(value) for value in frame[LABEL]])
+        tied = frame.duplicated([PREDICTION_ID, KEY, LABEL_TIME], keep=False)
+        order = frame.assign(content="")
+        order.loc[tied, "content"] = [json.dumps(value) for value in frame.loc[tied, LABEL].tolist()]
         order = order.sort_values([LABEL_TIME, "content"], kind="stable", ignore_index=True)
         return order.drop(columns="content")
 

@@ -94,15 +94,16 @@ class PredictionLogWriter:
         self._wal: WriteAheadFile | None = None
         with contextlib.ExitStack() as undo:
             try:
-                self._lock = undo.enter_context(self._open_lock())
+                self._lock = self._open_lock()
+                undo.callback(self.close)
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._recover()
+                self._announce()
             except BlockingIOError as error:
                 raise LogInUseError(root, writer_id) from error
             except OSError as error:
                 raise LogWriteError("it can't be opened", root, error) from error
             undo.pop_all()
-        self._announce()
 
     @property
     def complete_through(self) -> datetime | None:
