@@ -52,10 +52,12 @@ def loop(tmp_path_factory):
     loop = Loop(tmp_path_factory.mktemp("verbs"))
     (loop.folder / "parcels.yaml").write_text(LOOP.replace("  problem: {task: Classification}", CRITERIA))
     write_rows(loop, noise=80)
-    loop.start()
-    yield loop
-    if loop.process.poll() is None:
-        loop.stop()
+    try:
+        loop.start()
+        yield loop
+    finally:
+        if loop.process.poll() is None:
+            loop.stop()
 
 
 def test_a_measured_value_is_recorded_by_the_running_loop(loop):
