@@ -17,12 +17,8 @@ pytestmark = pytest.mark.local
 CRITERIA = "  problem: {task: Classification, successCriteria: [{name: late parcels, baseline: 40, goal: 30}]}"
 
 
-def write_rows(loop, *, noise):
-    """Parcels of which a share is late for no reason at all."""
-    rows = parcels(1000, START - 30 * DAY, DAY / 36, seed=1)
-    for number, row in enumerate(rows):
-        if number % 100 < noise:
-            row["late"] = number % 2 == 0
+def write_rows(loop, *, sign):
+    rows = parcels(1000, START - 30 * DAY, DAY / 36, seed=1, sign=sign)
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     (loop.folder / "parcels.csv").write_text("\n".join(lines))
 
@@ -51,11 +47,13 @@ def settle(loop):
 def loop(tmp_path_factory):
     loop = Loop(tmp_path_factory.mktemp("verbs"))
     (loop.folder / "parcels.yaml").write_text(LOOP.replace("  problem: {task: Classification}", CRITERIA))
-    write_rows(loop, noise=80)
-    loop.start()
-    yield loop
-    if loop.process.poll() is None:
-        loop.stop()
+    write_rows(loop, sign=-1)
+    try:
+        loop.start()
+        yield loop
+    finally:
+        if loop.process.poll() is None:
+            loop.stop()
 
 
 def test_a_measured_value_is_recorded_by_the_running_loop(loop):
@@ -68,7 +66,7 @@ def test_a_measured_value_is_recorded_by_the_running_loop(loop):
 
 def test_new_bytes_under_the_same_address_retrain_once(loop):
     assert loop.stop() == 0
-    write_rows(loop, noise=0)
+    write_rows(loop, sign=1)
     edit(loop, "engine: SciPy", "engine: SciPy\n    reportHistoryLimit: 50")
     loop.start()
     loop.wait_for(lambda status: status["champion"]["label"] == "v2")
