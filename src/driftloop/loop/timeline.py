@@ -296,6 +296,8 @@ def _tell(entry: LedgerEntry) -> _Told | None:  # noqa: PLR0911 (one return per 
             return _Told(entry.at, "Q", "fault", f"Rows of {window} are kept out of training", entry.reason)
         case RunHeld():
             return _Told(entry.at, "H", "ref", "A retraining was held back", entry.reason)
+        case _:  # kinds that need no words of their own
+            return _Told(entry.at, "O", "ref", entry.entry, getattr(entry, "reason", ""))
 
 
 def _alarms(story: Story) -> str:
