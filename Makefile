@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all lint stage generate verify bench-pipeline bench-log images clean
+.PHONY: help demo demo-full test test-all test-faults lint stage generate verify bench-pipeline bench-log images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ lint: $(VENV)/.dev ## format, lint, types, import rings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-faults: $(VENV)/.dev ## kill monitor, server and controller 50 times each under load, and audit: about 25 minutes; KILLS=5 for fewer
+	$(BIN)/python tools/test_faults.py --kills $(or $(KILLS),50) $(if $(KILLS),,--write)
 
 stage: $(if $(NAME),$(VENV)/.dev) ## scaffold a new stage of the pipeline: make stage NAME=impute
 	@test -n "$(NAME)" || { echo "A new stage needs a name. Run, for example: make stage NAME=impute"; exit 2; }

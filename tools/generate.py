@@ -33,9 +33,13 @@ def main(arguments: list[str]) -> int:
 def _generate() -> Iterator[tuple[Path, str]]:
     """Yield path and content of every generated file."""
     from driftloop.cli.schema import build_markdown
+    from pipelines.adoption import adoption_pipeline
+    from pipelines.feasibility import feasibility_pipeline
     from pipelines.training import training_pipeline
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
+    yield COMPILED / "adoption.yaml", _compile(adoption_pipeline)
+    yield COMPILED / "feasibility.yaml", _compile(feasibility_pipeline)
     yield COMPILED / "training.yaml", _compile(training_pipeline)
     for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
         module = importlib.import_module(f"components.{folder.name}.component")

@@ -1,10 +1,16 @@
 """The one base error of driftloop; every room derives its own from it, with the facts that build the message."""
 
+from typing import Any
+
 
 class DriftloopError(Exception):
     """An error that a person can act on: the message says what, the constraint, the value and the remedy."""
 
     exit_code = 1
+
+    def facts(self) -> dict[str, Any]:
+        """Return details beyond the message as plain JSON values, for programs; most errors have none."""
+        return {}
 
 
 class InvalidInputError(DriftloopError):

@@ -57,12 +57,12 @@ def test_help_takes_less_than_half_a_second():
 
 def test_help_names_every_command():
     words = invoke("--help").stdout.split()
-    assert {command.__name__ for command in COMMANDS} <= set(words)
+    assert {command.__name__.replace("_", "-") for command in COMMANDS} <= set(words)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_every_command_explains_itself(command):
-    outcome = invoke(command.__name__, "--help")
+    outcome = invoke(command.__name__.replace("_", "-"), "--help")
     assert outcome.exit_code == 0
     assert command.__doc__.splitlines()[0] in " ".join(outcome.stdout.split())
 

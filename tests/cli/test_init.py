@@ -132,7 +132,7 @@ def test_an_existing_file_is_overwritten_only_by_force(flights):
         (("nothing.csv", "--target", "late"), "must be a local file"),
         (("flights.xlsx", "--target", "late"), "must be a .parquet or .csv file. Got '.xlsx'."),
         (("broken.parquet", "--target", "late"), "can't be read as parquet:"),
-        (("broken.csv", "--target", "late"), "can't be read as csv:"),
+        (("broken.csv", "--target", "late"), "must have rows. Got none."),
         (("header.csv", "--target", "late"), "must have rows. Got none."),
         (("航空.csv", "--target", "late"), "Give one with --name."),
     ],

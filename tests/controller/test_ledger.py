@@ -1,6 +1,7 @@
 """The ledger on disk: nothing acknowledged is lost, nothing half-written is believed."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,19 @@ def test_a_corrupt_line_in_the_middle_is_named(tmp_path):
     path.write_bytes(b"not json\n" + path.read_bytes())
     with pytest.raises(CorruptLedgerError, match="Line 1"):
         Ledger(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full (Linux)")
+def test_an_entry_that_finds_no_space_leaves_the_ledger_as_it_was(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(path)
+    ledger.append(ENTRY)
+    path.rename(tmp_path / "aside")
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        ledger.append(ENTRY)
+    path.unlink()
+    (tmp_path / "aside").rename(path)
+    assert ledger.entries == read_ledger(path) == [ENTRY]
+    ledger.append(ENTRY)
+    assert ledger.entries == read_ledger(path) == [ENTRY, ENTRY]

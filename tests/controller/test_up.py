@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import requests
 from driftloop.controller.children import free_port
 from driftloop.controller.ledger import Ledger, read_ledger
 from driftloop.controller.workspace import Workspace
-from driftloop.loop.history import Promoted, Rejected, RunFinished, RunStarted
+from driftloop.loop.history import Promoted, Rejected, RolledBack, RunFinished, RunStarted
 from driftloop.stages.package import content_digest
 
 pytestmark = pytest.mark.local
@@ -82,7 +83,7 @@ class Loop:
         command += ["--labels-port", str(self.labels_port)]
         with (self.folder / "up.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.wait_for(lambda status: {"type": "Ready", "status": "True"} in status["conditions"])
+        self.wait_for(lambda status: {"type": "Ready", "status": "True"} in status["conditions"], seconds=200)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -93,7 +94,7 @@ class Loop:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (self.folder / "up.log").read_text()
             path = self.workspace.status
-            status = json.loads(path.read_text()) if path.exists() else None
+            status = read_status(path)
             if status and condition(status):
                 return status
             time.sleep(0.1)
@@ -117,6 +118,13 @@ class Loop:
         self.wait_for(
             lambda status: status["settledThrough"] and datetime.fromisoformat(status["settledThrough"]) >= through
         )
+
+
+def read_status(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):  # there is none yet, or a test has broken it
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +217,7 @@ def test_a_labels_port_in_use_is_told_with_the_option(loop):
     command += ["--workspace", str(loop.folder / "other"), "--labels-port", str(loop.labels_port)]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert refused.returncode == 1
-    assert f"The port {loop.labels_port} must be free" in refused.stderr
+    assert f"The port {loop.labels_port} of 127.0.0.1 must be free" in refused.stderr
     assert "--labels-port" in refused.stderr
 
 
@@ -252,3 +260,40 @@ def test_a_candidate_that_cannot_be_served_leaves_the_champion_serving(loop, dam
     assert "can't be served" in read_ledger(loop.workspace.ledger)[-1].reason
     assert champion(loop) == before
     assert loop.ask(parcels(1, START, DAY, seed=5), START + 40 * DAY).status_code == 200
+
+
+def test_a_champion_that_is_broken_at_the_start_gives_way_to_the_one_before(loop):
+    assert loop.stop() == 0
+    champions = [entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)]
+    assert [model.label for model in champions] == ["v1", "v2"]
+    (Path(champions[1].result.bento_uri) / "src" / "model" / "model.skops").write_bytes(b"")
+    loop.start()
+    assert champion(loop)["label"] == "v1"
+    last = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RolledBack)][-1]
+    assert "v2 can't be served" in last.reason
+    assert "The file 'model/model.skops' has another content" in last.reason
+    assert loop.ask(parcels(1, START, DAY, seed=6), START + 50 * DAY).status_code == 200
+
+
+def test_a_champion_whose_server_does_not_come_up_again_gives_way_to_the_one_before(loop):
+    assert loop.stop() == 0
+    champions = [entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)]
+    bento = Path(champions[1].result.bento_uri) / "src" / "model"
+    shutil.copy(Path(champions[0].result.bento_uri) / "src" / "model" / "model.skops", bento / "model.skops")
+    manifest = json.loads((bento / "manifest.json").read_text())
+    manifest["files"]["model.skops"] = hashlib.sha256((bento / "model.skops").read_bytes()).hexdigest()
+    (bento / "manifest.json").write_text(json.dumps(manifest))
+    mended = champions[1].result.model_copy(update={"bento_digest": content_digest(bento.parent)})
+    again = champions[1].model_copy(update={"result": mended})
+    Ledger(loop.workspace.ledger).append(Promoted(at=START, model=again, reason="a test"))
+    loop.start()
+    assert champion(loop)["label"] == "v2"
+    (bento / "model.skops").write_bytes(b"")  # damaged while it serves
+    host = loop.process.pid
+    for pid in Path(f"/proc/{host}/task/{host}/children").read_text().split():
+        if "bento_server.py" in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(int(pid), signal.SIGKILL)
+    loop.wait_for(lambda status: status["champion"]["label"] == "v1")
+    loop.wait_for(lambda status: {"type": "Available", "status": "True"} in status["conditions"])
+    assert "did not come up 3 times in a row" in read_ledger(loop.workspace.ledger)[-1].reason
+    assert loop.ask(parcels(1, START, DAY, seed=7), START + 60 * DAY).status_code == 200

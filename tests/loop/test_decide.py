@@ -1,12 +1,12 @@
 """What the loop decides, fact by fact."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from driftloop.loop.decide import Facts, Hold, Promote, Quarantine, Reject, StartRun, Wait, decide, open_episode
-from driftloop.loop.history import Promoted, Quarantined, RunFinished, RunHeld, RunStarted, Started, model_of
+from driftloop.loop.decide import decide, open_episode
+from driftloop.loop.decisions import Facts, Hold, Promote, Quarantine, Reject, StartRun, Wait
+from driftloop.loop.history import Approved, Promoted, Quarantined, RunFinished, RunHeld, RunStarted, Started, model_of
 from driftloop.loop.history import replay as replay_history
 from driftloop.spec import ReportKind, RunVerdict, VerdictKind
 from tests.loop.conftest import START, WEEK, make_loop, make_result, make_verdict
@@ -88,7 +88,10 @@ def test_manual_approval_waits_for_a_person_and_then_promotes():
     waiting = decide_at(1, entries, facts(), loop)
     assert isinstance(waiting, Wait)
     assert "driftloop approve second" in waiting.reasons[0]
-    assert isinstance(decide_at(1, entries, replace(facts(), approved=frozenset({"second"})), loop), Promote)
+    approved = [*entries, Approved(at=START, run_key="second", by="ada")]
+    promotion = decide_at(1, approved, facts(), loop)
+    assert isinstance(promotion, Promote)
+    assert "Approved by ada" in promotion.reason
 
 
 def test_stable_windows_start_nothing():
@@ -133,7 +136,8 @@ def test_too_few_labels_block_a_run_and_say_how_many_are_missing():
     assert isinstance(waiting, Wait), "it is recorded once"
     assert "10 labelled rows of the 1,000 needed" in waiting.reasons[0]
     enough = decide_at(3, held, facts(make_verdict(1, DROP), labelled_rows=5000))
-    assert enough == StartRun(decision.run_key, enough.reason), "what was held starts under its own key"
+    assert isinstance(enough, StartRun)
+    assert enough.run_key == decision.run_key, "what was held starts under its own key"
 
 
 def retrained(at, through):

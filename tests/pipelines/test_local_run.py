@@ -135,6 +135,22 @@ def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, fir
     assert second.result.bento_digest == first.result.bento_digest
 
 
+@pytest.mark.parametrize(
+    ("group", "again"),
+    [
+        ({"serving": {"maxReplicas": 3}}, []),
+        ({"retraining": {"cooldown": "1d"}, "promotion": {"approval": "Manual"}}, []),
+        # A longer window counts for more independent rows: the baseline is made again, and so the Bento.
+        ({"monitoring": {"engine": "SciPy", "window": {"duration": "2d"}}}, ["evaluate", "verify"]),
+    ],
+    ids=["serving", "retraining", "monitoring"],
+)
+def test_a_change_in_how_the_model_serves_or_is_watched_trains_nothing(laptop, first, group, again):
+    outcome = laptop.run(f"{next(iter(group))}-changed", **group)
+    executed = stages(outcome, StageState.FINISHED)
+    assert set(executed) == {"snapshot", "package", "register", *again}
+
+
 def test_a_challenger_keeps_the_champions_inputs(laptop, first):
     rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
     # The same flights, the carrier always known, and a column that the champion never saw.

@@ -23,7 +23,12 @@ class Recorder:
     async def serve(self, path):
         async def read(reader, writer):
             while line := await reader.readline():
-                self.messages.append(json.loads(line))
+                message = json.loads(line)
+                if message["type"] == "hello":
+                    writer.write(b'{"type": "hello", "sequence": 0}\n')
+                elif message["type"] != "goodbye":
+                    self.messages.append(message)
+                    writer.write(b'{"type": "acknowledged", "sequence": %d}\n' % message["sequence"])
             writer.close()
 
         return await asyncio.start_unix_server(read, path)

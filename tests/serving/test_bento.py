@@ -188,7 +188,12 @@ class Monitor:
         with self._listener:
             connection, _ = self._listener.accept()
         with connection, connection.makefile() as lines:
-            self.messages.extend(json.loads(line) for line in lines)
+            for message in map(json.loads, lines):
+                self.messages.append(message)
+                if message["type"] == "hello":
+                    connection.sendall(b'{"type": "hello", "sequence": 0}\n')
+                elif message["type"] != "goodbye":
+                    connection.sendall(b'{"type": "acknowledged", "sequence": %d}\n' % message["sequence"])
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +260,7 @@ def test_a_server_told_to_stop_finishes_what_it_accepted_and_empties_its_tap(ser
     assert len(answered) > 10
     assert set(answered) <= recorded
     assert "watermark" in {message["type"] for message in monitor.messages}
+    assert monitor.messages[-1] == {"type": "goodbye"}
 
 
 @pytest.mark.slow

@@ -1,46 +1,70 @@
 import json
 import socket
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from driftloop.serving.tap import Receipts, Tap, TapRecord
+from driftloop.serving.outbox import TapRecord
+from driftloop.serving.tap import Receipts, Tap
 
 NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
 
 
 class Reader:
-    """A monitor's end of the socket."""
+    """A monitor's end of the socket; `acknowledges=False` is a monitor of version 0.1."""
 
-    def __init__(self, path):
+    def __init__(self, path, *, acknowledges=True, received=0):
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         self._listener.listen()
         self._listener.settimeout(5)
+        self._acknowledges = acknowledges
+        self._received = received
         self._connection = None
         self._buffer = b""
+        self.hello = None
 
     def accept(self):
+        self._buffer = b""
         self._connection, _ = self._listener.accept()
         self._connection.settimeout(5)
+        (self.hello,) = self._read(1)
+        if self._acknowledges:
+            self.say({"type": "hello", "sequence": self._received})
+
+    def say(self, message):
+        self._connection.sendall(json.dumps(message).encode() + b"\n")
+
+    def acknowledge(self, message):
+        self.say({"type": "acknowledged", "sequence": message["sequence"]})
 
     def read(self, count):
-        """Return the next messages."""
+        """Return the next messages, and acknowledge none."""
         if self._connection is None:
             self.accept()
+        return self._read(count)
+
+    def _read(self, count):
         while self._buffer.count(b"\n") < count and (data := self._connection.recv(65536)):
             self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n", count)
         return [json.loads(line) for line in lines]
 
     def read_all(self):
-        if self._connection is None:
-            self.accept()
-        while data := self._connection.recv(65536):
-            self._buffer += data
-        return [json.loads(line) for line in self._buffer.splitlines()]
+        """Acknowledge everything up to the end of the connection, and return the records."""
+        messages = []
+        while not messages or messages[-1]["type"] != "goodbye":
+            messages += self.read(1)
+            if "sequence" in messages[-1]:
+                self.acknowledge(messages[-1])
+        return [message for message in messages if message["type"] == "predictions"]
+
+    def hang_up(self):
+        self._connection.close()
+        self._connection = None
 
     def close(self):
         self._listener.close()
@@ -75,9 +99,9 @@ def make_tap(path):
         tap.close(0.1)
 
 
-def record(number, rows=1, size=100):
+def record(number, rows=1, size=100, time=NOON):
     return TapRecord(
-        time=NOON,
+        time=time,
         model_version="abc",
         prediction_ids=[f"{number}-{row}" for row in range(rows)],
         keys=None,
@@ -95,9 +119,15 @@ def until(condition, seconds=5):
     assert condition()
 
 
-def test_a_record_is_one_line_of_the_protocol(make_tap, reader):
+def ids(messages):
+    return [message["predictionIds"][0] for message in messages]
+
+
+def test_a_connection_begins_with_a_hello_and_a_record_is_one_line(make_tap, reader):
     make_tap().offer(record(1))
     (message,) = reader.read(1)
+    server = reader.hello.pop("server")
+    assert reader.hello == {"type": "hello", "through": NOON.isoformat()}
     assert message == {
         "type": "predictions",
         "modelVersion": "abc",
@@ -107,6 +137,8 @@ def test_a_record_is_one_line_of_the_protocol(make_tap, reader):
         "features": {"distance": [1.0]},
         "outputs": {"prediction": [True], "probability": [0.7]},
         "dropped": 0,
+        "server": server,
+        "sequence": 1,
     }
 
 
@@ -116,8 +148,8 @@ def test_order_is_kept_and_a_watermark_stays_behind_what_it_covers(make_tap, rea
         tap.offer(record(number))
     tap.offer_watermark(NOON)
     messages = reader.read(51)
-    assert [message["predictionIds"][0] for message in messages[:-1]] == [f"{number}-0" for number in range(50)]
-    assert messages[-1] == {"type": "watermark", "time": NOON.isoformat(), "dropped": 0}
+    assert ids(messages[:-1]) == [f"{number}-0" for number in range(50)]
+    assert (messages[-1]["type"], messages[-1]["time"]) == ("watermark", NOON.isoformat())
 
 
 @pytest.mark.parametrize("limit", [{"max_rows": 10}, {"max_bytes": 1000}])
@@ -131,6 +163,7 @@ def test_a_full_queue_drops_counts_and_says_so_once(make_tap, path, limit):
     reader = Reader(path)
     messages = reader.read(10)
     assert [message["dropped"] for message in messages] == [990] + [0] * 9
+    reader.acknowledge(messages[-1])
     until(lambda: tap.sent_rows == 10)
     reader.close()
 
@@ -139,24 +172,87 @@ def test_watermarks_without_records_between_them_do_not_pile_up(make_tap, path):
     tap = make_tap()
     for minute in range(1000):
         tap.offer_watermark(NOON + timedelta(minutes=minute))
-    assert len(tap._queue) <= 2
     reader = Reader(path)
-    newest = (NOON + timedelta(minutes=999)).isoformat()
-    assert newest in [message["time"] for message in reader.read(len(tap._queue))]
+    assert reader.read(1)[0]["time"] == (NOON + timedelta(minutes=999)).isoformat()
     reader.close()
 
 
-def test_a_killed_reader_is_found_again_and_whole_messages_follow(make_tap, path):
+def test_what_a_killed_monitor_did_not_acknowledge_is_sent_again(make_tap, path):
+    tap = make_tap()
+    first = Reader(path)
+    for number in range(3):
+        tap.offer(record(number))
+    first.acknowledge(first.read(3)[0])
+    until(lambda: tap.sent_rows == 1)
+    first.close()
+    tap.offer(record(3))
+    second = Reader(path)
+    assert ids(second.read(3)) == ["1-0", "2-0", "3-0"]
+    assert tap.resent_rows >= 2
+    second.close()
+
+
+def test_what_the_monitor_says_it_has_is_not_sent_again(make_tap, path):
+    tap = make_tap()
+    first = Reader(path)
+    for number in range(3):
+        tap.offer(record(number))
+    messages = first.read(3)
+    first.close()  # all three are on its disk, and no acknowledgement was sent
+    second = Reader(path, received=messages[1]["sequence"])
+    assert ids(second.read(1)) == ["2-0"]
+    second.close()
+
+
+def test_the_hello_says_before_which_time_nothing_comes_any_more(make_tap, path):
+    tap = make_tap()
+    first = Reader(path)
+    tap.offer(record(1, time=NOON + timedelta(minutes=3)))
+    tap.offer_watermark(NOON + timedelta(minutes=5))
+    first.read(2)
+    first.close()
+    second = Reader(path)
+    second.accept()
+    assert second.hello["through"] == (NOON + timedelta(minutes=3)).isoformat()
+    for message in second.read(2):
+        second.acknowledge(message)
+    until(lambda: tap.held_rows == 0)
+    second.hang_up()
+    tap.offer(record(2, time=NOON + timedelta(minutes=9)))
+    second.accept()
+    assert second.hello["through"] == (NOON + timedelta(minutes=5)).isoformat()
+    second.close()
+
+
+def test_a_monitor_that_never_answers_a_hello_gets_plain_messages_once(make_tap, path, monkeypatch):
+    monkeypatch.setattr("driftloop.serving.tap.HELLO_SECONDS", 0.3)
+    tap = make_tap()
+    old = Reader(path, acknowledges=False)
+    tap.offer(record(1))
+    (message,) = old.read(1)
+    assert not {"server", "sequence"} & message.keys()
+    until(lambda: tap.sent_rows == 1)
+    old.close()
+    tap.offer(record(2))
+    second = Reader(path, acknowledges=False)
+    assert ids(second.read(1)) == ["2-0"]
+    second.close()
+
+
+def test_a_monitor_that_is_known_to_acknowledge_is_never_trusted_without(make_tap, path, monkeypatch):
+    monkeypatch.setattr("driftloop.serving.tap.HELLO_SECONDS", 0.3)
     tap = make_tap()
     first = Reader(path)
     tap.offer(record(1))
-    assert first.read(1)
+    first.read(1)
     first.close()
-    tap.offer(record(2))
-    time.sleep(0.1)
+    hanging = Reader(path, acknowledges=False)
+    hanging.accept()
+    time.sleep(1)
+    assert (tap.sent_rows, tap.held_rows) == (0, 1)
+    hanging.close()
     second = Reader(path)
-    tap.offer(record(3))
-    assert [message["predictionIds"] for message in second.read(2)] == [["2-0"], ["3-0"]]
+    assert ids(second.read(1)) == ["1-0"]
     second.close()
 
 
@@ -175,23 +271,33 @@ def test_a_reader_that_hangs_never_blocks_an_offer(make_tap, reader):
     assert tap.dropped_rows + tap.sent_rows == 50_000
 
 
-def test_closing_sends_what_waits(make_tap, reader):
+def test_closing_waits_until_everything_is_acknowledged(make_tap, reader):
     tap = make_tap()
     for number in range(20):
         tap.offer(record(number))
-    tap.close()
+    closing = threading.Thread(target=tap.close)
+    closing.start()
     assert len(reader.read_all()) == 20
+    closing.join(5)
+    assert (tap.sent_rows, tap.dropped_rows) == (20, 0)
     tap.offer(record(21))
     assert tap.dropped_rows == 1
 
 
-def test_closing_without_a_reader_is_quick(make_tap):
+def test_closing_without_a_monitor_ends_at_its_limit_and_counts(make_tap):
     tap = make_tap()
     tap.offer(record(1))
     start = time.monotonic()
+    tap.close(0.5)
+    assert 0.4 < time.monotonic() - start < 2
+    assert tap.dropped_rows == 1
+
+
+def test_closing_with_nothing_to_say_is_quick(make_tap):
+    tap = make_tap()
+    start = time.monotonic()
     tap.close(5)
     assert time.monotonic() - start < 2
-    assert tap.dropped_rows == 1
 
 
 def test_the_wall_clock_sends_a_watermark_every_second(make_tap, reader):

@@ -39,8 +39,8 @@ def predictions(first, *, hours=0.0, rows=2, dropped=0, **changes):
     }
 
 
-def watermark(hours, *, dropped=0):
-    return {"type": "watermark", "time": at(hours), "dropped": dropped}
+def watermark(hours, *, dropped=0, **changes):
+    return {"type": "watermark", "time": at(hours), "dropped": dropped, **changes}
 
 
 def wait_until(condition, *, seconds=20):
@@ -58,11 +58,16 @@ def free_port():
 
 
 class ModelServer:
-    """The sending end of the tap."""
+    """The sending end of the tap; without a name one of version 0.1, which hears no answers."""
 
-    def __init__(self, path):
+    def __init__(self, path, name=None, through=None):
         self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(10)
         self._socket.connect(str(path))
+        self._answers = self._socket.makefile("rb")
+        if name is not None:
+            self.send({"type": "hello", "server": name, "through": through})
+            self.received = self.read()["sequence"]
 
     def send(self, *messages):
         self.send_bytes(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
@@ -70,7 +75,24 @@ class ModelServer:
     def send_bytes(self, data):
         self._socket.sendall(data)
 
+    def read(self):
+        """Return the next answer."""
+        return json.loads(self._answers.readline())
+
+    def read_through(self, sequence):
+        """Return the answer that acknowledges a message."""
+        while (answer := self.read())["sequence"] < sequence:
+            pass
+        return answer
+
+    def silent_for(self, seconds):
+        """Check that no answer comes."""
+        self._socket.settimeout(seconds)
+        with pytest.raises(TimeoutError):
+            self._answers.read(1)
+
     def close(self):
+        self._answers.close()
         self._socket.close()
 
 
@@ -96,8 +118,8 @@ class RunningIntake:
             return self.settings.tap_socket.exists() and self.http.get("/healthz").is_success
         return False
 
-    def connect(self):
-        self._servers.append(ModelServer(self.settings.tap_socket))
+    def connect(self, name=None, through=None):
+        self._servers.append(ModelServer(self.settings.tap_socket, name, through))
         return self._servers[-1]
 
     def status(self):
@@ -130,6 +152,7 @@ def monitor_settings(tmp_path):
         tap_socket=tmp_path / "tap.sock",
         labels_port=free_port(),
         clock="replay",
+        return_seconds=0,
     )
 
 

@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.sidecar import tap
@@ -116,7 +117,7 @@ def test_the_old_server_holds_the_watermark_until_it_is_gone(start_intake):
 def test_labels_join_by_key_and_by_prediction_id(start_intake):
     running = start_intake()
     server = running.connect()
-    server.send(predictions(0, keys=[17, "seventeen"]), predictions(2, keys=None))
+    server.send(predictions(0, keys=["17", "seventeen"]), predictions(2, keys=None))
     answer = running.post(
         {"key": 17, "label": True, "time": at(24)},
         {"key": "seventeen", "label": False, "time": at(24)},
@@ -194,26 +195,95 @@ def test_health_and_metrics_tell_what_the_intake_does(start_intake):
     assert "driftloop_monitor_tap_connections 1.0" in metrics.text
 
 
-def test_a_full_disk_refuses_labels_counts_rows_and_recovers(start_intake):
+def test_a_full_disk_refuses_labels_holds_rows_and_loses_none(start_intake):
     running = start_intake()
-    server = running.connect()
+    server = running.connect(name="a")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
+        server.send(predictions(0, rows=5, server="a", sequence=1), watermark(1))
+        wait_until(lambda: running.status()["unlogged"] == 5)
         answer = running.post({"key": "k", "label": 1, "time": at(1)})
-        server.send(predictions(0, rows=5))
-        wait_until(lambda: running.status()["pending"]["dropped"] == 5)
         health = running.http.get("/healthz")
+        assert running.status()["acknowledged"] == 0
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert answer.status_code == 507
     assert "Free space" in answer.json()["error"]["message"]
     assert health.status_code == 503
-    server.send(predictions(5), watermark(1))
+    assert server.read() == {"type": "acknowledged", "sequence": 1}
     wait_until(lambda: committed_through(running, 1))
-    assert logged(running) == ["p5", "p6"]
-    assert running.reader.counts().dropped == 5
+    assert logged(running) == ["p0", "p1", "p2", "p3", "p4"]
+    assert running.reader.counts().dropped == 0
     assert running.http.get("/healthz").is_success
+
+
+def test_a_hello_is_answered_and_what_is_on_disk_is_acknowledged(start_intake):
+    running = start_intake()
+    server = running.connect(name="a")
+    server.send(predictions(0, server="a", sequence=1), watermark(1, server="a", sequence=2))
+    assert server.read_through(2) == {"type": "acknowledged", "sequence": 2}
+    assert running.status()["acknowledged"] == 2
+    assert running.reader.counts().rows + running.status()["pending"]["rows"] == 2
+
+
+def test_a_server_that_says_no_hello_hears_nothing(start_intake):
+    running = start_intake()
+    server = running.connect()
+    server.send(predictions(0), watermark(1))
+    wait_until(lambda: committed_through(running, 1))
+    server.silent_for(0.2)
+
+
+def test_what_is_sent_again_is_kept_once_and_its_drops_count_once_across_restarts(start_intake):
+    running = start_intake()
+    server = running.connect(name="a")
+    messages = [
+        predictions(0, dropped=3, server="a", sequence=1),
+        watermark(1, dropped=4, server="a", sequence=2),
+        predictions(2, server="a", sequence=3),
+    ]
+    server.send(*messages)
+    server.read_through(3)
+    again = running.connect(name="a")
+    assert again.received == 3
+    again.send(*messages)
+    wait_until(lambda: running.status()["duplicates"] == 4)
+    running.stop()
+    running = start_intake()
+    late = running.connect(name="a")
+    assert late.received == 3
+    late.send(*messages, predictions(4, server="a", sequence=4), watermark(2, server="a", sequence=5))
+    wait_until(lambda: committed_through(running, 2))
+    assert logged(running) == ["p0", "p1", "p2", "p3", "p4", "p5"]
+    counts = running.reader.counts()
+    assert (counts.rows, counts.dropped) == (6, 7)
+
+
+def test_a_restarted_monitor_promises_nothing_before_servers_had_time_to_return(start_intake):
+    running = start_intake(return_seconds=1.5)
+    fast, slow = running.connect(name="fast"), running.connect(name="slow", through=at(1))
+    fast.send(watermark(9, server="fast", sequence=1))
+    wait_until(lambda: running.status()["watermark"] == at(9))
+    assert running.status()["completeThrough"] is None
+    slow.send(predictions(0, hours=1, server="slow", sequence=1))
+    wait_until(lambda: committed_through(running, 1))
+    slow.send(watermark(9, server="slow", sequence=2))
+    wait_until(lambda: committed_through(running, 9))
+    assert logged(running) == ["p0", "p1"]
+
+
+@pytest.mark.parametrize("sync", ["always", "interval", "never"])
+def test_whatever_is_waited_for_everything_is_logged(start_intake, sync):
+    running = start_intake(sync=sync, sync_interval_seconds=0.1)
+    server = running.connect(name="a")
+    server.send(predictions(0, server="a", sequence=1), watermark(1, server="a", sequence=2))
+    server.read_through(2)
+    assert running.post({"key": "k0", "label": 1, "time": at(1)}).is_success
+    server.send(watermark(2, server="a", sequence=3))
+    wait_until(lambda: committed_through(running, 2))
+    assert logged(running) == ["p0", "p1"]
+    assert running.reader.counts().labels == 1
 
 
 def test_a_stopped_intake_has_committed_what_it_took_and_goes_on_where_it_was(start_intake):

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from driftloop.sidecar.supervisor import MAX_BACKOFF_SECONDS, STABLE_SECONDS, Child
+from driftloop.adapters.processes import MAX_BACKOFF_SECONDS, STABLE_SECONDS
+from driftloop.sidecar.supervisor import Child
 from tests.sidecar.conftest import environment, wait_until
 
 # A child writes its process id to a new file at each start, and a word when it is asked to end.
@@ -81,16 +82,25 @@ def test_a_killed_supervisor_leaves_no_orphans(supervisor, tmp_path):
     wait_until(lambda: not any(map(is_alive, children)))
 
 
-def test_the_pause_doubles_while_a_child_dies_young_and_starts_afresh_after_a_stable_minute():
+def test_the_pause_doubles_while_a_child_dies_young_and_is_gone_once_it_lived_long_enough():
     child = Child("evaluator", ["true"])
     pauses = []
     for now in range(8):
         child.note_death(now)
-        pauses.append(child.backoff_seconds)
+        pauses.append(child.backoff.seconds)
     assert pauses == [0.5, 1, 2, 4, 8, 16, MAX_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS]
     assert child.start_at == 7 + MAX_BACKOFF_SECONDS
     child.note_death(STABLE_SECONDS)
-    assert child.backoff_seconds == 0.5
+    assert child.start_at == STABLE_SECONDS
+
+
+def test_a_child_that_has_nothing_to_do_is_not_started_again_and_one_that_fails_is():
+    for code, starts_again in ((0, False), (1, True)):
+        child = Child("label process", [sys.executable, "-c", f"raise SystemExit({code})"], may_finish=True)
+        child.start(0)
+        child.process.wait(20)
+        child.note_death(1)
+        assert (child.start_at < 100) is starts_again
 
 
 def test_a_child_can_not_take_more_memory_than_its_limit():

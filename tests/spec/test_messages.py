@@ -45,7 +45,7 @@ def tell(document):
         (
             "spec.acceptance.fairness",
             {"max": 0.1},
-            "needs the groups of data.sensitiveColumns. Got a mapping. Name the columns there.",
+            "must have data.sensitiveColumns to compare groups of. Got a mapping. Name the columns there.",
         ),
         ("spec.training", [1], "must be a mapping. Got a list."),
         ("spec.training.algorithms", [], "must not be empty."),
@@ -58,6 +58,19 @@ def tell(document):
         ("spec.serving.resources.limits.cpu", "x", "must be a Kubernetes quantity, such as '500m' or '2Gi'. Got 'x'."),
         ("spec.serving.rollout.stepWeights", [50, 10], "must rise from step to step. Got a list."),
         ("spec.monitoring.minEffectSize", 1, "must be less than 1. Got 1."),
+        (
+            "spec.monitoring.labels.uri",
+            "truth.csv",
+            (
+                "must come with data.keyColumn: labels of a table are joined by it. Got 'truth.csv'. "
+                "Add keyColumn to data, or remove uri and send labels by POST /labels."
+            ),
+        ),
+        (
+            "spec.monitoring.labels.query",
+            "arrivals",
+            "must come with a database as uri. Got 'arrivals'. Set uri to an SQLAlchemy URL.",
+        ),
         ("spec.retraining.schedule", "daily", "must be a cron line of five fields, such as '0 3 1 * *'. Got 'daily'."),
     ],
 )
@@ -65,6 +78,17 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
     [told] = tell(put(MINIMAL, path, value))
     assert told.startswith(f"The '{path}'")
     assert told.endswith(sentence)
+
+
+def test_a_database_of_labels_without_a_query_is_told():
+    document = put(put(MINIMAL, "spec.data.keyColumn", "id"), "spec.monitoring.labels.uri", "postgresql+psycopg://h/db")
+    assert tell(document) == [
+        (
+            "The 'spec.monitoring.labels.query' of ModelLoop 'energy' must be set where uri is a database. Got nothing. "
+            "Add the table's name, or a SELECT statement."
+        )
+    ]
+    assert tell(put(document, "spec.monitoring.labels.query", "arrivals")) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +102,7 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
         (
             "spec.acceptance.fairness",
             {},
-            "is for the task Classification only. Got a mapping. Remove it: a regression is reported by group only.",
+            "must be left out of the task Regression. Got a mapping. Remove it: only classes are compared.",
         ),
     ],
 )

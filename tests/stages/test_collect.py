@@ -61,7 +61,8 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path, text, error, message):
 
 
 def test_files_that_disagree_on_a_type_are_told(tmp_path):
-    files = [write(tmp_path / "a.csv", "late,x\n1,1\n"), write(tmp_path / "b.csv", "late,x\n0,word\n")]
+    files = [write(tmp_path / "a.csv", "late,x\n1,1\n"), tmp_path / "b.parquet"]
+    pq.write_table(pa.table({"late": [0], "x": ["word"]}), files[1])
     with pytest.raises(UnreadableDataError, match="do not agree on a column's type"):
         collect(files, SPEC)
 

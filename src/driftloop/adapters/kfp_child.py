@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _PR_SET_PDEATHSIG = 1
+NICENESS = 5
+"""A run takes what serving and watching leave of the processor."""
 _TAIL_WRITES = 400
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _STARTED = re.compile(r"Executing task '(?P<stage>[^']+)'")
@@ -33,6 +35,7 @@ def main() -> None:
     """Run one pipeline: `python -m driftloop.adapters.kfp_child REQUEST EVENTS_FD PARENT_PID`."""
     request_path, events_fd, parent = sys.argv[1:]
     _die_with(int(parent))
+    os.nice(NICENESS)
     request = json.loads(Path(request_path).read_text())
     with os.fdopen(int(events_fd), "w", buffering=1) as events:
         sys.stdout = output = StageOutput(sys.stdout)

@@ -1,4 +1,4 @@
-"""The laptop's pipeline runner: the compiled training package under kfp.local, in a process group of its own.
+"""The laptop's pipeline runner: a compiled package under kfp.local, in a process group of its own.
 
 Tells of stages as they run, and trusts nothing: a run counts only when every stage's artifacts and its result exist.
 """
@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from driftloop.errors import DriftloopError
-from driftloop.spec import RunResult
+from driftloop.spec import FeasibilityResult, RunResult
 from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
@@ -35,6 +35,8 @@ _HTML = "system.HTML"
 _POLL_SECONDS = 0.2
 # Runs once per algorithm.
 _LOOP_STAGE = "train"
+TRAINING, ADOPTION, FEASIBILITY = "training", "adoption", "feasibility"
+"""Names of the compiled packages."""
 
 
 class PipelineFailedError(DriftloopError):
@@ -101,7 +103,7 @@ class StageEvent:
 class RunOutcome:
     """What a run left."""
 
-    result: RunResult
+    result: RunResult | FeasibilityResult
     events: tuple[StageEvent, ...]
     """In order; empty when the run had a result already."""
     seconds: float
@@ -118,9 +120,20 @@ class RunOutcome:
         return sorted(self.folder.glob(f"artifacts/**/{stage}/{name}"))
 
 
-def training_package() -> Path:
-    """Return the compiled training pipeline that this installation ships."""
-    return Path(str(files("driftloop.compiled") / "training.yaml"))
+def compiled_package(name: str = TRAINING) -> Path:
+    """Return a compiled pipeline that this installation ships."""
+    return Path(str(files("driftloop.compiled") / f"{name}.yaml"))
+
+
+def stage_names(package: str = TRAINING) -> tuple[str, ...]:
+    """Return the stages of a package."""
+    return tuple(_stage_outputs(package))
+
+
+def read_result(path: Path, package: str = TRAINING) -> RunResult | FeasibilityResult:
+    """Read the result that a run of a package left."""
+    kind = FeasibilityResult if package == FEASIBILITY else RunResult
+    return kind.model_validate_json(path.read_bytes())
 
 
 def run_training(
@@ -131,8 +144,9 @@ def run_training(
     on_event: Callable[[StageEvent], None] = lambda _: None,
     bentoml_home: Path | None = None,
     cancelled: threading.Event | None = None,
+    package: str = TRAINING,
 ) -> RunOutcome:
-    """Run the training package and return its outcome. A run that has a result already is not run again.
+    """Run a package and return its outcome. A run that has a result already is not run again.
 
     Args:
         parameters: of the pipeline (`stages.parameters.build_parameters`); addresses are local paths.
@@ -141,6 +155,7 @@ def run_training(
         on_event: called in this thread as stages start and end.
         bentoml_home: BentoML's store; its own default if absent.
         cancelled: set it from another thread to stop the run.
+        package: name of the compiled package.
 
     Raises:
         PipelineFailedError: a stage failed.
@@ -158,12 +173,14 @@ def run_training(
         if not result_path.exists():
             # Nobody else is at this run: a claim without a result is left from a process that died.
             Path(claim_uri(str(result_path))).unlink(missing_ok=True)
-            for event in _run_child(parameters, folder, cache_dir.resolve(), bentoml_home, cancelled):
+            for event in _run_child(
+                package, parameters, folder, cache_dir.resolve(), bentoml_home=bentoml_home, cancelled=cancelled
+            ):
                 events.append(event)
                 on_event(event)
-            _check_complete(events, parameters, folder, result_path)
-            _gather_pages(folder)
-        result = RunResult.model_validate_json(result_path.read_bytes())
+            _check_complete(package, events, parameters, folder, result_path)
+            _gather_pages(package, folder)
+        result = read_result(result_path, package)
     return RunOutcome(result=result, events=tuple(events), seconds=time.monotonic() - started, folder=folder)
 
 
@@ -178,9 +195,11 @@ def _only_process(result_path: Path, run_key: str) -> Iterator[None]:
 
 
 def _run_child(
+    package: str,
     parameters: Mapping[str, Any],
     folder: Path,
     cache: Path,
+    *,
     bentoml_home: Path | None,
     cancelled: threading.Event | None,
 ) -> Iterator[StageEvent]:
@@ -188,7 +207,7 @@ def _run_child(
     request.write_text(
         json.dumps(
             {
-                "package": str(training_package()),
+                "package": str(compiled_package(package)),
                 "parameters": dict(parameters),
                 "artifacts": str(folder / "artifacts"),
                 "cache": str(cache),
@@ -245,11 +264,13 @@ def _lines(pipe: Any, cancelled: threading.Event | None) -> Iterator[bytes]:
         yield from lines
 
 
-def _check_complete(events: list[StageEvent], parameters: Mapping[str, Any], folder: Path, result_path: Path) -> None:
+def _check_complete(
+    package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path, result_path: Path
+) -> None:
     done = Counter(event.stage for event in events if event.state in (StageState.FINISHED, StageState.CACHED))
     made = Counter(event.stage for event in events if event.state is StageState.FINISHED)
     missing = []
-    for stage, outputs in _stage_outputs().items():
+    for stage, outputs in _stage_outputs(package).items():
         expected = len(parameters["algorithms"]) if stage == _LOOP_STAGE else 1
         if done[stage] < expected:
             missing.append(f"the stage {stage}")
@@ -264,18 +285,23 @@ def _check_complete(events: list[StageEvent], parameters: Mapping[str, Any], fol
         raise IncompleteRunError(missing, folder / LOG_FILE)
 
 
-def _gather_pages(folder: Path) -> None:
+def report_page(folder: Path, stage: str) -> Path:
+    """Return where `run_training` puts the page that a stage of a run made."""
+    return folder / REPORTS_FOLDER / f"{stage}.html"
+
+
+def _gather_pages(package: str, folder: Path) -> None:
     """Put a copy of each page where a person finds it: `reports/<stage>.html`. A cached stage's is in its own run."""
-    for stage, outputs in _stage_outputs(_HTML).items():
+    for stage, outputs in _stage_outputs(package, _HTML).items():
         for name in outputs:
             for page in folder.glob(f"artifacts/**/{stage}/{name}"):
                 (folder / REPORTS_FOLDER).mkdir(exist_ok=True)
-                shutil.copyfile(page, folder / REPORTS_FOLDER / f"{stage}.html")
+                shutil.copyfile(page, report_page(folder, stage))
 
 
-def _stage_outputs(kind: str = "") -> dict[str, list[str]]:
+def _stage_outputs(package: str, kind: str = "") -> dict[str, list[str]]:
     """Return the stages of the package and the files that each must leave, or those of one kind."""
-    components = yaml.safe_load(training_package().read_text())["components"]
+    components = yaml.safe_load(compiled_package(package).read_text())["components"]
     return {
         name.removeprefix("comp-"): [
             output

@@ -11,43 +11,79 @@ import typer
 from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
+from driftloop.cli.charter import charter
 from driftloop.cli.demo import demo
+from driftloop.cli.doctor import doctor
+from driftloop.cli.estimate import estimate
+from driftloop.cli.explain import explain
+from driftloop.cli.failures import command_arguments, describe
+from driftloop.cli.history import history
 from driftloop.cli.init import init
+from driftloop.cli.logs import logs
+from driftloop.cli.record import record
+from driftloop.cli.retrain import retrain
+from driftloop.cli.rollback import rollback
 from driftloop.cli.run import run
 from driftloop.cli.schema import schema
+from driftloop.cli.servedat import served_at
 from driftloop.cli.status import status, why
 from driftloop.cli.timeline import timeline
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
 from driftloop.cli.version import version
-from driftloop.errors import DriftloopError
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,
     init,
+    charter,
     validate,
+    explain,
+    estimate,
     schema,
     run,
     up,
     status,
     why,
+    logs,
     timeline,
+    retrain,
     approve,
+    rollback,
+    record,
+    history,
+    served_at,
+    doctor,
     version,
 )
 
+_WANTS_JSON = "driftloop.json"
+
 
 class _Doors(TyperGroup):
-    """Shows a DriftloopError as its message and exit code; Ctrl-C ends with 130, typer's own way."""
+    """Lets every failure leave as one message and an exit code: as text on stderr, with `--json` as JSON on stdout.
+
+    Ctrl-C ends with 130 and a closed pipe quietly, typer's own way.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[_WANTS_JSON] = "--json" in args
+        if "--debug" in args:  # wherever it stands: it is written behind a command that has just failed
+            args = ["--debug", *(argument for argument in args if argument != "--debug")]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
+        wants_json = ctx.meta[_WANTS_JSON]
         try:
             return super().invoke(ctx)
-        except DriftloopError as error:
-            if ctx.params["debug"]:
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            is_usage = hasattr(error, "format_message")
+            if ctx.params["debug"] or (is_usage and not wants_json):  # typer shows usage errors with the usage
                 raise
-            typer.echo(str(error), err=True)
-            raise typer.Exit(error.exit_code) from error
+            failure = describe(error, command_arguments())
+            typer.echo(failure.to_json() if wants_json else failure.message, err=not wants_json)
+            raise typer.Exit(failure.exit_code) from error
 
 
 def _root(
@@ -61,7 +97,6 @@ def build_app(commands: Sequence[Callable[..., None]] = COMMANDS) -> typer.Typer
     app = typer.Typer(
         cls=_Doors,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # loading rich's Markdown takes twice as long as all the rest of --help
     )

@@ -1,6 +1,8 @@
 """`driftloop demo`: the whole loop on real flights, in about five minutes."""
 
+import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,12 +26,13 @@ def demo(
         ".driftloop/flight-delays-demo"
     ),
     seed: Annotated[int, typer.Option(help="Seed of the sample of flights.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, progress on stderr.")] = False,
 ) -> None:
     """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
     require_extras("demo", "pipeline", "monitor", "controller", "demo")
     from driftloop.demo.run import DemoPlan, run_demo
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=as_json)
     began = time.monotonic()
 
     def say(sentence: str) -> None:
@@ -38,6 +41,9 @@ def demo(
     until = datetime(2014, 1, 1, tzinfo=UTC) if full else datetime(2013, 9, 1, tzinfo=UTC)
     plan = DemoPlan(workspace, until=until, seed=seed, judged_month=12 if full else 8)
     outcome = run_demo(plan, say)
+    if as_json:
+        typer.echo(json.dumps(asdict(outcome), default=str, indent=2))
+        return
     _show(console, outcome)
     console.print(f"\nThe timeline to look at: {outcome.page}", soft_wrap=True)
 

@@ -18,8 +18,12 @@ from driftloop.spec.documents import quote_if_needed
 from driftloop.spec.learning import FEWEST_ROWS, DataSpec, Task
 from driftloop.spec.modelloop import API_VERSION, KIND
 from driftloop.spec.problems import did_you_mean
+from driftloop.stages.collect import read_csv_sample
+from driftloop.stages.csvfile import EmptyDataError
+from driftloop.stages.validate import NoFeaturesError, TooFewRowsError, validate
 
 _SAMPLE_ROWS = 20_000
+_SUFFIXES = (".parquet", ".csv", ".tsv", ".txt")  # the last two are read as CSV
 _MOST_CLASSES = 10  # more distinct numbers than this are a quantity
 _FEWEST_ROWS_FOR_KEYS = 30  # fewer rows are unique by chance
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -32,6 +36,17 @@ class UnreadableDataError(InvalidInputError):
 
 class UnusableTargetError(InvalidInputError):
     """The column named by --target can't be predicted."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first rows of a table."""
+
+    table: pa.Table
+    """As the stage `collect` gives it."""
+    frame: pd.DataFrame
+    is_whole: bool
+    """Whether there are no further rows."""
 
 
 @dataclass(frozen=True)
@@ -48,43 +63,67 @@ class Proposal:
     """What `minRows` must be lowered to for this table; None where the usual value will do."""
 
 
-def read_sample(data: Path) -> pd.DataFrame:
-    """Read the first rows of a table.
+def read_sample(data: Path) -> Sample:
+    """Read the first rows of a table, as the pipeline will read all of them.
 
     Raises:
-        UnreadableDataError: no such file, another format, broken, or empty.
+        UnreadableDataError: no such file, another format, or broken.
+        EmptyDataError, DuplicateColumnsError, MixedColumnError, UnclearColumnError: see `stages.collect`.
     """
     if not data.is_file():
         raise UnreadableDataError(f"The data '{data}' must be a local file. Check the path.")
-    if data.suffix not in (".parquet", ".csv"):
-        raise UnreadableDataError(f"The data '{data}' must be a .parquet or .csv file. Got '{data.suffix}'.")
+    if data.suffix not in _SUFFIXES:
+        raise UnreadableDataError(
+            f"The data '{data}' must be a .parquet or .csv file. Got '{data.suffix}'. Save the table as one of them."
+        )
+    table, is_whole = _read_parquet(data) if data.suffix == ".parquet" else read_csv_sample(data, _SAMPLE_ROWS)
+    if table.num_rows == 0:
+        raise EmptyDataError(str(data))
+    return Sample(table, table.to_pandas(ignore_metadata=True), is_whole)  # with an index as a column like any other
+
+
+def _read_parquet(data: Path) -> tuple[pa.Table, bool]:
     try:
-        sample = _read_parquet(data) if data.suffix == ".parquet" else _read_csv(data)
-    except (ValueError, OSError) as error:  # pandas and Arrow derive their errors from these
+        with pq.ParquetFile(data) as file:
+            batches = list(islice(file.iter_batches(batch_size=_SAMPLE_ROWS), 1))
+            table = pa.Table.from_batches(batches, file.schema_arrow)
+            return table, table.num_rows == file.metadata.num_rows
+    except (ValueError, OSError) as error:  # Arrow derives its errors from these
         reason = str(error).strip().split("\n")[0].rstrip(".")
-        raise UnreadableDataError(f"The data '{data}' can't be read as {data.suffix[1:]}: {reason}.") from error
-    if sample.empty:
-        raise UnreadableDataError(f"The data '{data}' must have rows. Got none.")
-    return sample
+        raise UnreadableDataError(f"The data '{data}' can't be read as parquet: {reason}. Repair it.") from error
 
 
-def _read_parquet(data: Path) -> pd.DataFrame:
-    with pq.ParquetFile(data) as file:
-        batches = list(islice(file.iter_batches(batch_size=_SAMPLE_ROWS), 1))
-        sample: pd.DataFrame = pa.Table.from_batches(batches, file.schema_arrow).to_pandas(ignore_metadata=True)
-        return sample  # with an index as a column like any other
+def find_faults(sample: Sample, proposal: Proposal, uri: str) -> tuple[list[str], list[str]]:
+    """Look at the sample as the stage `validate` will look at all rows.
+
+    Returns:
+        What a run would refuse although a person may still mend it, and the columns it would leave out, each with the
+        reason, in plain sentences.
+
+    Raises:
+        TargetError: no model can be made of all the rows there are.
+    """
+    first = {"time_column": proposal.time_columns, "key_column": proposal.key_columns}
+    roles = {field: columns[0] for field, columns in first.items() if len(columns) == 1}
+    spec = DataSpec(uri=uri, target_column=proposal.target_column, min_rows=FEWEST_ROWS, **roles)
+    try:
+        report = validate(sample.table, task=proposal.task, data=spec).report
+    except (TooFewRowsError, NoFeaturesError) as error:
+        return ([str(error)] if sample.is_whole else []), []
+    except InvalidInputError:
+        if sample.is_whole:
+            raise
+        return [], []  # further rows may bring what these lack
+    return [], [f"'{column.name}' {column.reason}" for column in report.dropped_columns]
 
 
-def _read_csv(data: Path) -> pd.DataFrame:
-    return pd.read_csv(data, nrows=_SAMPLE_ROWS, low_memory=False)  # one type for a column, however long the rows
-
-
-def propose(sample: pd.DataFrame, target: str) -> Proposal:
+def propose(table: Sample, target: str) -> Proposal:
     """Infer the task of the target, and the columns of time and key.
 
     Raises:
         UnusableTargetError: the target is no column, has no values, or is a date.
     """
+    sample = table.frame
     columns = [str(column) for column in sample.columns]
     if target not in columns:
         guess = did_you_mean(target, columns) or f"The columns are: {', '.join(columns)}."
@@ -99,8 +138,11 @@ def propose(sample: pd.DataFrame, target: str) -> Proposal:
     )
 
 
-def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
-    """Return the text of the file: what is unambiguous is set, what is not is offered as a comment."""
+def write_modelloop(name: str, uri: str, proposal: Proposal, *, model_uri: str = "") -> str:
+    """Return the text of the file: what is unambiguous is set, what is not is offered as a comment.
+
+    With the address of a model that exists, that is served and watched first.
+    """
     lines = [
         f"apiVersion: {API_VERSION}",
         f"kind: {KIND}",
@@ -116,6 +158,12 @@ def write_modelloop(name: str, uri: str, proposal: Proposal) -> str:
         lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]
     if proposal.min_rows is not None:
         lines.append(f"    minRows: {proposal.min_rows}")
+    if model_uri:
+        lines += [
+            "  model:",
+            f"    uri: {quote_if_needed(model_uri)}",
+            "    # serialization: Pickle  # for a pickle, cloudpickle or joblib file: reading it runs the code in it",
+        ]
     return "\n".join(lines) + "\n"
 
 

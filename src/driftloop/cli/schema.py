@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a table of all fields instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as without any option.")] = False,
 ) -> None:
     """Print the JSON schema of ModelLoops."""
     from driftloop.spec.reference import modelloop_schema
 
-    typer.echo(build_markdown() if markdown else json.dumps(modelloop_schema(), indent=2))
+    typer.echo(build_markdown() if markdown and not as_json else json.dumps(modelloop_schema(), indent=2))
 
 
 def build_markdown() -> str:

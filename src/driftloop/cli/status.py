@@ -1,6 +1,7 @@
 """`driftloop status` and `driftloop why`: what the loop is doing, and what it waits for."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,32 +49,57 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         f"{champion['metric']} {champion['score']:.3f}" if champion else "",
         verdict["verdict"] if verdict else "no verdict yet",
         str(facts["promotions"]),
-        f"{facts['labelledRows']:,}",
+        _count(facts["labelledRows"]),
     )
     console.print(table)
+    from driftloop.loop.history import LEDGER_ENTRY
+    from driftloop.loop.telling import tell
+
+    for criterion in facts["successCriteria"]:
+        typer.echo(f"  {_tell_criterion(criterion)}")
+    for request in facts["requests"]:
+        typer.echo(f"  asked by {request['by']}, not answered yet: {request['verb']} ({request['id']})")
     for entry in facts["history"]:
-        console.print(f"  {_day(entry['at'])}  {_describe(entry)}", highlight=False, markup=False)
+        typer.echo(f"  {_day(entry['at'])}  {tell(LEDGER_ENTRY.validate_python(entry))}")
 
 
 def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Show what the loop waits for: rows and labels so far, the next evaluation, what blocks."""
     facts = read_status(workspace)
-    keys = ("running", "waitingFor", "run", "log", "labelledRows", "minRows", "nextWindowEnd", "lastFailure")
+    keys = (
+        "running",
+        "waitingFor",
+        "run",
+        "log",
+        "labels",
+        "labelledRows",
+        "minRows",
+        "nextWindowEnd",
+        "requests",
+        "lastFailure",
+    )
     if as_json:
         typer.echo(json.dumps({key: facts[key] for key in keys}, indent=2))
         return
     console = Console(highlight=False, markup=False)
     if not facts["running"]:
         console.print("• nobody runs this loop; start it with: driftloop up FILE")
-    for reason in facts["waitingFor"] or ["nothing: a decision is being carried out"]:
+    for reason in facts["waitingFor"] or (["nothing: a decision is being carried out"] if facts["running"] else []):
         console.print(f"• {reason}")
+    for request in facts["requests"]:
+        console.print(f"• {request['verb']} was asked by {request['by']} and is not answered yet ({request['id']})")
     if facts["run"]:
         console.print(f"• the run is at: {facts['run']['stage'] or 'its start'}")
     log = facts["log"]
-    console.print(f"so far: {log['rows']:,} predictions logged, {log['labels']:,} labels, {log['dropped']:,} dropped")
-    if log.get("late"):
-        console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
-    console.print(f"labelled rows to train on: {facts['labelledRows']:,} (at least {facts['minRows']:,} are needed)")
+    if log:
+        told = f"{log['rows']:,} predictions logged, {log['labels']:,} labels, {log['dropped']:,} dropped"
+        console.print(f"so far: {told}")
+        if log.get("late"):
+            console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
+    rows = _count(facts["labelledRows"])
+    console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
+    if facts["labels"].get("predictions"):
+        console.print(_tell_labels(facts["labels"]))
     delay = facts["expectedLabelDelay"]
     console.print(f"next window ends: {_day(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
@@ -84,45 +110,99 @@ def find_workspace(named: Path | None) -> Path:
     """Return the folder of the loop that is meant: the one named, or the only one there is.
 
     Raises:
-        NoWorkspaceError: none was named and there is not exactly one, or nothing was published in it yet.
+        NoWorkspaceError: none was named and there is not exactly one, or no loop ever ran in it.
     """
     if named:
-        if not (named / "status.json").exists():
+        if not Workspace(named).ledger.exists():
             raise NoWorkspaceError([])
         return named
-    found = sorted(path.parent for path in Path(".driftloop").glob("*/status.json"))
+    found = sorted(path.parent for path in Path(".driftloop").glob("*/ledger.jsonl"))
     if len(found) != 1:
         raise NoWorkspaceError(found)
     return found[0]
 
 
-def read_status(workspace: Path | None) -> dict[str, Any]:
-    """Return the status a loop has published."""
-    root = find_workspace(workspace)
-    facts: dict[str, Any] = json.loads((root / "status.json").read_text())
-    return facts | {"running": Workspace(root).is_in_use()}
+def read_status(named: Path | None) -> dict[str, Any]:
+    """Return the status a loop has published; where that is gone, what its ledger tells."""
+    workspace = Workspace(find_workspace(named))
+    running = workspace.is_in_use()
+    published = _read_published(workspace)
+    if running and published:
+        return published | {"running": True}
+    # Nobody keeps the published status up to date: people may have asked for something since.
+    rebuilt = _project_from_ledger(workspace)
+    kept = published or rebuilt
+    return kept | {"requests": rebuilt["requests"], "running": running}
+
+
+def _read_published(workspace: Workspace) -> dict[str, Any]:
+    """Return the published status; nothing where it is wiped or damaged."""
+    try:
+        status: dict[str, Any] = json.loads(workspace.status.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return status
+
+
+def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
+    """Return the status that follows from the files of a loop that nobody runs."""
+    from driftloop.controller.ledger import read_ledger
+    from driftloop.controller.monitorview import MonitorView
+    from driftloop.controller.requestbox import RequestBox
+    from driftloop.loop.decisions import Facts, Wait
+    from driftloop.loop.history import replay
+    from driftloop.loop.status import project_status
+    from driftloop.predictionlog import PredictionLogReader
+    from driftloop.spec import ModelLoop
+
+    entries = read_ledger(workspace.ledger)
+    state = replay(entries)
+    return project_status(
+        ModelLoop.model_validate_json(workspace.loop_file.read_bytes()),
+        state,
+        Facts(
+            loop_uid=workspace.uid(),
+            verdicts=MonitorView(workspace.monitor).verdicts(),
+            requests=RequestBox(workspace.requests).open_requests(state.handled),
+        ),
+        Wait(()),
+        now=entries[-1].at,
+        settled_through=None,
+        serving=False,
+        watching=False,
+        recent=entries,
+        log=asdict(PredictionLogReader(workspace.log).counts()),
+        labels={},
+        run_stage="",
+        addresses={},
+    ) | {"labelledRows": None}
+
+
+def _tell_labels(labels: dict[str, Any]) -> str:
+    """One line on how far the truth about the newest complete window is known."""
+    told = f"{labels['labelled']:,} of {labels['predictions']:,} labelled"
+    if labels["waiting"]:
+        told += f"; {labels['waiting']:,} still expected"
+    if labels["overdue"]:
+        told += f"; {labels['overdue']:,} overdue"
+    return f"window of {_day(labels['windowStart'])} to {_day(labels['windowEnd'])}: {told}"
+
+
+def _count(rows: int | None) -> str:
+    return "not counted" if rows is None else f"{rows:,}"
 
 
 def _day(text: str) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
 
 
-def _describe(entry: dict[str, Any]) -> str:
-    """One line of history, in plain words."""
-    match entry["entry"]:
-        case "RunStarted":
-            return f"training v{entry['number']}: {entry['reason']}"
-        case "RunFinished":
-            return f"run {entry['runKey']} {'finished' if entry.get('result') else 'failed: ' + entry['error']}"
-        case "Promoted":
-            return f"{_label(entry)} promoted: {entry['reason']}"
-        case "RolledBack":
-            return f"rolled back to {_label(entry)}: {entry['reason']}"
-        case "Started":
-            return "controller started"
-        case kind:
-            return f"{kind}: {entry['reason']}"
-
-
-def _label(entry: dict[str, Any]) -> str:
-    return f"v{entry['model']['number']}"
+def _tell_criterion(criterion: dict[str, Any]) -> str:
+    """One line about a success criterion: where it was, is and shall be."""
+    baseline = "" if criterion["baseline"] is None else f", from {criterion['baseline']:g}"
+    goal = f"goal {criterion['goal']:g}{baseline}"
+    if criterion["value"] is None:
+        return f"{criterion['name']}: not measured yet ({goal}); driftloop record NAME VALUE"
+    verdict = {True: ", reached", False: ", not reached", None: ""}[criterion["reached"]]
+    note = f"; {criterion['note']}" if criterion["note"] else ""
+    measured = f"measured {_day(criterion['measuredAt'])} by {criterion['by']}{note}"
+    return f"{criterion['name']}: {criterion['value']:g} ({goal}{verdict}; {measured})"

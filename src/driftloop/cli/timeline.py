@@ -1,11 +1,12 @@
 """`driftloop timeline`: the loop's history as a page to look at."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from driftloop.cli.status import WorkspaceOption, find_workspace, read_status
+from driftloop.cli.status import JsonOption, WorkspaceOption, find_workspace, read_status
 from driftloop.errors import InvalidInputError
 
 PAGE = "timeline.html"
@@ -15,6 +16,7 @@ def timeline(
     workspace: WorkspaceOption = None,
     out: Annotated[Path | None, typer.Option(help=f"File to write. Default: {PAGE} in the workspace.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw what the loop did: scores, verdicts, runs, promotions, and the evidence behind them."""
     from driftloop.controller.ledger import read_ledger
@@ -37,6 +39,6 @@ def timeline(
         raise InvalidInputError(
             f"The timeline '{page}' can't be written: {error.strerror}. Name another file with --out."
         ) from error
-    typer.echo(f"wrote {page}")
+    typer.echo(json.dumps({"page": str(page)}) if as_json else f"wrote {page}")
     if open_page:
         typer.launch(page.as_uri())

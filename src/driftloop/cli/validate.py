@@ -1,11 +1,12 @@
 """`driftloop validate`: every problem of every file at once."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from driftloop.cli.failures import describe
 
 
 def validate(
@@ -25,8 +26,8 @@ def validate(
     except InvalidModelLoopError as error:
         if not as_json:
             raise
-        problems = [{**asdict(problem), "message": str(problem)} for problem in error.problems]
-        typer.echo(json.dumps({"loops": [], "notices": [], "problems": problems}, indent=2))
+        failure = json.loads(describe(error, []).to_json())
+        typer.echo(json.dumps({"loops": [], "notices": [], **error.facts(), **failure}, indent=2))
         raise typer.Exit(error.exit_code) from error
     notices = [
         {"loop": loop.metadata.name, "path": field, "message": f"{field}: accepted, has no effect in this version"}

@@ -1,74 +1,33 @@
-"""The child processes of `driftloop up`: the model server and the monitor.
+"""The host's child processes: started, watched until ready, started again when they die, stopped.
 
-Both die with the controller (parent-death signal), write their output to a file, and are told to stop before they are
-made to.
+A child that has once been ready is kept running, whatever it dies of; one that never was is left for the controller to
+judge. It knows nothing of models or monitors.
 """
 
 import asyncio
-import ctypes
-import http.client
-import json
+import contextlib
+import logging
 import os
-import shutil
 import signal
 import socket
-import sys
-import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
-from driftloop.errors import DriftloopError
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
-_PR_SET_PDEATHSIG = 1
+from driftloop.adapters.processes import Backoff, dies_with_parent
+from driftloop.controller.orders import PORT, ChildOrder, ChildPhase, ChildState
+
+READY_SECONDS = 60.0
+"""Longest time a start may take."""
 STOP_SECONDS = 15.0
+"""Time between SIGTERM and SIGKILL."""
+_PROBE_SECONDS = 2.0
+_POLL_SECONDS = 0.03
 
-
-class ChildFailedError(DriftloopError):
-    """A child process did not come up."""
-
-    def __init__(self, name: str, why: str, log: Path) -> None:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else ""
-        super().__init__(f"The {name} did not become ready: {why}. Its output is in '{log}', and ends:\n{tail}")
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends (Linux; elsewhere nothing happens)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-class PortInUseError(DriftloopError):
-    """A port that the loop shall listen on is taken."""
-
-    def __init__(self, port: int, option: str) -> None:
-        super().__init__(
-            f"The port {port} must be free. Another process listens on it. "
-            f"Stop that one, or choose another with {option}."
-        )
-
-
-async def until_port_is_free(port: int, option: str) -> None:
-    """Wait until nobody listens on a port of the loopback interface: children of a killed controller need a moment.
-
-    Raises:
-        PortInUseError: somebody still does after `STOP_SECONDS`; names the option that chooses another.
-    """
-    deadline = asyncio.get_running_loop().time() + STOP_SECONDS
-    while not _is_free(port):
-        if asyncio.get_running_loop().time() > deadline:
-            raise PortInUseError(port, option)
-        await asyncio.sleep(0.1)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+_log = logging.getLogger(__name__)
 
 
 def free_port() -> int:
@@ -78,121 +37,140 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass
 class Child:
-    """A running child process."""
+    """One supervised process.
 
-    name: str
-    process: asyncio.subprocess.Process
-    port: int
-    log: Path
+    Args:
+        order: what to run.
+        session: asks whether it is ready.
+        on_change: called when it becomes ready, and when it dies.
+    """
+
+    def __init__(self, order: ChildOrder, session: ClientSession, on_change: Callable[["Child"], None]) -> None:
+        self.order = order
+        self.port = 0
+        self._session = session
+        self._on_change = on_change
+        self._process: asyncio.subprocess.Process | None = None
+        self._phase = ChildPhase.STARTING
+        self._exit_code: int | None = None
+        self._failed_starts = 0
+        self._task = asyncio.create_task(self._keep())
 
     @property
-    def url(self) -> str:
-        """Its address on the loopback interface."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the process lives."""
-        return self.process.returncode is None
-
-    async def until_ready(self, path: str, seconds: float) -> None:
-        """Wait until `path` answers with 200.
-
-        Raises:
-            ChildFailedError: it ended, or did not answer in time.
-        """
-        deadline = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < deadline:
-            if not self.is_running:
-                raise ChildFailedError(self.name, f"it ended with code {self.process.returncode}", self.log)
-            if await asyncio.to_thread(_answers, self.url + path):
-                return
-            await asyncio.sleep(0.05)
-        raise ChildFailedError(self.name, f"no answer within {seconds:.0f} s", self.log)
+    def state(self) -> ChildState:
+        """How it is doing."""
+        return ChildState(
+            name=self.order.name,
+            phase=self._phase,
+            pid=self._process.pid if self._process else None,
+            port=self.port,
+            log=self.order.log,
+            exit_code=self._exit_code,
+            failed_starts=self._failed_starts,
+        )
 
     async def stop(self) -> None:
-        """Ask the process to end, and make it after 15 s."""
-        if not self.is_running:
-            return
-        self.process.terminate()
+        """Ask the process to end, make it after 15 s, and do not start it again."""
+        await self._leave_alone()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                _log.warning("the %s did not end within %.0f s and is killed", self.order.name, STOP_SECONDS)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the process and everything it started, at once."""
+        await self._leave_alone()
+        if self._process is not None:
+            kill_group(self._process.pid)
+            await self._process.wait()
+
+    async def _leave_alone(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        backoff, was_ready = Backoff(), False
+        while True:
+            started = time.monotonic()
+            self._phase = ChildPhase.STARTING
+            became_ready = await self._run_once()
+            was_ready = was_ready or became_ready
+            self._failed_starts = 0 if became_ready else self._failed_starts + 1
+            pause_seconds = backoff.after(time.monotonic() - started)
+            self._phase = ChildPhase.PAUSING if was_ready else ChildPhase.FAILED
+            self._on_change(self)
+            if not was_ready:
+                return
+            _log.warning(
+                "the %s ended with code %s; next start in %.1f s", self.order.name, self._exit_code, pause_seconds
+            )
+            await asyncio.sleep(pause_seconds)
+
+    async def _run_once(self) -> bool:
+        """Run the process to its end; return whether it was ready before."""
         try:
-            await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+            self._process = process = await start_process(self._fill(self.order.command), self._env(), self.order.log)
+        except OSError as error:
+            _log.warning("the %s can't be started: %s", self.order.name, error)
+            self._process, self._exit_code = None, 127
+            return False
+        _log.info("started the %s, process %d", self.order.name, process.pid)
+        is_ready = await self._until_ready(process)
+        if is_ready:
+            self._phase = ChildPhase.READY
+            self._failed_starts = 0
+            self._on_change(self)
+        elif process.returncode is None:
+            _log.warning("the %s is not ready after %.0f s and is killed", self.order.name, READY_SECONDS)
+            process.kill()
+        self._exit_code = await process.wait()
+        kill_group(process.pid)
+        self._process = None
+        return is_ready
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> bool:
+        url = f"http://127.0.0.1:{self.port}{self.order.ready_path}"
+        deadline = time.monotonic() + READY_SECONDS
+        while process.returncode is None and time.monotonic() < deadline:
+            with contextlib.suppress(ClientError, TimeoutError):
+                async with self._session.get(url, timeout=ClientTimeout(total=_PROBE_SECONDS)) as answer:
+                    if answer.status == HTTPStatus.OK:
+                        return True
+            await asyncio.sleep(_POLL_SECONDS)
+        return False
+
+    def _fill(self, command: tuple[str, ...]) -> list[str]:
+        self.port = free_port()
+        return [word.replace(PORT, str(self.port)) for word in command]
+
+    def _env(self) -> dict[str, str]:
+        return {name: value.replace(PORT, str(self.port)) for name, value in self.order.env.items()}
 
 
-async def start_child(name: str, command: Sequence[str], env: Mapping[str, str], port: int, log: Path) -> Child:
-    """Start a child process that listens on `port`; its output is appended to `log`."""
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
+async def start_process(command: list[str], env: dict[str, str], log: str) -> asyncio.subprocess.Process:
+    """Start a process of a group of its own that dies with this one; its output is appended to a file.
+
+    Raises:
+        OSError: it can't be started, or its log can't be opened.
+    """
+    with Path(log).open("ab") as output:  # noqa: ASYNC230 (as quick as the fork)
+        return await asyncio.create_subprocess_exec(
             *command,
             env=os.environ | env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=die_with_parent,
-            start_new_session=True,  # Ctrl-C reaches the controller alone, which stops its children in order
+            preexec_fn=dies_with_parent(),
+            start_new_session=True,  # Ctrl-C reaches the host alone, which ends its children in order
         )
-    return Child(name, process, port, log)
 
 
-async def start_model_server(bento: Path, *, tap_socket: Path, clock: str, bentoml_home: Path, log: Path) -> Child:
-    """Start BentoML on an unpacked Bento, on a free port."""
-    port = free_port()
-    command = [sys.executable, "-m", "bentoml", "serve", str(bento), "--host", "127.0.0.1", "--port", str(port)]
-    env = {
-        "DRIFTLOOP_SERVING_TAP_SOCKET": str(tap_socket),
-        "DRIFTLOOP_SERVING_CLOCK": clock,
-        "BENTOML_HOME": str(bentoml_home),
-        "BENTOML_DO_NOT_TRACK": "1",
-    }
-    return await start_child("model server", command, env, port, log)
-
-
-async def start_monitor(settings: Mapping[str, str], *, port: int, log: Path) -> Child:
-    """Start the monitor's supervisor; `settings` are its fields without the prefix."""
-    env = {f"DRIFTLOOP_MONITOR_{name.upper()}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "driftloop.sidecar"]
-    return await start_child("monitor", command, env | {"DRIFTLOOP_MONITOR_LABELS_PORT": str(port)}, port, log)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 (our own child, on loopback)
-            return bool(response.status == 200)  # noqa: PLR2004
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def probe_model_server(server: Child, bento: Path) -> None:
-    """Ask a fresh server for one answer, which is not logged.
-
-    Raises:
-        ChildFailedError: it did not answer with 200.
-    """
-    sample = json.loads((bento / "src" / "model" / "sample.json").read_text())
-    request = urllib.request.Request(  # noqa: S310 (our own child, on loopback)
-        f"{server.url}/predict",
-        data=json.dumps({"columns": {name: values[:1] for name, values in sample["columns"].items()}}).encode(),
-        headers={"content-type": "application/json", "driftloop-probe": "1"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310
-            pass
-    except OSError as error:
-        raise ChildFailedError(server.name, f"its first prediction failed: {error}", server.log) from error
-
-
-def place_baseline(bento: Path, folder: Path) -> None:
-    """Give the monitor what the model's traffic is compared with, whole or not at all."""
-    if folder.exists():
-        return
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for name in ("schema.json", "baseline.json"):
-        shutil.copy(bento / "src" / "model" / name, draft / name)
-    draft.rename(folder)
+def kill_group(pid: int) -> None:
+    """End what is left of a child's process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)

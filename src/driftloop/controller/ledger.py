@@ -1,6 +1,8 @@
 """The ledger on disk: append-only JSON lines, each synced before the call returns."""
 
+import contextlib
 import os
+from io import FileIO
 from pathlib import Path
 
 from driftloop.errors import DriftloopError
@@ -31,11 +33,20 @@ class Ledger:
         self.entries: list[LedgerEntry] = read_ledger(path)
 
     def append(self, entry: LedgerEntry) -> None:
-        """Add an entry; it is on disk when this returns."""
-        with self._path.open("ab") as file:
-            file.write(entry.model_dump_json(by_alias=True).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add an entry; it is on disk when this returns.
+
+        Raises:
+            OSError: it can't be written, e.g. for lack of space; the ledger is as it was.
+        """
+        with self._path.open("ab", buffering=0) as file:
+            length = file.tell()
+            try:
+                _write_whole(file, entry.model_dump_json(by_alias=True).encode() + b"\n")
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(length)
+                raise
         self.entries.append(entry)
 
 
@@ -55,6 +66,13 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
         except ValueError as error:
             raise CorruptLedgerError(path, number) from error
     return entries
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    """Write everything; a disk that is nearly full takes a part first and fails then."""
+    rest = memoryview(line)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -3,19 +3,32 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from driftloop.adapters.modelsource import locate_model
+from driftloop.loop.maturity import with_small_budget
 from driftloop.spec import ModelLoop
 from driftloop.spec.loading import read_modelloop
 
 
 def load_for_laptop(file: Path) -> ModelLoop:
-    """Read one ModelLoop; a relative `data.uri` is meant relative to the file.
+    """Read one ModelLoop; relative addresses of data, labels and model are meant relative to the file.
 
     Raises:
         InvalidModelLoopError: the file is no valid ModelLoop.
+        ModelNotFoundError: the BentoML store has no Bento of the tag that `model.uri` names.
     """
     loop = read_modelloop(file)
-    data = loop.spec.data
-    if urlsplit(data.uri).scheme:
-        return loop
-    data = data.model_copy(update={"uri": str((file.parent / data.uri).resolve())})
-    return loop.model_copy(update={"spec": loop.spec.model_copy(update={"data": data})})
+    spec = loop.spec
+    data = spec.data.model_copy(update={"uri": _beside(file, spec.data.uri)})
+    labels = spec.monitoring.labels
+    if labels.uri is not None:
+        labels = labels.model_copy(update={"uri": _beside(file, labels.uri)})
+    monitoring = spec.monitoring.model_copy(update={"labels": labels})
+    model = spec.model
+    if model:
+        model = model.model_copy(update={"uri": locate_model(model.uri, file.parent)})
+    spec = spec.model_copy(update={"data": data, "monitoring": monitoring, "model": model})
+    return with_small_budget(loop.model_copy(update={"spec": spec}))
+
+
+def _beside(file: Path, uri: str) -> str:
+    return uri if urlsplit(uri).scheme else str((file.parent / uri).resolve())

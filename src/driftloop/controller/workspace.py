@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from driftloop.errors import DriftloopError
 
 WORKSPACES = Path(".driftloop")
 """Folder of all workspaces, below the current one, unless `--workspace` says otherwise."""
+
+
+LOCK_TRIES = 5
+LOCK_PAUSE_SECONDS = 0.05
 
 
 class WorkspaceInUseError(DriftloopError):
@@ -90,17 +95,18 @@ class Workspace:
         return self.root / "logs"
 
     @property
-    def approvals(self) -> Path:
-        """One empty file per run key that a person approved."""
-        return self.root / "approvals"
+    def controller_log(self) -> Path:
+        """What the controller and its host say, with the time."""
+        return self.logs / "controller.log"
+
+    @property
+    def requests(self) -> Path:
+        """What people asked of the loop and the ledger has not answered: one file each."""
+        return self.root / "requests"
 
     def result(self, run_key: str) -> Path:
         """Where a run's result is written."""
         return self.store / "runs" / run_key / "result.json"
-
-    def approved_runs(self) -> frozenset[str]:
-        """Return the run keys whose model a person approved."""
-        return frozenset(path.name for path in self.approvals.iterdir())
 
     def create(self) -> None:
         """Make the folders that others write into.
@@ -126,7 +132,7 @@ class Workspace:
             self.data,
             self.runs,
             self.logs,
-            self.approvals,
+            self.requests,
             self.bentoml_home,
         )
 
@@ -143,8 +149,11 @@ class Workspace:
     def is_in_use(self) -> bool:
         """Whether a process runs this loop right now."""
         try:
-            self.lock().close()
-        except WorkspaceInUseError:
+            with (self.root / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
             return True
         return False
 
@@ -156,7 +165,7 @@ class Workspace:
         """
         file = (self.root / "lock").open("a+")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_exclusively(file)
         except BlockingIOError as error:
             file.seek(0)
             owner = file.read()
@@ -166,6 +175,24 @@ class Workspace:
         file.write(str(os.getpid()))
         file.flush()
         return file
+
+    def holds(self, lock: IO[str]) -> bool:
+        """Whether the folder is still the one whose lock was taken: neither deleted nor moved."""
+        try:
+            there = (self.root / "lock").stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(lock.fileno()))
+
+
+def _lock_exclusively(file: IO[str]) -> None:
+    """Take the lock; a command that merely asks whether the loop runs has it for a moment too."""
+    for _ in range(LOCK_TRIES):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE_SECONDS)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def open_workspace(loop: str, root: Path | None) -> Workspace:
@@ -180,7 +207,15 @@ def open_workspace(loop: str, root: Path | None) -> Workspace:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that readers see the old or the new one, never a part."""
+    """Replace a file's content so that readers see the old or the new one, never a part.
+
+    Raises:
+        OSError: it can't be written; the old content is still there.
+    """
     draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(text)
+    try:
+        draft.write_text(text)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
     draft.replace(path)

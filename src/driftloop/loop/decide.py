@@ -4,129 +4,104 @@ Pure. It is called again and again; every decision that acts leaves a ledger ent
 the next decision. Repeating a call changes nothing: run keys are derived from the facts.
 """
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from driftloop.loop.history import LoopState, Model
-from driftloop.spec import Maturity, ModelLoopSpec, ReportKind, RunVerdict, Trigger, Verdict, VerdictKind
-from driftloop.spec.boundary import format_duration
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of the outside world at one moment."""
-
-    loop_uid: str
-    verdicts: tuple[Verdict, ...] = ()
-    """All verdicts so far, oldest first."""
-    labelled_rows: int = 0
-    """Logged predictions with a label, outside quarantined windows."""
-    approved: frozenset[str] = frozenset()
-    """Run keys whose model a person approved."""
-
-
-@dataclass(frozen=True)
-class StartRun:
-    """Order a pipeline run."""
-
-    run_key: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Promote:
-    """Let the candidate serve."""
-
-    model: Model
-    reason: str
-
-
-@dataclass(frozen=True)
-class Reject:
-    """Turn the candidate down; the champion stays."""
-
-    model: Model
-    reason: str
-
-
-@dataclass(frozen=True)
-class Quarantine:
-    """Keep a window's data out of training and tell a person."""
-
-    verdict: Verdict
-    reason: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Record that a run is called for and can't start yet; said once, then waited for."""
-
-    run_key: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Do nothing now, for these reasons; the first is the one to show."""
-
-    reasons: tuple[str, ...]
-    stalled: bool = False
-    """Nothing will happen without a person."""
-
-
-Decision = StartRun | Promote | Reject | Quarantine | Hold | Wait
+from driftloop.loop.answer import answer_request
+from driftloop.loop.basis import tell_change
+from driftloop.loop.brakes import braked, switched_off, too_few_labels
+from driftloop.loop.candidate import judge_candidate
+from driftloop.loop.decisions import Decision, Facts, Hold, Quarantine, StartRun, Wait, run_key
+from driftloop.loop.history import LoopState, PipelineName
+from driftloop.spec import Maturity, ModelLoopSpec, ReportKind, Trigger, Verdict, VerdictKind
+from driftloop.spec.driftreport import report_name
 
 
 def decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
     """Return what to do now.
 
-    Order: finish what is under way, then get a first model, then keep faulty data out, then answer drift.
+    Order: what people ask, what is under way, a first model, faulty data, a changed file or changed data, drift.
     """
+    pending = next((request for request in facts.requests if request.id not in state.handled), None)
+    answer = answer_request(spec, state, facts, pending) if pending else None
+    if answer:
+        return answer
     if state.open_run:
         return Wait((f"run {state.open_run.run_key} is in progress: {state.open_run.reason}",))
     if state.candidate:
-        return _judge_candidate(spec, state, state.candidate, facts)
-    if state.champion is None:
-        return _first_run(state, facts, suspended=spec.suspend)
+        return judge_candidate(spec, state, state.candidate)
+    return _mind_champion(spec, state, facts, now) if state.champion else _first_run(spec, state, facts)
+
+
+def _mind_champion(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
     verdicts = _verdicts_of_champion(state, facts.verdicts)
     fault = next((v for v in verdicts if _is_new_fault(v, state)), None)
     if fault:
         return Quarantine(fault, f"data fault, so these rows train nothing and a person should look: {fault.summary}")
-    return _answer_drift(spec, state, facts, verdicts, now)
+    change = _answer_change(spec, state, facts, now)
+    if isinstance(change, StartRun | Hold):
+        return change
+    drift = _answer_drift(spec, state, facts, verdicts, now)
+    if change and isinstance(drift, Wait):
+        return Wait((*change.reasons, *drift.reasons), stalled=change.stalled or drift.stalled)
+    return drift
 
 
-def _first_run(state: LoopState, facts: Facts, *, suspended: bool) -> Decision:
-    if suspended:
+def _first_run(spec: ModelLoopSpec, state: LoopState, facts: Facts) -> Decision:
+    if spec.suspend:
         return Wait(("the loop is suspended (spec.suspend) and has no model yet",), stalled=True)
-    if state.last_failure:
+    pipeline = first_pipeline(spec)
+    want = "no model yet"
+    if pipeline == "feasibility":
+        want = "a proof of concept is wanted (spec.maturity)"
+    elif spec.model:
+        want = f"no model yet, and there is one at {spec.model.uri}"
+    judged = state.judged if pipeline == "feasibility" else None
+    if not judged and not state.last_failure:
+        key = run_key(facts.loop_uid, f"first/{state.next_number}")
+        return StartRun(key, want, basis=facts.basis, pipeline=pipeline)
+    if facts.basis is None or facts.basis.key in state.learned:
+        if judged and not state.last_failure:
+            return Wait((f"the proof of concept is judged {judged.result.verdict}: {judged.report}",), is_over=True)
         return Wait((f"no first model: {state.last_failure}",), stalled=True)
-    return StartRun(_run_key(facts.loop_uid, f"first/{state.next_number}"), "no model yet")
+    news = tell_change(state.basis, facts.basis, spec.data.uri) if state.basis else "the data can be read now"
+    key = run_key(facts.loop_uid, f"basis/{facts.basis.key}")
+    return StartRun(key, f"{want}; {news}", basis=facts.basis, pipeline=pipeline)
 
 
-def _judge_candidate(spec: ModelLoopSpec, state: LoopState, candidate: Model, facts: Facts) -> Decision:
-    result = candidate.result
-    reasons = " ".join(result.reasons)
-    if result.verdict is RunVerdict.REJECTED:
-        return Reject(candidate, reasons)
-    if state.champion and state.champion.version == candidate.version:
-        return Reject(candidate, "it is the same model as the champion")
-    if state.champion and spec.maturity is Maturity.PROOF_OF_CONCEPT:
-        return Reject(candidate, "a proof of concept promotes nothing after its first model")
-    if state.champion and spec.suspend:
-        return Wait((f"{candidate.label} is accepted; the loop is suspended (spec.suspend)",), stalled=True)
-    if state.champion and spec.promotion.approval == "Manual" and result.run_key not in facts.approved:
-        remedy = f"approve it with: driftloop approve {result.run_key}"
-        return Wait((f"{candidate.label} is accepted and waits for a person; {remedy}",), stalled=True)
-    return Promote(candidate, reasons)
+def first_pipeline(spec: ModelLoopSpec) -> PipelineName:
+    """Return what a loop without a model runs."""
+    if spec.maturity is Maturity.PROOF_OF_CONCEPT:
+        return "feasibility"
+    return "adoption" if spec.model else "training"
+
+
+def _answer_change(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> StartRun | Hold | Wait | None:
+    """Answer a change of the file or of the user's data; None when there is none, or nothing to compare with."""
+    basis, known = facts.basis, state.basis
+    if basis is None or known is None or basis == known:
+        return None
+    cause = tell_change(known, basis, spec.data.uri)
+    if basis.key in state.learned:
+        return Wait((f"{cause}, and the loop has learned from just that before; to learn again: driftloop retrain",))
+    key = run_key(facts.loop_uid, f"basis/{basis.key}")
+    # A person who edits the file wants its effect now; data may change by themselves, as often as they like.
+    blocks = switched_off(spec) + (braked(spec, state, now) if basis.groups == known.groups else [])
+    if not blocks:
+        return StartRun(key, cause, basis=basis)
+    if key not in state.held:
+        return Hold(key, f"{blocks[0]}; {cause}")
+    return Wait((*blocks, f"held back: {cause}"), stalled=bool(switched_off(spec)))
 
 
 def _verdicts_of_champion(state: LoopState, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The champion's verdicts on windows that the newest run has not seen."""
+    """The champion's verdicts on windows that no run has seen and that ended after it took over.
+
+    A model that serves again after a rollback starts afresh: what was seen of it before calls for nothing.
+    """
     version = state.champion.version if state.champion else ""
-    through = state.runs[-1].data_through if state.runs else None
-    return [v for v in verdicts if v.model_version == version and (through is None or v.window.end > through)]
+    answered = [time for time in (state.data_through, state.promoted_at) if time]
+    return [v for v in verdicts if v.model_version == version and all(v.window.end > time for time in answered)]
 
 
 def _is_new_fault(verdict: Verdict, state: LoopState) -> bool:
@@ -145,12 +120,13 @@ def _answer_drift(
     newest = episode[-1]
     cause = f"{newest.verdict} in the window of {newest.window.start:%Y-%m-%d}: {newest.summary}"
     first = episode[0]
-    key = _run_key(facts.loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
+    key = run_key(facts.loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
     if key in state.run_keys:
         return Wait((f"run {key} has already answered this episode ({newest.verdict})",))
-    blocks = _blocks(spec, state, facts, now)
+    blocks = switched_off(spec) + too_few_labels(spec, facts.labelled_rows) + braked(spec, state, now)
     if not blocks:
-        return StartRun(key, cause)
+        report = report_name(facts.loop_uid, first.model_version, first.kind, first.window.start)
+        return StartRun(key, cause, from_log=True, report=report)
     if key not in state.held:
         return Hold(key, f"{blocks[0]}; {cause}")
     return Wait((*blocks, f"held back: {cause}"), stalled=spec.suspend)
@@ -171,35 +147,8 @@ def open_episode(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return episode[::-1]
 
 
-def _blocks(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> tuple[str, ...]:
-    """Why a retraining that is called for can't start now; empty when it can."""
-    retraining = spec.retraining
-    blocks = []
-    if spec.suspend:
-        blocks.append("the loop is suspended (spec.suspend)")
-    if retraining.mode == "DryRun":
-        blocks.append("nothing is started in mode DryRun (spec.retraining.mode)")
-    if facts.labelled_rows < spec.data.min_rows:
-        blocks.append(f"{facts.labelled_rows:,} labelled rows of the {spec.data.min_rows:,} needed (spec.data.minRows)")
-    retrainings = [run for run in state.runs if run.number > 1]
-    if retrainings and now < retrainings[-1].at + retraining.cooldown:
-        until = retrainings[-1].at + retraining.cooldown
-        length = format_duration(retraining.cooldown)
-        blocks.append(f"cooldown of {length} until {until:%Y-%m-%d %H:%M} (spec.retraining.cooldown)")
-    recent = [run for run in retrainings if run.at > now - retraining.limit.per]
-    if len(recent) >= retraining.limit.max:
-        per = format_duration(retraining.limit.per)
-        blocks.append(f"{len(recent)} runs within {per}, the most allowed (spec.retraining.limit)")
-    return tuple(blocks)
-
-
 def _why_quiet(episodes: Sequence[Sequence[Verdict]], triggers: Sequence[Trigger]) -> str:
     if not episodes:
         return "nothing calls for a retraining"
     kinds = ", ".join(sorted({str(episode[-1].verdict) for episode in episodes}))
     return f"{kinds} is seen, and is not among spec.retraining.triggers ({', '.join(triggers)})"
-
-
-def _run_key(loop_uid: str, cause: str) -> str:
-    """Name a run by what caused it: the same cause never starts two runs."""
-    return hashlib.sha256(f"{loop_uid}/{cause}".encode()).hexdigest()[:12]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from driftloop.spec import ModelLoop
+from driftloop.spec import ModelLoop, ModelSpec
 
 
 def pipeline_parameters(
@@ -57,3 +57,25 @@ def pipeline_parameters(
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),
     }
+
+
+def adoption_parameters(loop: ModelLoop, model: ModelSpec, **run: Any) -> dict[str, Any]:
+    """Return the parameters of an adoption run; `run` are the arguments of `pipeline_parameters` but the last ones.
+
+    Args:
+        loop: what the model shall do.
+        model: the model, at an address that every process understands.
+        run: `data_uri`, `time_column`, `run_key`, `result_uri`, `store_uri`, `runtime_image`, `code_digest`.
+    """
+    parameters = pipeline_parameters(loop, algorithms=(), champion_uri="", **run)
+    for name in ("algorithms", "champion_uri", "max_trials", "preparation"):
+        del parameters[name]
+    return parameters | {"model_uri": model.uri, "existing_model": model.to_dict()}
+
+
+def feasibility_parameters(loop: ModelLoop, *, algorithms: Sequence[str], **run: Any) -> dict[str, Any]:
+    """Return the parameters of a proof of concept; `run` as of `adoption_parameters`."""
+    parameters = pipeline_parameters(loop, algorithms=algorithms, champion_uri="", **run)
+    for name in ("champion_uri", "store_uri", "acceptance", "governance"):
+        del parameters[name]
+    return parameters

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftloop.loop.decide import Decision, Facts, Wait
-from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted
+from driftloop.loop.decisions import Decision, Facts, Wait
+from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted, Recorded
 from driftloop.spec import ModelLoop
 from driftloop.spec.boundary import format_duration
+from driftloop.spec.learning import SuccessCriterion
 
 HISTORY_SHOWN = 10
 
@@ -27,6 +28,7 @@ def project_status(
     watching: bool,
     recent: Sequence[LedgerEntry],
     log: Mapping[str, Any],
+    labels: Mapping[str, Any],
     run_stage: str,
     addresses: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def project_status(
         watching: whether the monitor answers.
         recent: the ledger's entries, oldest first; the last ten are shown.
         log: counts of the prediction log.
+        labels: how far the truth about the newest complete window is known; empty where it wasn't looked at.
         run_stage: stage of the run in progress, or empty.
         addresses: where predictions and labels are taken.
     """
@@ -77,7 +80,18 @@ def project_status(
         "nextWindowEnd": _next_window_end(now, loop.spec.monitoring.window.duration).isoformat(),
         "expectedLabelDelay": format_duration(loop.spec.monitoring.labels.expected_delay),
         "log": dict(log),
+        "labels": dict(labels),
         "waitingFor": waiting,
+        "requests": [
+            {"id": request.id, "verb": request.action.verb, "by": request.by, "at": request.at.isoformat()}
+            for request in facts.requests
+            if request.id not in state.handled
+        ],
+        "successCriteria": [
+            _describe_criterion(criterion, state.recorded.get(criterion.name))
+            for criterion in loop.spec.problem.success_criteria
+        ],
+        "feasibility": state.judged.result.to_dict() | {"report": state.judged.report} if state.judged else None,
         "lastFailure": state.last_failure,
         "history": [entry.to_dict() for entry in recent[-HISTORY_SHOWN:]],
     }
@@ -106,3 +120,24 @@ def _describe(model: Model | None) -> dict[str, Any] | None:
         "score": result.test_score,
         "run": result.run_key,
     }
+
+
+def _describe_criterion(criterion: SuccessCriterion, measured: Recorded | None) -> dict[str, Any]:
+    value = measured.value if measured else None
+    return {
+        "name": criterion.name,
+        "baseline": criterion.baseline,
+        "goal": criterion.goal,
+        "value": value,
+        "measuredAt": measured.measured_at.isoformat() if measured else None,
+        "note": measured.note if measured else "",
+        "by": measured.by if measured else "",
+        "reached": _is_reached(criterion, value),
+    }
+
+
+def _is_reached(criterion: SuccessCriterion, value: float | None) -> bool | None:
+    """Whether a value is at the goal or beyond it, seen from the baseline; None where there is nothing to tell by."""
+    if value is None or criterion.baseline is None or criterion.baseline == criterion.goal:
+        return None
+    return value >= criterion.goal if criterion.goal > criterion.baseline else value <= criterion.goal

@@ -21,6 +21,7 @@ from driftloop.loop.history import (
     Started,
     replay,
 )
+from driftloop.loop.telling import tell
 from driftloop.reports import charts
 from driftloop.reports.axes import Axis, number_axis, time_axis
 from driftloop.reports.charts import Frame, Tone
@@ -296,8 +297,8 @@ def _tell(entry: LedgerEntry) -> _Told | None:  # noqa: PLR0911 (one return per 
             return _Told(entry.at, "Q", "fault", f"Rows of {window} are kept out of training", entry.reason)
         case RunHeld():
             return _Told(entry.at, "H", "ref", "A retraining was held back", entry.reason)
-        case _:  # kinds that need no words of their own
-            return _Told(entry.at, "O", "ref", entry.entry, getattr(entry, "reason", ""))
+        case _:  # what people asked for and what the loop answered
+            return _Told(entry.at, "O", "ref", tell(entry), "")
 
 
 def _alarms(story: Story) -> str:

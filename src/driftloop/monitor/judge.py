@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
+from driftloop.monitor.budget import count_tests, window_significance
 from driftloop.monitor.checks import check_inputs
 from driftloop.monitor.columns import read_features, read_outputs, read_target
 from driftloop.monitor.drift import ColumnDrift, Sensitivity, compare_columns
@@ -25,9 +26,6 @@ from driftloop.spec import (
     VerdictKind,
     Window,
 )
-
-# A test that one stable window in twenty fails is no evidence, however generous the budget.
-MAXIMUM_SIGNIFICANCE = 0.05
 
 
 def not_enough_data(kind: ReportKind, model_version: str, window: Window, summary: str) -> Verdict:
@@ -86,8 +84,8 @@ class Judge:
     def _gather(self, frame: DataFrame, window: Window, label: ColumnDrift | None = None) -> Evidence:
         features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
         outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
-        # One test per column, and one of its missing values per input.
-        sensitivity = self._sensitivity(window, 2 * len(self.baseline.features) + len(self.baseline.outputs))
+        tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
+        sensitivity = self._sensitivity(window, tests)
         input_drifts, unjudged_inputs = compare_columns(
             features, self.baseline.features, sensitivity=sensitivity, engine=self.engine
         )
@@ -149,9 +147,7 @@ class Judge:
 
     def _significance(self, window: Window) -> float:
         """Return the share of one kind's half of the budget that falls to this window."""
-        budget = self.monitoring.false_alarm_budget
-        share = budget.max * ((window.end - window.start) / budget.per) / 2
-        return min(share, MAXIMUM_SIGNIFICANCE)
+        return window_significance(self.monitoring.false_alarm_budget, window.end - window.start)
 
     def _too_few_rows(self, kind: ReportKind, rows: int, window: Window) -> Verdict:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."

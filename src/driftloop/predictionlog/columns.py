@@ -86,6 +86,8 @@ def typed(values: Sequence[Any]) -> pa.Array:
             return pa.nulls(len(values))
         if kinds == {bool}:
             return pa.array(values, pa.bool_())
+        if kinds == {float}:
+            return pa.array(values, pa.float64())
         if kinds <= {bool, int, float}:
             return pa.array([None if value is None else float(value) for value in values], pa.float64())
         if kinds == {list}:

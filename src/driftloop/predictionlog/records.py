@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from driftloop.errors import InvalidInputError
 
 Value = bool | float | str | list[float] | None
@@ -39,9 +41,24 @@ class PredictionBatch:
     """`prediction` and, for classification, `probability`; n values each."""
     dropped: int = 0
     """Rows that the sender lost since its previous message."""
+    source: str = ""
+    """The process that sent it; empty when it does not number its batches."""
+    sequence: int = 0
+    """Number within the source, rising: what was received twice is known by it."""
+    line: bytes | None = None
+    """The batch as JSON, when it came so; kept as it is."""
 
     def __post_init__(self) -> None:
         _require_aware(self.time, "time of a prediction batch")
+        rows = len(self.prediction_ids)
+        for columns in (self.features, self.outputs):
+            for values in columns.values():
+                if len(values) != rows:
+                    self._refuse()
+        if self.keys is not None and len(self.keys) != rows:
+            self._refuse()
+
+    def _refuse(self) -> None:
         rows = len(self.prediction_ids)
         columns = {f"features.{name}": values for name, values in self.features.items()}
         columns |= {f"outputs.{name}": values for name, values in self.outputs.items()}
@@ -93,13 +110,15 @@ def count(record: PredictionBatch | Label) -> LogCounts:
 
 
 def encode(record: PredictionBatch | Label) -> bytes:
-    """Write a record as JSON.
+    """Write a record as JSON; a batch has the form of the tap's messages.
 
     Raises:
         InvalidRecordError: it holds a value that JSON or UTF-8 has no form for.
     """
+    if isinstance(record, PredictionBatch) and record.line is not None:
+        return record.line
+    fields = _label_fields(record) if isinstance(record, Label) else _batch_fields(record)
     try:
-        fields = {name: getattr(record, name) for name in record.__slots__} | {"time": record.time.isoformat()}
         # ensure_ascii would let lone surrogates through, and a later Parquet file could not hold them.
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
@@ -109,10 +128,42 @@ def encode(record: PredictionBatch | Label) -> bytes:
 
 
 def decode(payload: bytes) -> PredictionBatch | Label:
-    """Read what `encode` wrote."""
-    fields: dict[str, Any] = json.loads(payload)
-    fields["time"] = datetime.fromisoformat(fields["time"])
-    return Label(**fields) if "label" in fields else PredictionBatch(**fields)
+    """Read what `encode` wrote, now or in version 0.1."""
+    fields: dict[str, Any] = from_json(payload, cache_strings="keys")
+    time = datetime.fromisoformat(fields["time"])
+    if "label" in fields:
+        return Label(**fields | {"time": time})
+    if "model_version" in fields:
+        return PredictionBatch(**fields | {"time": time})
+    return PredictionBatch(
+        fields["modelVersion"],
+        time,
+        fields["predictionIds"],
+        fields["keys"],
+        fields["features"],
+        fields["outputs"],
+        fields["dropped"],
+        fields.get("server", ""),
+        fields.get("sequence", 0),
+    )
+
+
+def _label_fields(label: Label) -> dict[str, Any]:
+    return {name: getattr(label, name) for name in label.__slots__} | {"time": label.time.isoformat()}
+
+
+def _batch_fields(batch: PredictionBatch) -> dict[str, Any]:
+    return {
+        "modelVersion": batch.model_version,
+        "time": batch.time.isoformat(),
+        "predictionIds": batch.prediction_ids,
+        "keys": batch.keys,
+        "features": batch.features,
+        "outputs": batch.outputs,
+        "dropped": batch.dropped,
+        "server": batch.source,
+        "sequence": batch.sequence,
+    }
 
 
 def _require_aware(time: datetime, what: str) -> None:

@@ -61,6 +61,8 @@ class Commit:
     """Number of the newest committed segments."""
     heartbeat: datetime | None = None
     """When it was published, by the writer's own clock."""
+    received: Mapping[str, int] = field(default_factory=dict)
+    """Newest batch by source, oldest source first: what comes again is known by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) ->
         "completeThrough": through.isoformat() if through else None,
         **asdict(commit.counts),
         "sequence": commit.sequence,
+        "received": dict(commit.received),
         "heartbeat": heartbeat.isoformat() if heartbeat else None,
     }
     data = json.dumps(content, indent=2).encode()
@@ -303,6 +306,7 @@ def _parse_commit(path: Path) -> Commit:
                 counts=LogCounts(content["rows"], content["labels"], content["dropped"]),
                 sequence=content["sequence"],
                 heartbeat=_time(content.get("heartbeat")),
+                received=content.get("received", {}),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise LogDamagedError(

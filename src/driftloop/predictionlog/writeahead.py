@@ -53,6 +53,15 @@ class WriteAheadFile:
             raise
         self.size += len(data)
 
+    def sync(self) -> None:
+        """Wait until the disk has everything appended.
+
+        Raises:
+            OSError: the disk is broken.
+        """
+        os.fsync(self._file.fileno())
+        sync_directory(self.path.parent)
+
     def payloads(self) -> Iterator[bytes]:
         """Yield the payloads of whole frames, oldest first."""
         with self.path.open("rb") as file:

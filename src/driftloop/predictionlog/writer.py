@@ -8,7 +8,7 @@ goes on with. One writer per id, one thread per writer.
 import contextlib
 import fcntl
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from driftloop.predictionlog.segments import (
 )
 from driftloop.predictionlog.writeahead import WriteAheadFile
 
+REMEMBERED_SOURCES = 64
+"""Sources whose newest batch is remembered: far more than the model servers that can be connected at once."""
 FLUSH_BYTES = 16 * 2**20
 """Size of the write-ahead file at which it is turned into segments early: bounds the memory of a commit."""
 _WRITER_ID_PATTERN = rf"(?!{COMPACTED_PREFIX})[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -67,6 +69,7 @@ class PredictionLogWriter:
         *,
         writer_id: str,
         sync: bool = True,
+        sync_appends: bool = True,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Open the log.
@@ -75,6 +78,7 @@ class PredictionLogWriter:
             root: folder of the log.
             writer_id: who writes: letters, digits, `.`, `_` and `-`.
             sync: wait for the disk. False gives up safety against power loss, not against a killed process.
+            sync_appends: wait at each append; False leaves that to `sync` and `commit`.
             utc_now: clock of the heartbeat in commit records.
         """
         if not re.fullmatch(_WRITER_ID_PATTERN, writer_id):
@@ -82,9 +86,11 @@ class PredictionLogWriter:
         self._root = root
         self._writer_id = writer_id
         self._sync = sync
+        self._sync_appends = sync and sync_appends
         self._utc_now = utc_now
         self._commit = Commit()
         self._pending = LogCounts()
+        self._received: dict[str, int] = {}
         self._wal: WriteAheadFile | None = None
         with contextlib.ExitStack() as undo:
             try:
@@ -113,6 +119,11 @@ class PredictionLogWriter:
         """What is safe on disk and waits for the next commit."""
         return self._pending
 
+    @property
+    def received(self) -> Mapping[str, int]:
+        """Number of the newest batch on disk, by source."""
+        return self._received
+
     def append_predictions(self, batches: Sequence[PredictionBatch]) -> None:
         """Add batches with one wait for the disk; on return they survive a crash.
 
@@ -130,6 +141,19 @@ class PredictionLogWriter:
             LogWriteError: the disk is full or broken; none was kept.
         """
         self._append(labels)
+
+    def sync(self) -> None:
+        """Wait until everything appended would survive a power failure; without `sync` nothing is waited for.
+
+        Raises:
+            LogWriteError: the disk is broken; nothing new is promised.
+        """
+        if self._wal is None or not self._sync or self._sync_appends:
+            return
+        try:
+            self._wal.sync()
+        except OSError as error:
+            raise LogWriteError("the disk could not be waited for", self._root, error) from error
 
     def commit(self, through: datetime | None = None) -> None:
         """Make everything appended visible to readers, and promise that nothing earlier than `through` will follow.
@@ -151,7 +175,8 @@ class PredictionLogWriter:
                 # Read back rather than kept in memory: recovery and commit are one path.
                 records = map(decode, self._wal.payloads())
                 write_segments(self._root, self._writer_id, sequence, records, promised=known, sync=self._sync)
-            self._publish(Commit(through, counts, sequence, self._utc_now()))
+            received = dict(list(self._received.items())[-REMEMBERED_SOURCES:])
+            self._publish(Commit(through, counts, sequence, self._utc_now(), received))
         except OSError as error:
             raise LogWriteError("a commit failed", self._root, error) from error
 
@@ -180,11 +205,12 @@ class PredictionLogWriter:
         try:
             if self._wal is None:
                 path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
-                self._wal = WriteAheadFile(path, sync=self._sync)
+                self._wal = WriteAheadFile(path, sync=self._sync_appends)
             self._wal.append(payloads)
         except OSError as error:
             raise LogWriteError("an append failed", self._root, error) from error
         self._pending = sum(map(count, records), self._pending)
+        _note(records, self._received)
 
     def _open_lock(self) -> TextIO:
         path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
@@ -210,10 +236,22 @@ class PredictionLogWriter:
             self._wal.close()
             self._wal = None
         commit, pending = read_commit(self._root, self._writer_id), LogCounts()
+        received = dict(commit.received)
         wal_path(self._root, self._writer_id, commit.sequence).unlink(missing_ok=True)
         path = wal_path(self._root, self._writer_id, commit.sequence + 1)
         if path.exists():
-            self._wal = WriteAheadFile(path, sync=self._sync)
-            pending = sum((count(decode(payload)) for payload in self._wal.payloads()), pending)
+            self._wal = WriteAheadFile(path, sync=self._sync_appends)
+            for record in map(decode, self._wal.payloads()):
+                pending += count(record)
+                _note([record], received)
         # Side by side: another thread that shows both must not see a row twice.
         self._commit, self._pending = commit, pending
+        self._received = received
+
+
+def _note(records: Iterable[PredictionBatch | Label], received: dict[str, int]) -> None:
+    """Note the newest batch of each source; the source that spoke last comes last."""
+    for record in records:
+        if isinstance(record, PredictionBatch) and record.source:
+            newest = max(record.sequence, received.pop(record.source, 0))
+            received[record.source] = newest

@@ -15,9 +15,10 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
+from driftloop.serving.outbox import TapRecord
 from driftloop.serving.predictor import Predictor
 from driftloop.serving.settings import ServingSettings
-from driftloop.serving.tap import Receipts, Tap, TapRecord
+from driftloop.serving.tap import Receipts, Tap
 from driftloop.serving.wire import FieldError, RequestError, read_predict, read_time, read_watermark
 from driftloop.spec import DataSchema
 from driftloop.stages.predict import Answers

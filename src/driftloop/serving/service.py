@@ -45,9 +45,15 @@ class ModelServer:
             return metrics
         return (
             f"{metrics}"
-            "# HELP driftloop_tap_rows_sent_total Rows handed to the monitor.\n"
+            "# HELP driftloop_tap_rows_sent_total Rows that the monitor has on disk.\n"
             "# TYPE driftloop_tap_rows_sent_total counter\n"
             f"driftloop_tap_rows_sent_total {_app.tap.sent_rows}\n"
+            "# HELP driftloop_tap_rows_resent_total Rows sent again because a connection had ended.\n"
+            "# TYPE driftloop_tap_rows_resent_total counter\n"
+            f"driftloop_tap_rows_resent_total {_app.tap.resent_rows}\n"
+            "# HELP driftloop_tap_rows_held Rows that the monitor is not known to have on disk.\n"
+            "# TYPE driftloop_tap_rows_held gauge\n"
+            f"driftloop_tap_rows_held {_app.tap.held_rows}\n"
             "# HELP driftloop_tap_rows_dropped_total Rows dropped because the monitor did not keep up.\n"
             "# TYPE driftloop_tap_rows_dropped_total counter\n"
             f"driftloop_tap_rows_dropped_total {_app.tap.dropped_rows}\n"

@@ -1,4 +1,4 @@
-"""`python -m driftloop.sidecar [intake|evaluator]`: the monitor's processes; without an argument, their supervisor."""
+"""`python -m driftloop.sidecar [intake|evaluator|labels]`: the monitor's processes; no role: their supervisor."""
 
 import logging
 import sys
@@ -45,8 +45,12 @@ def _run(role: str, settings: MonitorSettings) -> int:
         from driftloop.sidecar.evaluator import main as run_evaluator
 
         run_evaluator(settings)
+    elif role == "labels":
+        from driftloop.sidecar.labelpoll import main as run_label_poll
+
+        run_label_poll(settings)
     else:
-        _log.error("The role must be 'intake', 'evaluator' or absent. Got '%s'.", role)
+        _log.error("The role must be 'intake', 'evaluator', 'labels' or absent. Got '%s'.", role)
         return 2
     return 0
 

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
@@ -49,13 +50,16 @@ class _RefusedError(Exception):
         self.field = field
 
 
-def build_app(queue: LogQueue, tap: Tap, *, replay: bool) -> Starlette:
+def build_app(
+    queue: LogQueue, tap: Tap, *, replay: bool, label_table: Callable[[], dict[str, Any] | None] = lambda: None
+) -> Starlette:
     """Return the application.
 
     Args:
         queue: keeper of the log.
         tap: the other way in, for its counts.
         replay: whether labels bring their own time.
+        label_table: returns the status of the polled label table; None where none is polled.
     """
 
     async def labels(request: Request) -> JSONResponse:
@@ -82,9 +86,14 @@ def build_app(queue: LogQueue, tap: Tap, *, replay: bool) -> Starlette:
                     "labels": queue.pending.labels,
                     "dropped": queue.pending.dropped,
                 },
+                "unlogged": queue.unlogged_rows,
+                "acknowledged": queue.acknowledged_rows,
+                "duplicates": queue.duplicate_rows,
+                "appends": queue.appends,
                 "malformed": tap.malformed,
                 "connections": tap.connections,
                 "lastError": queue.last_error,
+                "labelTable": label_table(),
             }
         )
 
@@ -94,7 +103,7 @@ def build_app(queue: LogQueue, tap: Tap, *, replay: bool) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(queue, tap))
+    registry.register(_Metrics(queue, tap, label_table))
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -144,7 +153,8 @@ class _Server(uvicorn.Server):
 class _Metrics:
     """Prometheus view of the intake's counts."""
 
-    def __init__(self, queue: LogQueue, tap: Tap) -> None:
+    def __init__(self, queue: LogQueue, tap: Tap, label_table: Callable[[], dict[str, Any] | None]) -> None:
+        self._label_table = label_table
         self._queue = queue
         self._tap = tap
 
@@ -155,8 +165,24 @@ class _Metrics:
         yield CounterMetricFamily(f"{prefix}_predictions", "Predictions in the log.", counts.rows)
         yield CounterMetricFamily(f"{prefix}_labels", "Labels in the log.", counts.labels)
         yield CounterMetricFamily(f"{prefix}_dropped", "Predictions served but not logged.", counts.dropped)
+        yield CounterMetricFamily(
+            f"{prefix}_acknowledged",
+            "Predictions that model servers were told are on disk.",
+            self._queue.acknowledged_rows,
+        )
+        yield CounterMetricFamily(
+            f"{prefix}_duplicates", "Predictions that came again and are in the log once.", self._queue.duplicate_rows
+        )
+        yield CounterMetricFamily(f"{prefix}_appends", "Waits for the disk before an answer.", self._queue.appends)
+        yield GaugeMetricFamily(f"{prefix}_unlogged", "Predictions that wait for the disk.", self._queue.unlogged_rows)
         yield CounterMetricFamily(f"{prefix}_malformed_lines", "Tap lines without meaning.", self._tap.malformed)
         yield GaugeMetricFamily(f"{prefix}_tap_connections", "Connected model servers.", self._tap.connections)
+        if (table := self._label_table()) is not None:
+            yield GaugeMetricFamily(f"{prefix}_label_table_rows", "Rows of the polled label table.", table["rows"])
+            yield CounterMetricFamily(f"{prefix}_label_table_posted", "Labels made of its rows.", table["posted"])
+            yield GaugeMetricFamily(
+                f"{prefix}_label_table_failures", "Attempts to read it that failed in a row.", table["failures"]
+            )
         through = self._queue.complete_through
         yield GaugeMetricFamily(
             f"{prefix}_complete_through_timestamp_seconds",

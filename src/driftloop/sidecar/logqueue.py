@@ -1,28 +1,38 @@
 """The one way into the prediction log: a bounded queue between the intake's connections and the writing thread.
 
-Whatever waits is written together, with one wait for the disk; then labels are acknowledged; then, when it is due, the
-log is committed. Nothing here touches sockets.
+Whatever waits is written together, with one wait for the disk; then it is acknowledged; then, when it is due, the log
+is committed. While the disk refuses, the tap's records are held and tried again, and nothing more is read. Nothing
+here touches sockets.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
 
 from driftloop.errors import DriftloopError
 from driftloop.predictionlog import LogCounts, PredictionBatch, PredictionLogWriter
-from driftloop.sidecar.watermark import Watermarks
-from driftloop.sidecar.wire import LabelMessage, TapPredictions, TapWatermark
+from driftloop.sidecar.watermark import RETURN_SECONDS, Watermarks
+from driftloop.sidecar.wire import Goodbye, Hello, LabelMessage, Watermark
 
-QUEUE_LENGTH = 1000
-"""Messages between receipt and disk. When it is full the tap is not read, and the model server drops and counts."""
+READS = 16
+"""Reads of the tap between receipt and disk, of a quarter of a mebibyte each, as Python objects five times that. When
+they are taken the tap is not read, and the model servers hold."""
+LABEL_REQUESTS = 1000
+"""Requests with labels between receipt and disk."""
 TICK_SECONDS = 1.0
 """Time after which an idle queue looks whether a commit is due."""
-RETRY_SECONDS = 10.0
+RETRY_SECONDS = 1.0
+"""Time between two attempts to append while the disk refuses."""
+COMMIT_RETRY_SECONDS = 10.0
 """Time between two attempts to commit while the disk refuses."""
+STALL_SECONDS = 2.5
+"""Time between two rounds after which it is the monitor that was not listening."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,22 +42,32 @@ class QueueFullError(DriftloopError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"The monitor can hold {QUEUE_LENGTH} messages for the disk, and does. Send again in a second."
+            f"The monitor can hold {LABEL_REQUESTS} requests for the disk, and does. Send again in a second."
         )
+
+
+class Connection(Protocol):
+    """A connection of the tap, as the queue knows it."""
+
+    number: int
+
+    def acknowledge(self, sequence: int) -> None:
+        """Tell the model server that everything up to a sequence number is on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read from a connection at once, in its order; `ended` when there is nothing more to read."""
+
+    connection: Connection
+    messages: Sequence[Hello | PredictionBatch | Watermark | Goodbye]
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
     messages: Sequence[LabelMessage]
     written: "asyncio.Future[None]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Spoken:
-    """What a connection said of itself: a watermark, or None when it ended."""
-
-    connection: int
-    watermark: TapWatermark | None
 
 
 class LogQueue:
@@ -60,6 +80,8 @@ class LogQueue:
         replay: bool,
         commit_interval_seconds: float,
         utc_now: Callable[[], datetime],
+        sync_interval_seconds: float | None = None,
+        return_seconds: float = RETURN_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the queue; `run` works it off.
@@ -69,17 +91,32 @@ class LogQueue:
             replay: commit on every watermark instead of every interval.
             commit_interval_seconds: time between two commits.
             utc_now: clock that gives labels without a time theirs.
+            sync_interval_seconds: time between two waits for the disk of a writer that does not wait at each append.
+            return_seconds: time after the start in which no promise is made, because model servers may come back.
             monotonic: clock of intervals, in seconds.
         """
         self._writer = writer
         self._replay = replay
         self._interval = commit_interval_seconds
+        self._sync_interval = sync_interval_seconds
         self._utc_now = utc_now
         self._monotonic = monotonic
-        self._next_commit = monotonic() + (0 if replay else commit_interval_seconds)
-        self._watermarks = Watermarks()
-        self._queue: asyncio.Queue[PredictionBatch | _Spoken | _Labels | None] = asyncio.Queue(QUEUE_LENGTH)
-        self._unlogged = 0
+        now = monotonic()
+        self._next_commit = now + (0 if replay else commit_interval_seconds)
+        self._next_sync = now
+        self._round_at = now
+        self._watermarks = Watermarks(now + return_seconds)
+        self._reads: asyncio.Queue[Read] = asyncio.Queue(READS)
+        self._held: list[Read] = []
+        self._labels: list[_Labels] = []
+        self._news = asyncio.Event()
+        self._closing = False
+        self.acknowledged_rows = 0
+        """Rows that model servers were told are on disk."""
+        self.duplicate_rows = 0
+        """Rows that came again after they were on disk."""
+        self.appends = 0
+        """Groups of records that were written with one wait for the disk."""
         self.last_error: str | None = None
         """Why the disk refused last; None once it took something again."""
 
@@ -100,22 +137,22 @@ class LogQueue:
 
     @property
     def pending(self) -> LogCounts:
-        """What waits for the next commit; rows that the disk refused count as dropped."""
-        return self._writer.pending + LogCounts(dropped=self._unlogged)
+        """What waits for the next commit."""
+        return self._writer.pending
 
-    async def put_tap(self, connection: int, message: TapPredictions | TapWatermark) -> None:
-        """Add a message of the tap; waits while the queue is full.
+    @property
+    def unlogged_rows(self) -> int:
+        """Rows that wait for the disk."""
+        return sum(len(batch.prediction_ids) for batch in _batches(self._held))
 
-        Raises:
-            InvalidRecordError: its columns do not fit each other.
-        """
-        await self._queue.put(
-            message.to_batch() if isinstance(message, TapPredictions) else _Spoken(connection, message)
-        )
+    def received(self, server: str) -> int:
+        """Return the number of the newest batch of a model server that is on disk."""
+        return self._writer.received.get(server, 0)
 
-    async def end_tap(self, connection: int) -> None:
-        """Say that a connection of the tap has ended."""
-        await self._queue.put(_Spoken(connection, None))
+    async def put_tap(self, read: Read) -> None:
+        """Add what was read of the tap; waits while there is no room."""
+        await self._reads.put(read)
+        self._news.set()
 
     async def put_labels(self, messages: Sequence[LabelMessage]) -> None:
         """Add labels; returns when they are on disk.
@@ -124,75 +161,131 @@ class LogQueue:
             QueueFullError: there is no room.
             DriftloopError: the log does not take them.
         """
+        if len(self._labels) >= LABEL_REQUESTS:
+            raise QueueFullError
         labels = _Labels(messages, asyncio.get_running_loop().create_future())
-        try:
-            # Not awaited: a label's time must not be older than a watermark that is ahead of it in the queue.
-            self._queue.put_nowait(labels)
-        except asyncio.QueueFull as error:
-            raise QueueFullError from error
+        self._labels.append(labels)
+        self._news.set()
         await labels.written
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let `run` write what is queued, commit, and end."""
-        await self._queue.put(None)
+        self._closing = True
+        self._news.set()
 
     async def run(self) -> None:
         """Write until closed."""
-        closing = False
         with ThreadPoolExecutor(1, thread_name_prefix="log-writer") as thread:
-            loop = asyncio.get_running_loop()
-            while not closing:
-                group = await self._next_group()
-                closing = None in group
-                labels = [item for item in group if isinstance(item, _Labels)]
-                if group:
-                    await loop.run_in_executor(thread, self._write_tap, group)
-                if labels:
-                    error = await loop.run_in_executor(thread, self._write_labels, labels)
-                    _answer(labels, error)
+            in_thread = partial(asyncio.get_running_loop().run_in_executor, thread)
+            while True:
+                await self._wait()
+                closing = self._closing
+                self._note_stall()
+                await self._write(in_thread)
+                if closing and not self._held and not self._reads.empty():
+                    continue
                 if closing or self._is_commit_due():
-                    await loop.run_in_executor(thread, self._commit)
+                    await in_thread(self._commit)
+                if closing:
+                    return
 
-    async def _next_group(self) -> list[PredictionBatch | _Spoken | _Labels | None]:
+    async def _write(self, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        """Write what waits, and answer for it."""
+        if not self._held:
+            while not self._reads.empty():
+                self._held.append(self._reads.get_nowait())
+        if self._held and await in_thread(self._write_tap):
+            self._acknowledge()
+        labels, self._labels = self._labels, []
+        if labels:
+            _answer(labels, await in_thread(self._write_labels, labels))
+        if self._is_sync_due():
+            await in_thread(self._sync)
+
+    async def _wait(self) -> None:
+        """Wait for news, or for the next thing to do without any."""
+        if self._closing:
+            return
         try:
-            async with asyncio.timeout(TICK_SECONDS):
-                group = [await self._queue.get()]
+            async with asyncio.timeout(
+                RETRY_SECONDS if self._held else min(TICK_SECONDS, self._sync_interval or TICK_SECONDS)
+            ):
+                await self._news.wait()
         except TimeoutError:
-            return []
-        while not self._queue.empty():
-            group.append(self._queue.get_nowait())
-        return group
+            return
+        self._news.clear()
 
-    def _write_tap(self, group: Sequence[object]) -> None:
-        batches = [item for item in group if isinstance(item, PredictionBatch)]
-        spoken = [item for item in group if isinstance(item, _Spoken)]
-        dropped = self._unlogged + sum(item.watermark.dropped for item in spoken if item.watermark)
-        if dropped:
-            batches.append(PredictionBatch("", self._utc_now(), (), None, {}, {}, dropped))
+    def _note_stall(self) -> None:
+        now = self._monotonic()
+        if now - self._round_at > STALL_SECONDS:
+            self._watermarks.excuse(now)
+        self._round_at = now
+
+    def _write_tap(self) -> bool:
+        """Write what is held; return whether the disk took it."""
+        fresh: list[PredictionBatch] = []
+        newest: dict[str, int] = {}
+        duplicates = 0
+        for batch in _batches(self._held):
+            if batch.source and batch.sequence <= newest.get(batch.source, self.received(batch.source)):
+                duplicates += len(batch.prediction_ids)
+                continue
+            newest[batch.source] = batch.sequence
+            fresh.append(batch)
         try:
-            self._writer.append_predictions(batches)
-            self._unlogged = 0
-            if batches:
-                self.last_error = None
+            self._writer.append_predictions(fresh)
         except DriftloopError as error:
-            # The tap must not wait for the disk; what is lost is counted, and told when the disk is back.
-            self._unlogged = sum(len(batch.prediction_ids) + batch.dropped for batch in batches)
             self._report("the log refused predictions", error)
-        for item in spoken:
-            if item.watermark is None:
-                self._watermarks.close(item.connection)
-            else:
-                self._watermarks.hear(item.connection, item.watermark.time, self._monotonic())
+            return False
+        self.duplicate_rows += duplicates
+        self.appends += bool(fresh)
+        self.last_error = None
+        return True
+
+    def _acknowledge(self) -> None:
+        """Say what is on disk, and take up what was said behind it."""
+        now = self._monotonic()
+        for read in self._held:
+            number, sequence, said_goodbye = read.connection.number, 0, False
+            for message in read.messages:
+                match message:
+                    case PredictionBatch():
+                        sequence = message.sequence or sequence
+                        self.acknowledged_rows += len(message.prediction_ids) if message.sequence else 0
+                    case Watermark():
+                        sequence = message.sequence or sequence
+                        self._watermarks.hear(number, message.time, now)
+                    case Hello():
+                        self._watermarks.greet(number, message.server, message.through, now)
+                    case Goodbye():
+                        said_goodbye = True
+            if said_goodbye or read.ended:
+                self._watermarks.part(number, now, returns=not said_goodbye)
+            if sequence:
+                read.connection.acknowledge(sequence)
+        self._held = []
 
     def _write_labels(self, labels: Sequence[_Labels]) -> DriftloopError | None:
         now = self._utc_now()
         try:
             self._writer.append_labels([message.to_label(now) for item in labels for message in item.messages])
+            self._writer.sync()
         except DriftloopError as error:
             self._report("the log refused labels", error)
             return error
+        self.appends += 1
         self.last_error = None
         return None
+
+    def _is_sync_due(self) -> bool:
+        return self._sync_interval is not None and self._monotonic() >= self._next_sync
+
+    def _sync(self) -> None:
+        try:
+            self._writer.sync()
+        except DriftloopError as error:
+            self._report("the disk was not ready", error)
+        self._next_sync = self._monotonic() + (self._sync_interval or 0)
 
     def _is_commit_due(self) -> bool:
         now = self._monotonic()
@@ -204,16 +297,33 @@ class LogQueue:
     def _commit(self) -> None:
         now = self._monotonic()
         try:
-            self._writer.commit(self._watermarks.through(now))
+            # What is held is older than what was said behind it: no promise passes it.
+            self._writer.commit(None if self._held else self._watermarks.through(now))
             self._next_commit = now + (0 if self._replay else self._interval)
         except DriftloopError as error:
-            self._next_commit = now + RETRY_SECONDS
+            self._next_commit = now + COMMIT_RETRY_SECONDS
             self._report("a commit of the log failed", error)
 
     def _report(self, event: str, error: DriftloopError) -> None:
         if self.last_error is None:
             _log.error("%s: %s", event, error)
         self.last_error = str(error)
+
+
+def _batches(reads: Sequence[Read]) -> list[PredictionBatch]:
+    """Return the batches of some reads; a watermark that counts drops becomes a batch without rows."""
+    batches = []
+    for read in reads:
+        for message in read.messages:
+            if isinstance(message, PredictionBatch):
+                batches.append(message)
+            elif isinstance(message, Watermark) and message.dropped:
+                batches.append(
+                    PredictionBatch(
+                        "", message.time, (), None, {}, {}, message.dropped, message.server, message.sequence
+                    )
+                )
+    return batches
 
 
 def _answer(labels: Sequence[_Labels], error: DriftloopError | None) -> None:

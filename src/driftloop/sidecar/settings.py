@@ -39,10 +39,20 @@ class MonitorSettings(BaseSettings):
     is committed at once."""
     commit_interval_seconds: Annotated[float, Field(gt=0)] = 300
     """Time between two commits of the log by wall clock: how late a window's close may be noticed."""
+    sync: Literal["always", "interval", "never"] = "always"
+    """When the disk is waited for, beyond what a killed process survives anyway. always: before each acknowledgement.
+    interval: for predictions every `sync_interval_seconds`; for labels before each. never: as the system likes. See
+    docs/prediction-log-durability.md."""
+    sync_interval_seconds: Annotated[float, Field(gt=0)] = 1
+    """Predictions that a power failure may take, in seconds, while `sync` is interval."""
+    return_seconds: Annotated[float, Field(ge=0)] = 3
+    """Time after the start in which nothing is promised complete: model servers come back with what they hold."""
     writer_silence_seconds: Annotated[float, Field(gt=0)] = 900
     """Time by wall clock after which windows no longer wait for a writer of the log that commits nothing: three of its
     commit intervals. The verdict names it. In a replay every writer is waited for."""
     evaluator_memory_mebibytes: Annotated[int, Field(ge=512)] = 1024
     """Data memory at which the evaluator fails, rather than the pod. alibi-detect alone takes 300."""
+    labels_memory_mebibytes: Annotated[int, Field(ge=256)] = 1024
+    """Data memory at which the label process fails, rather than the pod: some two million rows of a polled table."""
     poll_interval_seconds: Annotated[float, Field(gt=0)] = 1
     """Time between two looks of the evaluator at the log."""

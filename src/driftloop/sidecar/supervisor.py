@@ -1,11 +1,11 @@
-"""The monitor's first process: starts intake and evaluator, and starts them again whenever they die.
+"""The monitor's first process: starts intake, evaluator and label process, and starts them again whenever they die.
 
 In a pod it is process 1, and a sidecar that exits takes its pod out of the Service: it exits on SIGTERM and SIGINT
 only. It reads no data and opens no connection.
 """
 
-import ctypes
 import logging
+import math
 import os
 import resource
 import signal
@@ -16,16 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+from driftloop.adapters.processes import Backoff, dies_with_parent
 from driftloop.sidecar.settings import MEBIBYTE, MonitorSettings
 
-FIRST_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 30.0
-STABLE_SECONDS = 60.0
-"""A child that lived this long is started again without delay growing further."""
 STOP_SECONDS = 20.0
 """Time between SIGTERM and SIGKILL for children; below the 30 s that Kubernetes gives the pod."""
 _POLL_SECONDS = 0.1
-_PR_SET_PDEATHSIG = 1
 
 _log = logging.getLogger(__name__)
 
@@ -38,23 +34,20 @@ class Child:
     command: Sequence[str]
     memory_bytes: int | None = None
     """Limit of its data memory; None: unlimited."""
+    may_finish: bool = False
+    """Whether ending with code 0 says that there is nothing to do, now and later."""
     process: "subprocess.Popen[bytes] | None" = None
-    backoff_seconds: float = field(default=0.0, init=False)
+    backoff: Backoff = field(default_factory=Backoff, init=False)
     start_at: float = field(default=0.0, init=False)
-    """Monotonic seconds."""
+    """Monotonic seconds; infinite for one that has finished."""
     _started: float = field(default=0.0, init=False)
 
     def start(self, now: float) -> None:
         """Start the process; it dies with this one."""
-        supervisor = os.getpid()
-        # glibc is loaded here: between fork and exec only calls that are already bound are safe.
-        prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+        die_with_supervisor = dies_with_parent()
 
         def prepare() -> None:
-            if prctl is not None:
-                prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != supervisor:
-                    os._exit(1)  # The supervisor died before the line above.
+            die_with_supervisor()
             if self.memory_bytes is not None:
                 # Not RLIMIT_AS: libraries and mapped Parquet files take address space, not memory.
                 resource.setrlimit(resource.RLIMIT_DATA, (self.memory_bytes, self.memory_bytes))
@@ -66,14 +59,16 @@ class Child:
         _log.info("started the %s, process %d", self.name, self.process.pid)
 
     def note_death(self, now: float) -> None:
-        """Plan the next start: at once grows to half a minute while the process keeps dying young."""
+        """Plan the next start."""
         code = self.process.returncode if self.process else None
         self.process = None
-        lived_long = now - self._started >= STABLE_SECONDS
-        grown = FIRST_BACKOFF_SECONDS if lived_long else max(2 * self.backoff_seconds, FIRST_BACKOFF_SECONDS)
-        self.backoff_seconds = min(grown, MAX_BACKOFF_SECONDS)
-        self.start_at = now + self.backoff_seconds
-        _log.warning("the %s died with code %s; next start in %.1f s", self.name, code, self.backoff_seconds)
+        if self.may_finish and code == 0:
+            self.start_at = math.inf
+            _log.info("the %s has nothing to do", self.name)
+            return
+        pause_seconds = self.backoff.after(now - self._started)
+        self.start_at = now + pause_seconds
+        _log.warning("the %s died with code %s; next start in %.1f s", self.name, code, pause_seconds)
 
 
 def monitor_children(settings: MonitorSettings) -> list[Child]:
@@ -82,6 +77,8 @@ def monitor_children(settings: MonitorSettings) -> list[Child]:
     return [
         Child("intake", [*command, "intake"]),
         Child("evaluator", [*command, "evaluator"], settings.evaluator_memory_mebibytes * MEBIBYTE),
+        # Apart, so that a table of any size or shape can hurt neither.
+        Child("label process", [*command, "labels"], settings.labels_memory_mebibytes * MEBIBYTE, may_finish=True),
     ]
 
 

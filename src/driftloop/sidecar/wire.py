@@ -1,13 +1,16 @@
 """What comes over the wire to the monitor: the tap's messages from the model server, and labels from anyone.
 
-Checked here, completely, before it becomes a record of the log.
+Checked here, completely, before it becomes a record of the log. The hot path is `read_tap_line`: a line of predictions
+is parsed once, in Rust, and goes into the log's write-ahead file as it came.
 """
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, NotRequired, Self, TypeAlias
 
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from typing_extensions import TypedDict  # pydantic can't use Python 3.11's
 
 from driftloop.predictionlog import Label, PredictionBatch
 from driftloop.spec.boundary import Boundary
@@ -41,38 +44,97 @@ def _read_time(value: object) -> datetime:
 
 Time = Annotated[datetime, PlainValidator(_read_time)]
 Key = Annotated[str, PlainValidator(_read_key)]
-Cell = bool | float | str | list[float] | None
 
 
-class TapPredictions(Boundary):
-    """The rows of one request and the answers to them."""
+class _Hello(TypedDict):
+    type: Literal["hello"]
+    server: str
+    through: Time | None
 
+
+class _Predictions(TypedDict):
     type: Literal["predictions"]
-    model_version: str
+    modelVersion: str
     time: Time
-    prediction_ids: list[str]
-    keys: list[Key | None] | None
-    features: dict[str, list[Cell]]
-    outputs: dict[str, list[Cell]]
+    predictionIds: list[str]
+    keys: list[str | None] | None
+    # Cells are not looked at: whatever JSON can hold has a form in the log.
+    features: dict[str, list[Any]]
+    outputs: dict[str, list[Any]]
     dropped: Annotated[int, Field(ge=0)]
-
-    def to_batch(self) -> PredictionBatch:
-        """Return the record to log.
-
-        Raises:
-            InvalidRecordError: a column does not have one value per prediction id.
-        """
-        return PredictionBatch(
-            self.model_version, self.time, self.prediction_ids, self.keys, self.features, self.outputs, self.dropped
-        )
+    server: NotRequired[str]
+    sequence: NotRequired[Annotated[int, Field(ge=1)]]
 
 
-class TapWatermark(Boundary):
-    """Everything up to `time` was sent on this connection."""
-
+class _Watermark(TypedDict):
     type: Literal["watermark"]
     time: Time
     dropped: Annotated[int, Field(ge=0)]
+    server: NotRequired[str]
+    sequence: NotRequired[Annotated[int, Field(ge=1)]]
+
+
+class _Goodbye(TypedDict):
+    type: Literal["goodbye"]
+
+
+_TapMessage: TypeAlias = Annotated[_Hello | _Predictions | _Watermark | _Goodbye, Field(discriminator="type")]
+_TAP_MESSAGE: TypeAdapter[_Hello | _Predictions | _Watermark | _Goodbye] = TypeAdapter(_TapMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of a model server that waits for acknowledgements."""
+
+    server: str
+    """Identity of the process."""
+    through: datetime | None
+    """Event time before which it will send no record; None when it does not know yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Everything up to `time` was sent on this connection."""
+
+    time: datetime
+    dropped: int
+    server: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """The last message of a model server that has nothing left to send."""
+
+
+def read_tap_line(line: bytes) -> Hello | PredictionBatch | Watermark | Goodbye:
+    """Read one line of the tap.
+
+    Raises:
+        ValidationError: it is not one of the messages.
+        InvalidRecordError: a column does not have one value per prediction id.
+    """
+    # Strictly: the line itself is kept, so what it holds must not need conversion.
+    message = _TAP_MESSAGE.validate_json(line, strict=True)
+    match message["type"]:
+        case "predictions":
+            return PredictionBatch(
+                message["modelVersion"],
+                message["time"],
+                message["predictionIds"],
+                message["keys"],
+                message["features"],
+                message["outputs"],
+                message["dropped"],
+                message.get("server", ""),
+                message.get("sequence", 0),
+                line,
+            )
+        case "watermark":
+            return Watermark(message["time"], message["dropped"], message.get("server", ""), message.get("sequence", 0))
+        case "hello":
+            return Hello(message["server"], message["through"])
+    return Goodbye()
 
 
 class LabelMessage(Boundary):
@@ -99,20 +161,6 @@ class LabelsRequest(Boundary):
     """The body of `POST /labels`."""
 
     labels: Annotated[list[LabelMessage], Field(min_length=1)]
-
-
-_TAP_MESSAGE: TypeAdapter[TapPredictions | TapWatermark] = TypeAdapter(
-    Annotated[TapPredictions | TapWatermark, Field(discriminator="type")]
-)
-
-
-def parse_tap_line(line: bytes) -> TapPredictions | TapWatermark:
-    """Read one line of the tap.
-
-    Raises:
-        ValidationError: it is not one of the two messages.
-    """
-    return _TAP_MESSAGE.validate_json(line)
 
 
 def first_problem(error: ValidationError) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from driftloop.spec.driftreport import (
     VerdictKind,
     Window,
 )
+from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.learning import (
     METRICS_BY_TASK,
     AcceptanceSpec,
@@ -34,7 +35,15 @@ from driftloop.spec.operation import (
     Trigger,
     WindowSpec,
 )
-from driftloop.spec.runresult import ColumnImportance, Comparison, GroupDifferences, RunResult, RunVerdict
+from driftloop.spec.runresult import (
+    ColumnImportance,
+    Comparison,
+    FeasibilityResult,
+    FeasibilityVerdict,
+    GroupDifferences,
+    RunResult,
+    RunVerdict,
+)
 
 __all__ = [
     "API_VERSION",
@@ -47,6 +56,8 @@ __all__ = [
     "DataSpec",
     "DriftReport",
     "FalseAlarmBudget",
+    "FeasibilityResult",
+    "FeasibilityVerdict",
     "Feature",
     "FeatureDrift",
     "FeatureType",
@@ -58,6 +69,7 @@ __all__ = [
     "MetricSpec",
     "ModelLoop",
     "ModelLoopSpec",
+    "ModelSpec",
     "MonitoringSpec",
     "Performance",
     "PreparationSpec",

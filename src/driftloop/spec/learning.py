@@ -67,8 +67,8 @@ class ProblemSpec(Boundary):
     """Kind of problem."""
     metric: MetricSpec = MetricSpec()
     """Metric by which models are tuned, compared and watched."""
-    success_criteria: Annotated[tuple[SuccessCriterion, ...], PLANNED] = ()
-    """Business figures to follow."""
+    success_criteria: tuple[SuccessCriterion, ...] = ()
+    """Business figures to follow; `driftloop record` notes what was measured."""
 
     @property
     def metric_name(self) -> str:

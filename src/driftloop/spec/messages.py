@@ -109,8 +109,8 @@ def _where_it_belongs(location: Location) -> str:
 def _explain_rule(location: Location, rule: Exception, value: object) -> Finding:
     if not isinstance(rule, RuleError):
         return Finding(location, str(rule), show_value(value))
-    if rule.field and isinstance(value, dict):
-        location, value = (*location, rule.field), value.get(rule.field)
+    for name in rule.field.split(".") if rule.field else ():
+        location, value = (*location, name), value.get(name) if isinstance(value, dict) else None
     return Finding(location, rule.constraint, show_value(value), rule.remedy)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from driftloop.spec.boundary import Boundary, RuleError
+from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.learning import (
     NAME_PATTERN,
     AcceptanceSpec,
@@ -42,9 +43,11 @@ class ModelLoopSpec(Boundary):
     suspend: bool = False
     """Keep serving and watching; start no run and promote nothing."""
     maturity: Maturity = Maturity.PRODUCTION
-    """ProofOfConcept: train and report, promote nothing after the first model."""
+    """ProofOfConcept: train on a sample within a small budget, judge whether the problem can be solved, and promote
+    nothing."""
     problem: ProblemSpec
     data: DataSpec
+    model: ModelSpec | None = None
     preparation: PreparationSpec = PreparationSpec()
     training: TrainingSpec = TrainingSpec()
     acceptance: AcceptanceSpec = AcceptanceSpec()
@@ -54,6 +57,14 @@ class ModelLoopSpec(Boundary):
     retraining: RetrainingSpec = RetrainingSpec()
     promotion: PromotionSpec = PromotionSpec()
     governance: GovernanceSpec = GovernanceSpec()
+
+    @field_validator("model")
+    @classmethod
+    def _concepts_are_trained(cls, model: ModelSpec | None, info: ValidationInfo) -> ModelSpec | None:
+        if model and info.data.get("maturity") is Maturity.PROOF_OF_CONCEPT:
+            remedy = "Remove it, or set maturity to Production: a model that exists proves the concept."
+            raise RuleError("must be absent in a ProofOfConcept", remedy=remedy)
+        return model
 
     @field_validator("preparation")
     @classmethod
@@ -69,12 +80,24 @@ class ModelLoopSpec(Boundary):
     def _fairness_can_be_judged(cls, acceptance: AcceptanceSpec, info: ValidationInfo) -> AcceptanceSpec:
         problem, data = info.data.get("problem"), info.data.get("data")
         if acceptance.fairness and problem and problem.task is Task.REGRESSION:
-            remedy = "Remove it: a regression is reported by group only."
-            raise RuleError("is for the task Classification only", field="fairness", remedy=remedy)
+            remedy = "Remove it: only classes are compared."
+            raise RuleError("must be left out of the task Regression", field="fairness", remedy=remedy)
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
-            raise RuleError("needs the groups of data.sensitiveColumns", field="fairness", remedy=remedy)
+            raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
         return acceptance
+
+    @field_validator("monitoring")
+    @classmethod
+    def _polled_labels_have_a_key(cls, monitoring: MonitoringSpec, info: ValidationInfo) -> MonitoringSpec:
+        data = info.data.get("data")
+        if monitoring.labels.uri and isinstance(data, DataSpec) and not data.key_column:
+            raise RuleError(
+                "must come with data.keyColumn: labels of a table are joined by it",
+                field="labels.uri",
+                remedy="Add keyColumn to data, or remove uri and send labels by POST /labels.",
+            )
+        return monitoring
 
 
 class Metadata(Boundary):

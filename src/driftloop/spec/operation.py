@@ -3,6 +3,7 @@
 Groups of the ModelLoop. Field docstrings are the reference documentation.
 """
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -13,6 +14,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from driftloop.spec.boundary import PLANNED, Boundary, Duration, RuleError
 
 QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "duckdb", "snowflake", "bigquery")
+"""Schemes of SQLAlchemy's URLs that can't mean a file."""
 CRON_PATTERN = r"^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$"
 
 
@@ -111,10 +114,33 @@ class FalseAlarmBudget(Boundary):
 class LabelsSpec(Boundary):
     """When and where the truth arrives."""
 
-    uri: Annotated[str | None, PLANNED] = None
-    """Table to poll for labels, joined by keyColumn. Absent: labels come by `POST /labels`."""
+    uri: Annotated[str, Field(min_length=1)] | None = None
+    """Table to poll for labels, joined by `data.keyColumn`: CSV or Parquet (a file, a folder or a pattern; a path
+    relative to this file, or an address of an object store), or a database as an SQLAlchemy URL. New rows become labels
+    once; a row that changes becomes a later label, which holds. Absent: labels come by `POST /labels` alone."""
+    query: Annotated[str, Field(min_length=1)] | None = Field(default=None, validate_default=True)
+    """For a database, and needed there: name of the table, or a SELECT statement that returns key and label."""
+    column: Annotated[str, Field(min_length=1)] | None = None
+    """Column of the table that holds the label; rows where it is empty wait. Absent: `data.targetColumn`."""
+    time_column: Annotated[str, Field(min_length=1)] | None = None
+    """Column of the table that says when each label became known. By wall clock it only orders the rows of one key, and
+    the time of receipt counts; a replay needs it."""
+    poll_interval: Duration = timedelta(minutes=5)
+    """Time between two looks at the table."""
     expected_delay: Duration = timedelta(days=1)
     """Time after a prediction by which its label is expected; performance of a window is judged that much later."""
+
+    @field_validator("query")
+    @classmethod
+    def _databases_are_queried(cls, query: str | None, info: ValidationInfo) -> str | None:
+        uri = info.data.get("uri") or ""
+        if query is None and uri.partition(":")[0].partition("+")[0] in DATABASES:
+            raise RuleError(
+                "must be set where uri is a database", remedy="Add the table's name, or a SELECT statement."
+            )
+        if query is not None and not re.match(r"[A-Za-z0-9_+]+:", uri):
+            raise RuleError("must come with a database as uri", remedy="Set uri to an SQLAlchemy URL.")
+        return query
 
 
 class MonitoringSpec(Boundary):
@@ -175,7 +201,8 @@ class GovernanceSpec(Boundary):
     """Person or team responsible."""
     intended_use: str = ""
     """What the model may be used for."""
-    approvers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PLANNED] = ()
-    """Users who may approve a challenger. Empty: anyone with the right to change the loop."""
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Users who may approve a challenger, by the operating system's names on a laptop. Empty: anyone with the right to
+    change the loop."""
     strict: Annotated[bool, PLANNED] = False
     """Refuse to serve a model whose card lacks owner, intended use or provenance."""

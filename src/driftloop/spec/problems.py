@@ -1,8 +1,9 @@
 """What is wrong with a ModelLoop file, in the house grammar: what, constraint, value, remedy."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from driftloop.errors import InvalidInputError
 
@@ -41,6 +42,10 @@ class InvalidModelLoopError(InvalidInputError):
         """Keep the problems, by file and line."""
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the problems one by one."""
+        return {"problems": [{**asdict(problem), "message": str(problem)} for problem in self.problems]}
 
 
 def show_value(value: object) -> str:

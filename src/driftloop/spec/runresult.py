@@ -82,5 +82,35 @@ class RunResult(Boundary):
     rows: int
     trained_through: datetime | None = None
     """Newest time in the rows used for fitting; None without a time column."""
+    origin: str = ""
+    """Where a model made elsewhere came from; empty: it was trained in this run."""
     runtime_image: str
+    run_id: str
+
+
+class FeasibilityVerdict(StrEnum):
+    """Whether the problem can be solved with these data, as far as a proof of concept can tell."""
+
+    GO = "Go"
+    NO_GO = "NoGo"
+
+
+class FeasibilityResult(Boundary):
+    """What a proof of concept found; takes the place of a `RunResult`, for it has no candidate."""
+
+    format_version: int = 1
+    loop: str
+    run_key: str
+    verdict: FeasibilityVerdict
+    reasons: tuple[str, ...]
+    """Plain sentences with figures: every rule, held or not, what was reduced, and what was noticed."""
+    advice: tuple[str, ...]
+    """What would help, in plain sentences."""
+    algorithm: str
+    metric: str
+    test_score: float
+    """The loop's metric on the test rows of the sample."""
+    data_digest: str
+    rows: int
+    """Rows of the sample."""
     run_id: str

@@ -7,7 +7,7 @@ Cards for Model Reporting.
 from collections.abc import Iterable, Iterator, Sequence
 
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
-from driftloop.stages.records import Assessment, ColumnAssessment, Evaluation, Explanation
+from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
 
 _UNSAID = "not stated"
@@ -69,10 +69,12 @@ def _metrics(evaluation: Evaluation) -> list[str]:
         return name, f"{value:.4f}", f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "unknown"
 
     judged = (
-        f"On {evaluation.test_rows:,} test rows that nothing was fitted or tuned on. Models were compared by "
-        f"{evaluation.metric}: {evaluation.score:.4f} (standard error {evaluation.standard_error:.4f}), "
-        f"{evaluation.validation_score:.4f} on the validation rows, {evaluation.train_score:.4f} on the training rows."
+        f"On {evaluation.judged_on}. Models are compared by {evaluation.metric}: {evaluation.score:.4f} "
+        f"(standard error {evaluation.standard_error:.4f})"
     )
+    for part, value in (("validation", evaluation.validation_score), ("training", evaluation.train_score)):
+        judged += f", {value:.4f} on the {part} rows" if value is not None else ""
+    judged += "."
     return [
         judged,
         "",
@@ -136,12 +138,13 @@ def _importance(explanation: Explanation) -> list[str]:
 def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[str]:
     through = evaluation.trained_through
     window = f"through {through.isoformat()}" if through else "no time column: parted at random"
+    share = f"{'the oldest ' if through else ''}{TRAIN_SHARE:.0%}".replace("%", " %") + f", {window}"
     return _facts(
         {
             "Task": str(schema.task),
             "Algorithm": evaluation.algorithm,
             "Hyperparameters": ", ".join(f"{name} {_plain(value)}" for name, value in evaluation.params.items()),
-            "Training rows": f"{'the oldest ' if through else ''}{TRAIN_SHARE:.0%}".replace("%", " %") + f", {window}",
+            "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
             "Data from": data.provenance.source,
             "Data licence": data.provenance.licence,
@@ -151,20 +154,18 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
     )
 
 
-def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
+def _limits(
+    evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec
+) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
     if evaluation.test_rows < _FEW_TEST_ROWS:
         yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
-    if evaluation.trained_through is None:
+    if evaluation.origin:
+        yield "It was trained elsewhere and may have seen the rows that judged it: its figures may be too good."
+        yield from (f"{note}." for note in evaluation.notes)
+    elif evaluation.trained_through is None:
         yield "Without a time column it was judged on rows of the time it was trained on, not on later ones."
-    if not assessment.columns:
-        yield "Groups of people were not compared: no sensitive columns are named (`data.sensitiveColumns`)."
-    for column in assessment.columns:
-        if column.not_assessed:
-            yield f"Groups by `{column.column}` were not compared: {column.not_assessed}."
-        if column.not_compared:
-            small = ", ".join(_cell(group) for group in column.not_compared)
-            yield f"Groups of `{column.column}` with too few rows of each class were left out: {small}."
+    yield from _group_limits(assessment)
     if explanation.leakage_suspect:
         yield explanation.leakage_note
     weak = [column.column for column in explanation.columns if not column.is_distinguishable]
@@ -177,6 +178,20 @@ def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assess
     if not data.provenance.consent:
         yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
     yield "Importance tells what the model uses, not what causes the target."
+
+
+def _group_limits(assessment: Assessment) -> Iterator[str]:
+    if not assessment.columns:
+        yield "Groups of people were not compared: no sensitive columns are named (`data.sensitiveColumns`)."
+    for column in assessment.columns:
+        if column.not_assessed:
+            yield f"Groups by `{column.column}` were not compared: {column.not_assessed}."
+        for groups, why in (
+            (column.not_compared, "too few rows were not compared"),
+            (column.not_compared_in_odds, f"too few rows of each class were left out of {EQUALIZED_ODDS}"),
+        ):
+            if groups:
+                yield f"Groups of `{column.column}` with {why}: {', '.join(map(_cell, groups))}."
 
 
 def _inputs(schema: DataSchema) -> list[str]:

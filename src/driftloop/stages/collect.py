@@ -1,37 +1,28 @@
-"""Second stage: brings the data in, CSV or Parquet, as one Parquet table. It changes no value and drops no row."""
+"""Second stage: brings the data in, CSV or Parquet, as one Parquet table. It drops no row.
+
+What a CSV leaves open (its dialect, how numbers and dates are written) is read here once; notes about it travel in the
+table's metadata.
+"""
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSpec
+from driftloop.stages.celltext import MixedColumnError, UnclearColumnError, read_columns
+from driftloop.stages.csvfile import CsvText, EmptyDataError, UnreadableDataError, read_csv_text
 from driftloop.stages.snapshot import NoDataError, content_digest
 from driftloop.stages.store import ObjectStore
 from driftloop.stages.tablefile import read_table
 
 _PARQUET_MAGIC = b"PAR1"
 _CHUNK_BYTES = 1 << 20
-_CSV_MIN_BLOCK_BYTES = 1 << 20
-_CSV_MAX_BLOCK_BYTES = (1 << 31) - 1
-
-
-class UnreadableDataError(InvalidInputError):
-    """A file is neither CSV nor Parquet, or broken."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"The file '{name}' must be a CSV or Parquet table. It can't be read: {reason}. Repair it.")
-
-
-class EmptyDataError(InvalidInputError):
-    """A table without rows."""
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(f"The data at '{uri}' must have rows. Got none. Check how the file was written.")
+_NOTES = b"driftloop.notes"
 
 
 class ColumnNotFoundError(InvalidInputError):
@@ -87,19 +78,10 @@ def collect(paths: Sequence[Path], data: DataSpec) -> pa.Table:
     """Read the files as one table; columns that some files lack are missing in their rows.
 
     Raises:
-        UnreadableDataError, EmptyDataError, DuplicateColumnsError, ColumnNotFoundError: see there.
+        UnreadableDataError, EmptyDataError, DuplicateColumnsError, ColumnNotFoundError, MixedColumnError,
+        UnclearColumnError: see there.
     """
-    tables = [_read(path, data.uri) for path in paths]
-    for table in tables:
-        duplicates = [name for name, count in Counter(table.column_names).items() if count > 1]
-        if duplicates:
-            raise DuplicateColumnsError(data.uri, duplicates)
-    try:
-        table = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise UnreadableDataError(data.uri, f"its files do not agree on a column's type ({error})") from error
-    if table.num_rows == 0:
-        raise EmptyDataError(data.uri)
+    table = read_files(paths, data.uri)
     for role, name in (
         ("data.targetColumn", data.target_column),
         ("data.timeColumn", data.time_column),
@@ -110,26 +92,77 @@ def collect(paths: Sequence[Path], data: DataSpec) -> pa.Table:
     return table
 
 
+def read_files(paths: Sequence[Path], uri: str) -> pa.Table:
+    """Read files as one table of typed columns; `reading_notes` tells what was read in a special way.
+
+    The CSV files are typed together: what one of them leaves open, another may prove.
+
+    Raises:
+        UnreadableDataError, EmptyDataError, DuplicateColumnsError, MixedColumnError, UnclearColumnError: see there.
+    """
+    read = [_read(path, uri) for path in paths]
+    texts = [one for one in read if isinstance(one, CsvText)]
+    tables = [one for one in read if not isinstance(one, CsvText)]
+    for table in tables:
+        _check_names(table, uri)
+    if texts:
+        tables.insert(0, _type_texts(texts, uri))  # the first table's metadata stay
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UnreadableDataError(uri, f"its files do not agree on a column's type ({error})") from error
+    if table.num_rows == 0:
+        raise EmptyDataError(uri)
+    return table
+
+
+def read_csv_sample(path: Path, rows: int) -> tuple[pa.Table, bool]:
+    """Read about so many of a CSV file's first rows as `read_files` would, and whether these are all there are.
+
+    Where the first rows leave open how they are meant (all days of January are months, too), all rows are read.
+    """
+    text = read_csv_text(path, str(path), most_rows=rows)
+    try:
+        return _type_texts([text], str(path)), text.is_whole
+    except (MixedColumnError, UnclearColumnError):
+        if text.is_whole:
+            raise
+    return read_files([path], str(path)), True
+
+
+def _type_texts(texts: Sequence[CsvText], uri: str) -> pa.Table:
+    for text in texts:
+        _check_names(text.table, uri)
+    table = pa.concat_tables([text.table for text in texts], promote_options="default")
+    typed, notes = read_columns(table, uri, delimiter=texts[0].delimiter)
+    notes = [*dict.fromkeys(note for text in texts for note in text.notes), *notes]
+    return typed.replace_schema_metadata({_NOTES: json.dumps(notes)} if notes else None)
+
+
+def _check_names(table: pa.Table, uri: str) -> None:
+    duplicates = [name for name, count in Counter(table.column_names).items() if count > 1]
+    if duplicates:
+        raise DuplicateColumnsError(uri, duplicates)
+
+
+def reading_notes(table: pa.Table) -> list[str]:
+    """Return what `read_files` read in a special way, in plain sentences."""
+    notes: list[str] = json.loads((table.schema.metadata or {}).get(_NOTES, b"[]"))
+    return notes
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk
 
 
-def _read(path: Path, uri: str) -> pa.Table:
-    with path.open("rb") as file:
-        is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+def _read(path: Path, uri: str) -> pa.Table | CsvText:
     try:
-        if is_parquet:
-            return read_table(path)
-        # One block for the whole file: pyarrow guesses a column's type from the first block only.
-        block_size = min(max(path.stat().st_size, _CSV_MIN_BLOCK_BYTES), _CSV_MAX_BLOCK_BYTES)
-        return pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(block_size=block_size),
-            convert_options=pa_csv.ConvertOptions(strings_can_be_null=True),
-        )
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if path.stat().st_size == 0:
-            raise EmptyDataError(uri) from error
+        with path.open("rb") as file:
+            is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+        if not is_parquet:
+            return read_csv_text(path, uri)
+        return read_table(path)
+    except (pa.ArrowException, OSError) as error:
         raise UnreadableDataError(uri, str(error).strip().splitlines()[0].rstrip(".")) from error

@@ -94,6 +94,8 @@ def evaluate(
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
+        origin=record.origin,
+        notes=record.notes,
     )
     return Judged(
         evaluation,

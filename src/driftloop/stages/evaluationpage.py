@@ -77,13 +77,15 @@ def _key_figures(judged: Judged) -> str:
     evaluation = judged.evaluation
     interval = evaluation.intervals.get(evaluation.metric)
     sure = f"95 %: {_score(interval[0])} to {_score(interval[1])}" if interval else "interval unknown"
-    gap = evaluation.train_score - evaluation.score
-    return cards(
-        Card(f"{evaluation.metric}, test", _score(evaluation.score), sure, "a"),
-        Card(f"{evaluation.metric}, validation", _score(evaluation.validation_score), "rows it was tuned on"),
-        Card(f"{evaluation.metric}, training", _score(evaluation.train_score), f"{gap:+.3g} against test"),
-        Card("Test rows", f"{evaluation.test_rows:,}", "used once, for this page"),
-    )
+    shown = [Card(f"{evaluation.metric}, judged", _score(evaluation.score), sure, "a")]
+    if evaluation.validation_score is not None:
+        shown.append(
+            Card(f"{evaluation.metric}, validation", _score(evaluation.validation_score), "rows it was tuned on")
+        )
+    if evaluation.train_score is not None:
+        gap = f"{evaluation.train_score - evaluation.score:+.3g} against test"
+        shown.append(Card(f"{evaluation.metric}, training", _score(evaluation.train_score), gap))
+    return cards(*shown, Card("Rows judged on", f"{evaluation.test_rows:,}", evaluation.judged_on))
 
 
 def _against_champion(judged: Judged) -> str:
@@ -145,9 +147,11 @@ def _scores(evaluation: Evaluation) -> str:
 
 
 def _gap(evaluation: Evaluation) -> str:
-    """Draw what the model loses from the rows it was fitted on to those it has never seen."""
-    low, high = evaluation.intervals.get(evaluation.metric, (evaluation.score, evaluation.score))
+    """Draw what the model loses from the rows it was fitted on to those it has never seen; nothing if not known."""
     train, validation = evaluation.train_score, evaluation.validation_score
+    if train is None or validation is None:  # the model came from elsewhere
+        return ""
+    low, high = evaluation.intervals.get(evaluation.metric, (evaluation.score, evaluation.score))
     rows = [
         Interval("training", train, train, train, _score(train), "ref"),
         Interval("validation", validation, validation, validation, _score(validation), "ref"),

@@ -14,17 +14,28 @@ from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
     "driftloop.stages.clean.Cleaner",
+    "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.resample.PriorCorrection",
     "driftloop.stages.transform.date_parts",
     "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._dist_metrics.MinkowskiDistance64",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.model_selection._split.TimeSeriesSplit",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
-"""What the algorithms of the catalogue need beyond skops' own defaults (scikit-learn's public estimators, numpy)."""
+"""What the algorithms of the catalogue, and common models made elsewhere, need beyond skops' own defaults
+(scikit-learn's public estimators, numpy)."""
 
 
 class UntrustedModelError(InvalidInputError):

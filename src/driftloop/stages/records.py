@@ -10,6 +10,8 @@ from driftloop.spec.boundary import Boundary
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
+DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized_odds_difference"
+"""Differences between groups, by fairlearn's names."""
 
 
 class DroppedColumn(Boundary):
@@ -35,9 +37,9 @@ class CandidateRecord(Boundary):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
     algorithm: str
-    score: float
-    """The loop's metric on the validation rows."""
-    train_score: float
+    score: float | None = None
+    """The loop's metric on the validation rows; absent for a model made elsewhere."""
+    train_score: float | None = None
     """The same on the training rows."""
     trials: int
     fit_seconds: float
@@ -45,6 +47,10 @@ class CandidateRecord(Boundary):
     params: dict[str, Any]
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
+    origin: str = ""
+    """Where a model made elsewhere came from; empty: it was trained in this run."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a model made elsewhere, in plain sentences."""
 
 
 class Evaluation(Boundary):
@@ -56,8 +62,9 @@ class Evaluation(Boundary):
     score: float
     """The loop's metric on the test rows."""
     standard_error: float
-    train_score: float
-    validation_score: float
+    train_score: float | None = None
+    """Absent, as the next, for a model made elsewhere."""
+    validation_score: float | None = None
     metrics: dict[str, float]
     """All metrics of the task on the test rows."""
     intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
@@ -67,6 +74,17 @@ class Evaluation(Boundary):
     """Newest time in the rows that the model was fitted on."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
+    origin: str = ""
+    """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of a model made elsewhere, in plain sentences."""
+
+    @property
+    def judged_on(self) -> str:
+        """What the score was measured on, as the rest of a sentence."""
+        if self.origin:
+            return f"all {self.test_rows:,} given rows, which the model may have seen, for it was trained elsewhere"
+        return f"{self.test_rows:,} test rows that nothing was fitted or tuned on"
 
 
 class ChampionComparison(Boundary):
@@ -136,9 +154,15 @@ class ColumnAssessment(GroupDifferences):
     """The groups of one sensitive column."""
 
     groups: tuple[GroupMetrics, ...] = ()
-    """From the largest down."""
+    """From the largest down; quartiles rising."""
     not_compared: tuple[str, ...] = ()
-    """Groups that the differences leave out, because too few of their rows tell."""
+    """Groups that the differences leave out, because they have too few rows."""
+    not_compared_in_odds: tuple[str, ...] = ()
+    """Further groups that equalized odds leaves out, because too few of their rows are of a class, or of the others."""
+
+    def left_out(self, metric: str) -> tuple[str, ...]:
+        """Return the groups that a difference leaves out."""
+        return self.not_compared + (self.not_compared_in_odds if metric == EQUALIZED_ODDS else ())
 
 
 class Assessment(Boundary):

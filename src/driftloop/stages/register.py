@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driftloop.errors import DriftloopError
-from driftloop.spec import AcceptanceSpec, GroupDifferences, RunResult, RunVerdict
+from driftloop.spec import AcceptanceSpec, FeasibilityResult, GroupDifferences, RunResult, RunVerdict
 from driftloop.stages.records import Assessment, ChampionComparison, Evaluation, Explanation
 from driftloop.stages.store import ObjectStore
 
@@ -79,6 +79,7 @@ def build_result(
             for column in findings.assessment.columns
         ),
         trained_through=evaluation.trained_through,
+        origin=evaluation.origin,
         **vars(facts),
     )
 
@@ -92,6 +93,7 @@ def judge(findings: Findings, acceptance: AcceptanceSpec, *, threshold: float | 
         threshold: smallest value of the metric (`problem.metric.threshold`); None for no minimum.
     """
     rules = [
+        *_origin_rules(findings.evaluation),
         *_score_rules(findings.evaluation, threshold),
         *_champion_rules(findings.evaluation, findings.against_champion, acceptance),
         *_gap_rules(findings.evaluation, acceptance),
@@ -100,6 +102,12 @@ def judge(findings: Findings, acceptance: AcceptanceSpec, *, threshold: float | 
     ]
     verdict = RunVerdict.ACCEPTED if all(held for held, _ in rules) else RunVerdict.REJECTED
     return Judgement(verdict, tuple(f"{'Held' if held else 'Not held'}: {text}." for held, text in rules))
+
+
+def _origin_rules(evaluation: Evaluation) -> Iterator[tuple[bool, str]]:
+    if evaluation.origin:
+        figures = f"{evaluation.metric} {evaluation.score:.4f} on {evaluation.judged_on}"
+        yield True, ". ".join((f"adopted from {evaluation.origin}; {figures}", *evaluation.notes))
 
 
 def _score_rules(evaluation: Evaluation, threshold: float | None) -> Iterator[tuple[bool, str]]:
@@ -130,7 +138,7 @@ def _champion_rules(
 
 def _gap_rules(evaluation: Evaluation, acceptance: AcceptanceSpec) -> Iterator[tuple[bool, str]]:
     limit = acceptance.max_generalization_gap
-    if limit is not None:
+    if limit is not None and evaluation.train_score is not None:
         gap = evaluation.train_score - evaluation.score
         figures = f"{evaluation.metric} is {gap:.4f} higher on training than on test rows"
         yield gap <= limit, f"{figures}, at most {limit:g} wanted"
@@ -157,12 +165,13 @@ def _fairness_rules(assessment: Assessment, acceptance: AcceptanceSpec) -> Itera
             )
             yield False, f"{fairness.metric} not assessed: {reason}"
             continue
-        left_out = f" ({', '.join(column.not_compared)} left out: too few rows)" if column.not_compared else ""
+        groups = ", ".join(column.left_out(fairness.metric))
+        left_out = f" ({groups} left out: too few rows)" if groups else ""
         figures = f"{fairness.metric} {difference:.4f} between the groups of '{column.column}'{left_out}"
         yield difference <= fairness.max, f"{figures}, at most {fairness.max:g} wanted"
 
 
-def write_result(store: ObjectStore, result_uri: str, result: RunResult) -> None:
+def write_result(store: ObjectStore, result_uri: str, result: RunResult | FeasibilityResult) -> None:
     """Write the record that the controller reads.
 
     Raises:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
-from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.collect import ColumnNotFoundError, reading_notes
 from driftloop.stages.records import DroppedColumn, ValidationReport
 
 MOST_CLASSES = 100
@@ -87,6 +87,16 @@ class ChampionTypeError(InvalidInputError):
         )
 
 
+class InputTypeError(InvalidInputError):
+    """An input of a model that exists already holds something else than the model takes."""
+
+    def __init__(self, name: str, kind: FeatureType, got: str) -> None:
+        super().__init__(
+            f"The column '{name}' must be {kind}, as the model takes it. Got {got}. Convert the column, or "
+            "leave it out of the model."
+        )
+
+
 @dataclass(frozen=True)
 class ValidatedData:
     """Rows that can be learned from, and what they are."""
@@ -97,7 +107,14 @@ class ValidatedData:
     report: ValidationReport
 
 
-def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchema | None = None) -> ValidatedData:
+def validate(
+    table: pa.Table,
+    *,
+    task: Task,
+    data: DataSpec,
+    champion: DataSchema | None = None,
+    inputs: Mapping[str, FeatureType | None] | None = None,
+) -> ValidatedData:
     """Infer the schema and keep the rows and columns that a model can use.
 
     With a champion, its inputs are kept, all of them and no others, each of its type and nullable where it was, be a
@@ -112,12 +129,14 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
         task: what to learn.
         data: names the target, time, key and sensitive columns.
         champion: schema of the model that serves now; None for a first model.
+        inputs: columns of a model that exists already, in its order, with their types where known; they are kept and
+            no others, be they constant or empty here. None: what a model can learn from.
 
     Raises:
         ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
-        ChampionTypeError: see there.
+        ChampionTypeError, InputTypeError: see there.
     """
-    notes: list[str] = []
+    notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
     columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
@@ -139,16 +158,18 @@ def validate(table: pa.Table, *, task: Task, data: DataSpec, champion: DataSchem
 
     target, classes = _TARGET_READERS[task](columns[data.target_column], data.target_column)
     roles = (data.target_column, data.time_column, data.key_column)
-    champion_inputs = champion.feature_names if champion else []
-    set_aside = [name for name in sensitive if name not in champion_inputs]
-    inputs = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
+    wanted = champion.feature_names if champion else inputs or ()
+    set_aside = [name for name in sensitive if name not in wanted]
+    offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
     if champion:
         missing = [name for name in champion.feature_names if name not in columns]
         if missing:
             raise ChampionInputsMissingError(missing)
-        features, dropped = _champion_features(inputs, champion, notes)
+        features, dropped = _champion_features(offered, champion, notes)
+    elif inputs:
+        features, dropped = _given_features(columns, inputs)
     else:
-        features, dropped = _usable_features(inputs)
+        features, dropped = _usable_features(offered)
     if not features:
         raise NoFeaturesError(
             [f"'{column.name}' {column.reason}" for column in dropped] or ["there is only the target"]
@@ -298,6 +319,20 @@ def _champion_features(
             notes.append(f"'{known.name}' {reason}; it stays an input because the champion has it")
     others = [name for name in inputs if name not in features]
     return features, [DroppedColumn(name=name, reason="is no input of the champion") for name in others]
+
+
+def _given_features(
+    columns: Mapping[str, pa.Array], inputs: Mapping[str, FeatureType | None]
+) -> tuple[_Features, list[DroppedColumn]]:
+    features = {}
+    for name, known in inputs.items():
+        kind = known or _recognise(columns[name])
+        values = _read(columns[name], kind)
+        if values is None:
+            raise InputTypeError(name, kind, str(columns[name].type))
+        features[name] = (_describe(name, kind, values), values)
+    others = [name for name in columns if name not in features]
+    return features, [DroppedColumn(name=name, reason="is no input of the model") for name in others]
 
 
 def _recognise(column: pa.Array) -> FeatureType:

@@ -1,0 +1,170 @@
+"""What is in force for a ModelLoop and why: its fields with the value that counts, and what `Auto` comes to.
+
+The reasons are the fields' own docstrings in `spec`; what depends on the task or the catalogue is worked out here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from driftloop.algorithms.catalogue import AUTO, get_algorithm, resolve_algorithms
+from driftloop.spec import DataSchema, FeatureType, ModelLoop
+from driftloop.spec.learning import METRICS_BY_TASK
+from driftloop.spec.reference import field_reference
+from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
+
+_HIDDEN_GROUPS = ("apiVersion", "kind", "metadata")
+
+METRIC_REASONS: Mapping[str, str] = {
+    "roc_auc": "area under the ROC curve: the chance that a row of the class is ranked above one that is not; needs no "
+    "threshold and does not depend on how rare the class is",
+    "average_precision": "area under the precision-recall curve; for rare classes that must be found",
+    "accuracy": "share of right answers; misleading where one class is rare",
+    "f1": "harmonic mean of precision and recall at the usual threshold",
+    "neg_log_loss": "log loss, negated; for probabilities that must be right, not only their order",
+    "r2": "share of the target's variance that is explained; 0 is what the mean achieves, 1 is perfect",
+    "neg_mean_absolute_error": "mean absolute error, negated; in the target's unit, and robust against outliers",
+    "neg_root_mean_squared_error": "root mean squared error, negated; large errors count more",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One field as it is in force."""
+
+    path: str
+    value: Any
+    """As in a file; None where nothing is set."""
+    is_set: bool
+    """Whether the file says so; otherwise it is the default."""
+    reason: str
+    resolved: str
+    """What the value comes to for this loop; empty where it is plain."""
+    has_effect: bool
+
+
+@dataclass(frozen=True)
+class ColumnExplanation:
+    """One column of the data, and what preparation does to it."""
+
+    name: str
+    type: str
+    preparation: str
+
+
+def explain(loop: ModelLoop) -> list[Explanation]:
+    """Return every field that has a value or could have one, in the order of the reference."""
+    in_force = loop.model_dump(mode="json", by_alias=True)
+    written = loop.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    planned = tuple(field.path for field in field_reference().values() if field.is_planned)
+    explanations = []
+    for field in field_reference().values():
+        if field.type == "group" or field.path.startswith(_HIDDEN_GROUPS) or not _has(in_force, field.path):
+            continue
+        resolve = _RESOLUTIONS.get(field.path)
+        explanations.append(
+            Explanation(
+                path=field.path,
+                value=_get(in_force, field.path),
+                is_set=_has(written, field.path),
+                reason=field.description,
+                resolved=resolve(loop) if resolve else "",
+                has_effect=not field.path.startswith(planned),
+            )
+        )
+    return explanations
+
+
+def matters(explanation: Explanation) -> bool:
+    """Whether a person who asks for the gist wants to see it: it is set, or a default that changes what happens."""
+    is_empty = explanation.value in (None, "", [], {}) and not explanation.resolved
+    return explanation.is_set or (explanation.has_effect and not is_empty)
+
+
+def explain_columns(loop: ModelLoop, schema: DataSchema) -> list[ColumnExplanation]:
+    """Return what the usual preparation does to each input column."""
+    return [
+        ColumnExplanation(
+            feature.name,
+            f"{feature.type}{f', {len(feature.categories)} categories' if feature.categories else ''}",
+            _prepare(loop, feature.type, nullable=feature.nullable, categories=len(feature.categories)),
+        )
+        for feature in schema.features
+    ]
+
+
+def _prepare(loop: ModelLoop, kind: FeatureType, *, nullable: bool, categories: int) -> str:
+    preparation = loop.spec.preparation
+    missing = preparation.missing
+    filled = {"Auto": "median", "Mean": "mean", "Median": "median", "MostFrequent": "most frequent value"}[missing]
+    flag = ", with a flag" if missing == AUTO else ""
+    scaled = "" if preparation.scaling == "None" else "; standardised"
+    match kind:
+        case FeatureType.CATEGORICAL:
+            many = categories > preparation.max_one_hot_categories
+            gap = "a missing value is a category of its own; " if nullable else ""
+            return gap + ("target-encoded, cross-fitted" + scaled if many else "one-hot encoded")
+        case FeatureType.BOOLEAN:
+            return (f"a missing value becomes the most frequent one{flag}; " if nullable else "") + "0 or 1"
+        case FeatureType.DATE:
+            return "days since 1970, day of the year, weekday and hour" + scaled
+    return (f"a missing value becomes the {filled}{flag}" if nullable else "as it is") + scaled
+
+
+def _metric(loop: ModelLoop) -> str:
+    problem = loop.spec.problem
+    name = problem.metric_name
+    usual = "" if problem.metric.name else f"{name}, the usual one for {problem.task}: "
+    others = ", ".join(other for other in METRICS_BY_TASK[problem.task] if other != name)
+    return f"{usual}{METRIC_REASONS[name]}. Others: {others}"
+
+
+def _algorithms(loop: ModelLoop) -> str:
+    names = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
+    return "; ".join(f"{name}: {get_algorithm(name).reason.rstrip('.')}" for name in names)
+
+
+def _trials(loop: ModelLoop) -> str:
+    names = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
+    share = max(loop.spec.training.max_trial_count // len(names), 1)
+    return f"about {share} for each of {len(names)} algorithms, the algorithm's own defaults first"
+
+
+def _split(loop: ModelLoop) -> str:
+    train, validation = round(TRAIN_SHARE * 100), round(VALIDATION_SHARE * 100)
+    how = "in time order, the newest for the test" if loop.spec.data.time_column else "at random"
+    return f"rows are parted {train} : {validation} : {100 - train - validation} (training, validation, test) {how}"
+
+
+def _budget(loop: ModelLoop) -> str:
+    monitoring = loop.spec.monitoring
+    windows = monitoring.false_alarm_budget.per / monitoring.window.duration
+    return f"half for inputs, half for performance, over {windows:.3g} windows, and shared by the tests of each"
+
+
+def _triggers(_loop: ModelLoop) -> str:
+    return "a data fault never retrains: the window is kept out of training"
+
+
+_RESOLUTIONS: Mapping[str, Callable[[ModelLoop], str]] = {
+    "spec.problem.metric.name": _metric,
+    "spec.training.algorithms": _algorithms,
+    "spec.training.maxTrialCount": _trials,
+    "spec.data.timeColumn": _split,
+    "spec.monitoring.falseAlarmBudget.max": _budget,
+    "spec.retraining.triggers": _triggers,
+}
+
+
+def _get(tree: Any, path: str) -> Any:
+    for step in path.split("."):
+        tree = tree[step]
+    return tree
+
+
+def _has(tree: Any, path: str) -> bool:
+    for step in path.split("."):
+        if not isinstance(tree, Mapping) or step not in tree:
+            return False
+        tree = tree[step]
+    return True

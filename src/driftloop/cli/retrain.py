@@ -1,0 +1,24 @@
+"""`driftloop retrain`: start one run now, whatever drift and cooldown say."""
+
+from typing import Annotated
+
+import typer
+
+from driftloop.cli.asking import WaitOption, ask
+from driftloop.cli.status import JsonOption, WorkspaceOption
+
+
+def retrain(
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    workspace: WorkspaceOption = None,
+    wait: WaitOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the loop for one run now: on labelled traffic, or on the file's data while there is none.
+
+    Drift, cooldown and limit are passed over; spec.suspend, mode DryRun and spec.data.minRows hold. A challenger that
+    waits for approval is set aside.
+    """
+    from driftloop.loop.requests import Retrain
+
+    ask(workspace, Retrain(reason=reason), wait=wait, as_json=as_json)

@@ -1,0 +1,64 @@
+"""What the controller sees of the prediction log: the rows to train on, and how far the truth is known."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from driftloop.loop.trainingdata import labelled_rows
+from driftloop.predictionlog import PredictionLogReader
+from driftloop.spec import MonitoringSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class LogView:
+    """Reads the prediction log; what takes a pass over it is counted once for each moment.
+
+    Args:
+        folder: of the log.
+        monitoring: which windows there are, and when their labels are due.
+    """
+
+    def __init__(self, folder: Path, monitoring: MonitoringSpec) -> None:
+        self._reader = PredictionLogReader(folder)
+        self._monitoring = monitoring
+        self._counted: object = None
+        self.labelled_rows = 0
+        """Rows to train on, as last counted."""
+        self.labels: dict[str, Any] = {}
+        """How far the truth about the newest complete window was known then."""
+
+    def counts(self) -> dict[str, Any]:
+        """Return how much is committed."""
+        return asdict(self._reader.counts())
+
+    def count(self, through: datetime | None, faulty: list[tuple[datetime, datetime]]) -> None:
+        """Count again what is known at an event time, if that or the quarantine is another than at the last count."""
+        if through is not None and (through, faulty) != self._counted:
+            self.labelled_rows = len(self.training_rows(through, faulty))
+            self.labels = self._look_at_labels(through)
+            self._counted = (through, faulty)
+
+    def training_rows(self, through: datetime, faulty: Iterable[tuple[datetime, datetime]]) -> "pd.DataFrame":
+        """Return all labelled rows up to an event time, outside the faulty windows."""
+        return labelled_rows(self._reader.joined(EPOCH, through, labelled_by=through), faulty)
+
+    def _look_at_labels(self, through: datetime) -> dict[str, Any]:
+        duration = self._monitoring.window.duration
+        end = EPOCH + (through - EPOCH) // duration * duration
+        known = self._reader.label_maturity(
+            end - duration, end, now=through, expected_delay=self._monitoring.labels.expected_delay
+        )
+        return {
+            "windowStart": (end - duration).isoformat(),
+            "windowEnd": end.isoformat(),
+            "predictions": known.predictions,
+            "labelled": known.labelled,
+            "waiting": known.waiting,
+            "overdue": known.overdue,
+        }

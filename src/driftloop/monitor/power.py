@@ -1,0 +1,101 @@
+"""How many rows a window needs for its tests to see a drift of a given size, within the false-alarm budget.
+
+Planning only: independent rows are assumed; a judge counts rows that resemble each other as fewer. Sources stand with
+the formulas.
+"""
+
+import math
+from datetime import timedelta
+
+from driftloop.algorithms.samplesize import fewest, standard_error
+from driftloop.monitor.budget import window_significance
+from driftloop.spec import FalseAlarmBudget
+
+_FEWEST = 5
+_LONGEST = 24 * 366
+
+
+def ks_power(effect: float, rows: int, reference_rows: int, significance: float) -> float:
+    """Return the chance that the Kolmogorov-Smirnov test sees a shift, at least.
+
+    A shift of size `effect` moves the distribution functions that far apart at one place. There the observed distance
+    is nearly normal, with the variance of two proportions of one half; the test's statistic is no smaller than it.
+    Critical value: Smirnov's asymptotic one.
+
+    Args:
+        effect: largest distance of the two distribution functions, 0 to 1.
+        rows: independent rows of the window.
+        reference_rows: independent rows of the baseline.
+        significance: p-value below which the test alarms.
+    """
+    from scipy.stats import norm
+
+    spread = math.sqrt(1 / rows + 1 / reference_rows)
+    critical = math.sqrt(-math.log(significance / 2) / 2) * spread
+    return float(norm.cdf((effect - critical) / (spread / 2)))
+
+
+def chi_square_power(effect: float, rows: int, reference_rows: int, significance: float, categories: int) -> float:
+    """Return the chance that the chi-square test sees a share of traffic move from one category to another.
+
+    All categories are equally frequent before. Noncentral chi-square: Cohen, "Statistical Power Analysis", 1988, ch. 7,
+    with the two samples' harmonic size.
+
+    Args:
+        effect: share of all rows that moved (total variation distance), at most 1 / categories.
+        rows: independent rows of the window.
+        reference_rows: independent rows of the baseline.
+        significance: p-value below which the test alarms.
+        categories: how many there are.
+    """
+    from scipy.stats import chi2, ncx2
+
+    total = rows + reference_rows
+    share = rows / total
+    before = 1 / categories
+    moved = min(effect, before)
+    # Both samples differ from their pooled distribution; the window's rows pull it towards themselves.
+    pooled = (before + share * moved, before - share * moved)
+    noncentrality = rows * (1 - share) * sum(moved**2 / max(cell, 1e-12) for cell in pooled)
+    return float(ncx2.sf(chi2.isf(significance, categories - 1), categories - 1, noncentrality))
+
+
+def rows_to_see_drift(effect: float, reference_rows: int, significance: float, power: float) -> int | None:
+    """Return the window's rows at which a shift of a number is seen with `power`; None: never, with this reference."""
+    if ks_power(effect, 10**9, reference_rows, significance) < power:
+        return None
+    return fewest(lambda rows: ks_power(effect, rows, reference_rows, significance) >= power, _FEWEST)
+
+
+def rows_to_see_drop(
+    metric: str, value: float, drop: float, significance: float, power: float, *, rate: float
+) -> int | None:
+    """Return the labelled rows at which a drop of the metric is seen with `power`; None without a closed form.
+
+    One-sided, against a reference taken as known.
+    """
+    from scipy.stats import norm
+
+    needed = float(norm.isf(significance) + norm.ppf(power))
+    if standard_error(metric, value, 1000, rate) is None:
+        return None
+    after = value - drop if not metric.startswith("neg_") else value
+    return fewest(lambda rows: drop / (standard_error(metric, after, rows, rate) or math.inf) >= needed, _FEWEST)
+
+
+def shortest_window(
+    effect: float, reference_rows: int, budget: FalseAlarmBudget, *, tests: int, rows_per_day: float, power: float
+) -> timedelta | None:
+    """Return the shortest window, in whole hours, in which the traffic suffices; None within a year.
+
+    A longer window has more rows, and a larger share of the budget.
+    """
+
+    def is_enough(hours: int) -> bool:
+        length = timedelta(hours=hours)
+        rows = int(rows_per_day * hours / 24)
+        significance = window_significance(budget, length) / tests
+        return rows >= _FEWEST and ks_power(effect, rows, reference_rows, significance) >= power
+
+    hours = fewest(lambda hours: hours > _LONGEST or is_enough(hours), 1)
+    return timedelta(hours=hours) if hours <= _LONGEST else None
