@@ -83,6 +83,7 @@ def adoption_pipeline(
     )
     schema = adopt_task.outputs["schema"]
     evaluate_task = evaluate(
+        loop=loop,
         model=adopt_task.outputs["model"],
         rows=adopt_task.outputs["rows"],
         test=adopt_task.outputs["rows"],

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from driftloop.cli.app import build_app
 from driftloop.controller.workspace import Workspace
 from driftloop.spec import DriftReport, VerdictKind
+from tests.loop.conftest import make_loop
 from tests.loop.test_timeline import entries, verdict
 from tests.pagecheck import check_page
 
@@ -17,7 +18,8 @@ def workspace(tmp_path):
     workspace = Workspace(tmp_path / "work space")
     workspace.create()
     workspace.ledger.write_text("".join(entry.model_dump_json(by_alias=True) + "\n" for entry in entries()))
-    workspace.status.write_text(json.dumps({"loop": "flights"}))
+    workspace.loop_file.write_text(make_loop().model_dump_json(by_alias=True))
+    workspace.status.write_text(json.dumps({"loop": "flight-delays"}))
     alarm = verdict(1, VerdictKind.CONCEPT_DRIFT)
     lines = [found.model_dump_json(by_alias=True) + "\n" for found in (verdict(0), alarm, verdict(2))]
     (workspace.monitor / "verdicts.jsonl").write_text("".join(lines))

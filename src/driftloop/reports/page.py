@@ -47,7 +47,9 @@ th { font-weight: 600; } thead th { color: var(--muted); font-size: .84rem; vert
 td.n, th.n { text-align: right; } td svg { display: block; }
 table.matrix td { text-align: right; padding: .35rem .7rem; min-width: 4rem;
   background: color-mix(in srgb, var(--a) var(--share), transparent); }
-table.matrix th { padding-right: .8rem; } table.matrix .small { color: var(--muted); font-size: .8rem; }
+table.matrix th { padding: .35rem .7rem; text-align: right; }
+table.dense th, table.dense td { padding: .2rem .4rem; min-width: 2.1rem; }
+table.matrix .small { color: var(--muted); font-size: .8rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.2rem 2rem; }
 figure { margin: .6rem 0 0; min-width: 0; break-inside: avoid; }
 figcaption { font-weight: 600; }
@@ -74,6 +76,9 @@ path.grid { stroke: var(--line); stroke-width: 1; fill: none; } path.tick, path.
   --a: #0b62a4; --b: #c2570c; --c: #0a7d6a; --ref: #6f7b8a; } body { padding: 0; font-size: 11pt; }
   .card, table.matrix td, .key, .bars { print-color-adjust: exact; } h2 { break-after: avoid; } }
 """
+
+
+_FEW_LABELS = 6
 
 
 @dataclass(frozen=True)
@@ -184,18 +189,21 @@ def table(
 
 
 def matrix_table(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Return a square table of counts, each cell with its share of the row and shaded by it."""
+    """Return a square table of counts, each cell shaded by its share of the row; few classes have it written, too."""
+    is_dense = len(labels) > _FEW_LABELS
     head = "".join(f'<th scope="col">{name(label)}</th>' for label in labels)
     rows = []
     for label, row in zip(labels, counts, strict=True):
         total = sum(row) or 1
         cells = "".join(
-            f'<td style="--share: {60 * count // total}%">{count:,}<br>'
-            f'<span class="small">{count / total:.0%}</span></td>'
+            f'<td style="--share: {60 * count // total}%">{count:,}'
+            + ("" if is_dense else f'<br><span class="small">{count / total:.0%}</span>')
+            + "</td>"
             for count in row
         )
         rows.append(f'<tr><th scope="row">{name(label)}</th>{cells}</tr>')
     return (
-        f'<figure><figcaption>{plain(title)}</figcaption><div class="scroll"><table class="matrix">'
+        f'<figure><figcaption>{plain(title)}</figcaption><div class="scroll">'
+        f'<table class="matrix{" dense" if is_dense else ""}">'
         f"<tr><th></th>{head}</tr>{''.join(rows)}</table></div></figure>"
     )

@@ -25,7 +25,7 @@ from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.evaluate import Judged
 from driftloop.stages.records import Evaluation
 
-_BINS = 30
+_MOST_BINS = 30
 _MOST_CLASSES_DRAWN = 20
 """A larger confusion matrix is left out; the table by class says more."""
 _SQUARE = {"width": 400, "height": 340}
@@ -163,7 +163,7 @@ def _gap(evaluation: Evaluation) -> str:
         number_axis("", [train, validation, low, high], room=0.05),
         alt=f"{evaluation.metric}: training {_score(train)}, validation {_score(validation)}, test "
         f"{_score(evaluation.score)}",
-        note="Far better in training than on test rows, it has learned its rows by heart.",
+        note="A model that is far better in training than in test has learned its rows by heart.",
     )
 
 
@@ -238,7 +238,7 @@ def _calibration(judged: Judged, positive: str) -> str:
 
 def _probabilities(judged: Judged, negative: str, positive: str) -> str:
     probability = positive_probability(judged.answers)
-    edges = np.linspace(0, 1, _BINS + 1)
+    edges = np.linspace(0, 1, _bins(len(probability)) + 1)
     sides: list[tuple[Tone, str, npt.NDArray[np.float64]]] = []
     for tone, label, code in (("ref", negative, 0), ("b", positive, 1)):
         counts = np.histogram(probability[judged.truth == code], edges)[0]
@@ -343,7 +343,7 @@ def _regression_pictures(judged: Judged, schema: DataSchema) -> tuple[str, ...]:
         alt="Residuals against predictions, with the band that holds the middle 80 %",
         note="The band holds the middle 80 %. It should lie around 0 and be equally wide everywhere.",
     )
-    counts, edges = np.histogram(residuals, _BINS)
+    counts, edges = np.histogram(residuals, _bins(len(residuals)))
     frame = Frame(
         number_axis("true - predicted", _limits(residuals), include=0.0),
         share_axis("share of the test rows", float(counts.max() / len(residuals))),
@@ -376,6 +376,11 @@ def _bands(
     middles = [float(predicted[rows].mean()) for rows in groups]
     lows, highs = np.transpose([np.quantile(residuals[rows], (0.1, 0.9)) for rows in groups])
     return middles, lows.tolist(), highs.tolist()
+
+
+def _bins(rows: int) -> int:
+    """Return how many bars so many rows fill."""
+    return min(max(int(rows**0.5), 5), _MOST_BINS)
 
 
 def _limits(values: npt.NDArray[np.float64]) -> list[float]:
