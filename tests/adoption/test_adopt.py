@@ -79,7 +79,7 @@ def test_a_model_fitted_on_an_array_asks_for_its_columns():
 def test_named_columns_must_be_as_many_as_the_model_takes():
     table = parcels()
     model = LogisticRegression().fit(table[["distance", "stops"]].to_numpy(), table["late"])
-    with pytest.raises(UnfitModelError, match="must get the 2 columns that it was fitted on. Got distance"):
+    with pytest.raises(UnfitModelError, match=r"must get the 2 columns that it was fitted on\. Got distance"):
         try_adopt(model, input_columns=("distance",))
 
 
@@ -123,7 +123,7 @@ def test_zero_and_one_are_false_and_true():
 def test_a_decision_threshold_of_its_own_is_refused_because_driftloop_would_answer_otherwise():
     table = parcels()
     model = FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(table[["distance"]], table["late"])
-    with pytest.raises(UnfitModelError, match="other answers for .* of 400 rows"):
+    with pytest.raises(UnfitModelError, match=r"other answers for .* of 400 rows"):
         try_adopt(model)
 
 

@@ -32,8 +32,12 @@ from driftloop.adapters.modelsource import (
     locate_model,
 )
 from driftloop.spec import FeatureType
-from driftloop.stages.package import ContentDiffersError
+from driftloop.stages.frame import frame_to_model_frame
+from driftloop.stages.package import ContentDiffersError, assemble
+from driftloop.stages.records import Evaluation
 from tests.adoption.models import FEATURES, classifier, parcels, save_with_mlflow
+from tests.flightschema import SCHEMA
+from tests.smallmodel import flights, write_model_files
 
 
 class CodeRan(BaseException):
@@ -125,7 +129,7 @@ def test_another_scikit_learn_is_told_with_both_versions(copied):
 
 def test_a_damaged_file_is_told_with_both_versions(copied):
     (copied / "model.skops").write_bytes(b"PK")
-    with pytest.raises(UnreadableModelError, match="saved with scikit-learn .*; installed is"):
+    with pytest.raises(UnreadableModelError, match=r"saved with scikit-learn .*; installed is"):
         read(copied)
 
 
@@ -160,7 +164,7 @@ def test_parts_that_are_not_scikit_learns_are_named(tmp_path):
 
 def test_a_folder_of_something_else_is_told(tmp_path):
     (tmp_path / "weights.h5").touch()
-    with pytest.raises(UnsupportedModelError, match="a folder with weights.h5"):
+    with pytest.raises(UnsupportedModelError, match=r"a folder with weights\.h5"):
         read(tmp_path)
 
 
@@ -169,7 +173,7 @@ def bento_home(tmp_path_factory):
     return tmp_path_factory.mktemp("bentoml")
 
 
-SERVICE = """
+SERVICE_OF = """
 import bentoml
 @bentoml.service
 class Scorer:
@@ -188,7 +192,7 @@ def bento(model, bento_home, tmp_path_factory):
     script = f"""
 import bentoml, pathlib, pickle
 tag = bentoml.sklearn.save_model("lateness", pickle.loads(pathlib.Path("model.pkl").read_bytes())).tag
-pathlib.Path("service.py").write_text('''{SERVICE}'''.replace("{{tag}}", str(tag)))
+pathlib.Path("service.py").write_text('''{SERVICE_OF}'''.replace("{{tag}}", str(tag)))
 pathlib.Path("bentofile.yaml").write_text("service: 'service:Scorer'\\nname: scorer\\n")
 bento = bentoml.bentos.build_bentofile("bentofile.yaml", build_ctx=".")
 bento.export(str(pathlib.Path("exported.bento").absolute()))
@@ -226,36 +230,37 @@ def test_a_service_without_a_scikit_learn_model_is_refused_with_what_is_supporte
         read(path, "Pickle")
 
 
-def test_a_bento_of_driftloops_own_is_verified_and_taken_as_it_is(tmp_path):
-    from driftloop.stages.package import assemble
-    from tests.smallmodel import write_model_files
-
+@pytest.fixture
+def own_bento(tmp_path):
     (tmp_path / "files").mkdir()
-    content = assemble(
-        tmp_path / "bento" / "src",
-        write_model_files(tmp_path / "files"),
-        loop="flights",
-        card="",
-        requirements=[],
-        runtime_image="image",
+    files = write_model_files(tmp_path / "files")
+    evaluation = Evaluation(
+        algorithm="Linear", params={}, metric="roc_auc", score=0.8, standard_error=0.1, metrics={}, test_rows=45
     )
+    files.training.write_text(evaluation.model_dump_json(by_alias=True))
     folder = tmp_path / "bento"
+    content = assemble(folder / "src", files, loop="flights", card="", requirements=[], runtime_image="image")
     (folder / "bento.yaml").write_text(f"name: flights\nversion: '{content.version}'\n")
-    (folder / "src" / "model" / "training.json").write_text(
-        json.dumps(
-            {
-                "algorithm": "Linear",
-                "params": {},
-                "metric": "roc_auc",
-                "score": 0.8,
-                "standardError": 0.1,
-                "metrics": {},
-                "testRows": 1,
-            }
-        )
-    )
-    with pytest.raises(ContentDiffersError, match="training.json"):
-        read(folder)
+    return folder
+
+
+def test_a_bento_of_driftloops_own_is_taken_with_its_schema(own_bento):
+    found = read(own_bento)
+    assert found.schema == SCHEMA
+    frame = frame_to_model_frame(flights(), SCHEMA)
+    assert found.estimator.predict_proba(frame).shape == (len(frame), 2)
+
+
+def test_a_bento_of_driftloops_own_that_was_changed_is_refused(own_bento):
+    (own_bento / "src" / "model" / "training.json").write_text("{}")
+    with pytest.raises(ContentDiffersError, match=r"training\.json"):
+        read(own_bento)
+
+
+def test_a_bento_under_the_name_of_another_is_refused(own_bento):
+    (own_bento / "bento.yaml").write_text("name: flights\nversion: '000000000000'\n")
+    with pytest.raises(UnsupportedModelError, match="a Bento of version 000000000000"):
+        read(own_bento)
 
 
 @pytest.mark.parametrize("uri", ["fraud:latest", "fraud:6sbesjhi52apyax4", "my_model:1.0"])
@@ -290,11 +295,11 @@ def test_a_model_in_an_object_store_is_copied_with_its_folders(mlflow_folder, tm
     assert list(found.inputs) == FEATURES
 
 
-def test_a_registered_mlflow_model_is_found_by_name_and_version(model, tmp_path, monkeypatch):
+def test_a_name_that_mlflow_does_not_know_is_told_with_where_it_looked(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracking").as_uri())
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "1")
-    with pytest.raises(ModelNotFoundError, match="MLFLOW_TRACKING_URI is"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # of mlflow's; pytest restores the filters
+    with pytest.raises(ModelNotFoundError, match="MLFLOW_TRACKING_URI is"):
         fetch_model("models:/lateness/1", tmp_path)
 
 

@@ -1,11 +1,15 @@
 """An existing model in a real loop: it serves and is watched before anything is trained, then it is the one to beat."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from driftloop.controller.children import free_port
 from driftloop.controller.ledger import read_ledger
-from driftloop.loop.history import Promoted, RunStarted
+from driftloop.loop.history import FeasibilityJudged, Promoted, RunStarted
 from tests.adoption.models import save_with_mlflow
 from tests.controller.test_up import LOOP, START, Loop, champion, parcels, timedelta
 
@@ -41,9 +45,9 @@ class PatientLoop(Loop):
 
 @pytest.fixture
 def loop(tmp_path):
-    rows = write_rows(tmp_path, 300)
+    rows = write_rows(tmp_path, 1000)
     given_model(tmp_path / "given", rows)
-    text = LOOP.replace("minRows: 900", "minRows: 300").replace("  training:", "  model: {uri: given}\n  training:")
+    text = LOOP.replace("  training:", "  model: {uri: given}\n  training:")
     (tmp_path / "parcels.yaml").write_text(text)
     loop = PatientLoop(tmp_path)
     yield loop
@@ -61,7 +65,7 @@ def test_an_existing_model_serves_is_watched_and_is_beaten_after_concept_drift(l
     assert "may have seen" in adopted.reason
     assert adopted.model.result.origin.startswith("the MLflow model")
     shutil.rmtree(loop.folder / "given")  # it was copied: nothing needs it any more
-    for day, sign in enumerate([1, -1, -1, -1, -1]):
+    for day, sign in enumerate([1, -1, -1, -1, -1, -1]):
         loop.live_through_day(day, sign=sign)
     runs = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RunStarted)]
     assert [run.pipeline for run in runs] == ["adoption", "training"]
@@ -70,3 +74,21 @@ def test_an_existing_model_serves_is_watched_and_is_beaten_after_concept_drift(l
     promoted = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)][-1].model
     assert promoted.result.comparison.lower > 0, "the adopted model was compared with and beaten"
     assert promoted.result.origin == ""
+
+
+def test_a_proof_of_concept_is_judged_recorded_and_over(tmp_path):
+    write_rows(tmp_path, 400)
+    text = LOOP.replace("minRows: 900", "minRows: 300").replace("  problem:", "  maturity: ProofOfConcept\n  problem:")
+    (tmp_path / "parcels.yaml").write_text(text)
+    command = [sys.executable, "-m", "driftloop", "up", str(tmp_path / "parcels.yaml"), "--port", str(free_port())]
+    command += ["--labels-port", str(free_port()), "--workspace", str(tmp_path / "workspace")]
+    for _ in range(2):  # the second time there is nothing new to judge
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "the proof of concept is judged Go" in done.stdout
+    entries = read_ledger(tmp_path / "workspace" / "ledger.jsonl")
+    (judged,) = [entry for entry in entries if isinstance(entry, FeasibilityJudged)]
+    assert not [entry for entry in entries if isinstance(entry, Promoted)]
+    page = Path(judged.report).read_text()
+    assert "Feasibility of parcels: Go" in page
+    assert (Path(judged.report).parent / "charter.html").is_file()
