@@ -214,7 +214,7 @@ def _run_child(
             }
         )
     )
-    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "BENTOML_DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "1", "PYTHONUNBUFFERED": "1"}
     if bentoml_home:
         environment["BENTOML_HOME"] = str(bentoml_home.resolve())
     reader, writer = os.pipe()
