@@ -154,9 +154,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
     )
 
 
-def _limits(
-    evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec
-) -> Iterator[str]:
+def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
     if evaluation.test_rows < _FEW_TEST_ROWS:
         yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
