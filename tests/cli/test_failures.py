@@ -54,7 +54,7 @@ def test_a_fault_of_driftloop_is_an_apology_of_one_line_and_code_70():
     assert (outcome.exit_code, outcome.stdout, outcome.stderr.count("\n")) == (FAULT_EXIT_CODE, "", 1)
     assert outcome.stderr.startswith(
         r"Sorry, driftloop failed where it should not have: KeyError: 'missing\nkey'. "
-        "For the traceback to report, run: driftloop --debug "
+        "For the traceback to report, run: driftloop --debug"
     )
 
 

@@ -84,8 +84,8 @@ def test_a_database_of_labels_without_a_query_is_told():
     document = put(put(MINIMAL, "spec.data.keyColumn", "id"), "spec.monitoring.labels.uri", "postgresql+psycopg://h/db")
     assert tell(document) == [
         (
-            "The 'spec.monitoring.labels.query' of ModelLoop 'energy' must be set where uri is a database. Got nothing. "
-            "Add the table's name, or a SELECT statement."
+            "The 'spec.monitoring.labels.query' of ModelLoop 'energy' must be set where uri is a database. Got nothing."
+            " Add the table's name, or a SELECT statement."
         )
     ]
     assert tell(put(document, "spec.monitoring.labels.query", "arrivals")) == []

@@ -1,10 +1,12 @@
 """`driftloop charter`: the page that a team agrees on before and while a loop runs."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from driftloop.cli.status import JsonOption
 from driftloop.errors import InvalidInputError
 
 
@@ -14,6 +16,7 @@ def charter(
     workspace: Annotated[
         Path | None, typer.Option("--workspace", help="Folder of the loop's state. Default: .driftloop/NAME.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write objective, success, data, rules and owners of a loop as one page to print and sign.
 
@@ -31,5 +34,9 @@ def charter(
         raise InvalidInputError(
             f"The file '{out}' can't be written: {error.strerror}. Choose another --out."
         ) from error
-    count = len(list(open_questions(loop)))
+    questions = list(open_questions(loop))
+    if as_json:
+        typer.echo(json.dumps({"page": str(out), "openQuestions": questions}, indent=2))
+        return
+    count = len(questions)
     typer.echo(f"wrote {out}: {count} open question{'' if count == 1 else 's'}")
