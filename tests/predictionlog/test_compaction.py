@@ -76,6 +76,15 @@ def test_a_date_that_is_written_is_merged_from_time_to_time(tmp_path):
     assert len(parquet_files(tmp_path)) == 2
 
 
+def test_merging_a_written_date_again_keeps_what_was_merged_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(compaction, "OPEN_DATE_SEGMENTS", 3)
+    for number in range(3):
+        fill(tmp_path, commits=3, first=100 * number)
+        assert maintain(tmp_path, through=START) > 0
+    assert len(PredictionLogReader(tmp_path).predictions(START, FOREVER)) == 18
+    assert len(list((tmp_path / "predictions").rglob("*.parquet"))) == 3
+
+
 def test_late_records_are_read_at_once_and_merged_when_they_are_many(tmp_path):
     fill(tmp_path)
     maintain(tmp_path)

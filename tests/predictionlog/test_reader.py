@@ -147,6 +147,26 @@ def test_the_last_label_by_time_holds_whatever_order_they_came_in(log, reader):
     assert labels_of(reader.joined(START, FOREVER)) == {"p0": "new"}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_labels_and_of_records_at_one_time_the_content_decides_and_not_the_arrival(tmp_path, order):
+    sent = [label("aye", hours=9, key="k0"), label("nay", hours=9, key="k0")]
+    same_id = [batch(0, rows=1, features={"distance": [distance]}) for distance in (1.0, 2.0)]
+    for number, writer_id in zip(order, ("monitor", "other"), strict=True):
+        with PredictionLogWriter(tmp_path, writer_id=writer_id) as writer:
+            writer.append_labels([sent[number]])
+            writer.append_predictions([same_id[number]])
+            writer.commit(at(10))
+    joined = PredictionLogReader(tmp_path).joined(START, FOREVER)
+    assert labels_of(joined) == {"p0": "nay"}
+    assert joined["feature.distance"].tolist() == [1.0]
+
+
+def test_of_records_with_one_id_the_earliest_holds(log, reader):
+    log.append_predictions([batch(0, rows=1, hours=5, version="v2"), batch(0, rows=1, hours=4)])
+    log.commit(at(6))
+    assert reader.predictions(START, FOREVER).model_version.tolist() == ["v1"]
+
+
 def test_a_label_by_prediction_id_goes_before_one_by_key(log, reader):
     log.append_predictions([batch(0)])
     log.append_labels([label("by id", hours=1, prediction_id="p0"), label("by key", hours=2, key="k0")])

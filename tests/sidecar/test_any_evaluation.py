@@ -61,42 +61,53 @@ def expected(tmp_path_factory):
     return verdicts
 
 
+class Mortal:
+    """An evaluator that may die at any call that changes the disk, and comes back."""
+
+    def __init__(self, monitored, deaths):
+        self._monitored = monitored
+        self._deaths = list(deaths)
+        self._evaluator = monitored.evaluator()
+
+    def look(self):
+        with pytest.MonkeyPatch.context() as patch:
+            if self._deaths:
+                die_at_call(patch, self._deaths.pop())
+            try:
+                self._evaluator.catch_up(NOW)
+                while self._evaluator.maintain(UPKEEP_TIME):
+                    pass
+            except Died:
+                self._evaluator = self._monitored.evaluator()
+                return False
+        return True
+
+
+def traffic_of(number, chance):
+    """Return what is sent on a day: its predictions, the labels of the day before, and late rows of the first."""
+    sent = predictions_of(number) if number < DAYS else []
+    sent += labels_of(number - 1) if number else []
+    sent += chance.sample(sent, min(len(sent), 10))  # sent twice
+    chance.shuffle(sent)
+    return sent + (predictions_of(0, LATE) if number == DAYS - 1 else [])
+
+
 @settings(max_examples=6, deadline=None)
 @given(chance=st.randoms(use_true_random=False), deaths=st.lists(st.integers(1, 60), max_size=12))
 def test_any_schedule_gives_the_same_verdicts(tmp_path_factory, expected, chance, deaths):
     monitored = Small(tmp_path_factory.mktemp("scheduled"))
     for writer_id in WRITERS:
         monitored.send(writer_id, [], through=0)
-    deaths = list(deaths)
-    evaluator = monitored.evaluator()
-
-    def look():
-        nonlocal evaluator
-        with pytest.MonkeyPatch.context() as patch:
-            if deaths:
-                die_at_call(patch, deaths.pop())
-            try:
-                evaluator.catch_up(NOW)
-                while evaluator.maintain(UPKEEP_TIME):
-                    pass
-            except Died:
-                evaluator = monitored.evaluator()
-
+    evaluator = Mortal(monitored, deaths)
     for number in range(DAYS + 1):
-        due = predictions_of(number) if number < DAYS else []
-        due += [label for earlier in (number - 1,) if earlier >= 0 for label in labels_of(earlier)]
-        due += chance.sample(due, min(len(due), 10))  # sent twice
-        chance.shuffle(due)
-        if number == 3:
-            due += predictions_of(0, LATE)
         parts = {writer_id: [] for writer_id in WRITERS}
-        for record in due:
+        for record in traffic_of(number, chance):
             parts[chance.choice(WRITERS)].append(record)
         for writer_id in chance.sample(WRITERS, len(WRITERS)):
             monitored.send(writer_id, parts[writer_id], through=number + 1)
             for _ in range(chance.randint(0, 2)):
-                look()
-    deaths.clear()
-    look()
+                evaluator.look()
+    while not evaluator.look():
+        pass
     assert monitored.verdicts() == expected
     assert monitored.progress().late_rows == len(LATE)
