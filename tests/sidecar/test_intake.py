@@ -308,6 +308,11 @@ def test_a_busy_port_and_an_impossible_socket_are_explained(start_intake, monito
     assert (answer.returncode, "one writer 'monitor' at a time" in answer.stderr) == (1, True)
 
 
+def test_the_intake_starts_without_pandas():
+    code = "import sys, driftloop.sidecar.intake; sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
 def run_intake(settings):
     return subprocess.run(
         [sys.executable, "-m", "driftloop.sidecar", "intake"],

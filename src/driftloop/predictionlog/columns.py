@@ -28,6 +28,8 @@ LABEL_TIME = "label_time"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 _PREDICTION_FIELDS = {PREDICTION_ID: pa.string(), KEY: pa.string(), TIME: TIMESTAMP, MODEL_VERSION: pa.string()}
 _LABEL_FIELDS = {PREDICTION_ID: pa.string(), KEY: pa.string(), LABEL: pa.null(), LABEL_TIME: TIMESTAMP}
+FIXED_COLUMNS = frozenset({*_PREDICTION_FIELDS, *_LABEL_FIELDS})
+"""The columns that do not depend on the model. Names only: the first Arrow array of a process imports pandas."""
 
 
 def prediction_table(batches: Sequence[PredictionBatch]) -> pa.Table:

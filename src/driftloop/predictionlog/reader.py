@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from driftloop.predictionlog.columns import (
+    FIXED_COLUMNS,
     KEY,
     LABEL,
     LABEL_TIME,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 MATURITY_STEPS = 10
 """Ages at which the share of labelled predictions is told, up to the expected delay."""
-_TYPED_ALWAYS = {*empty_prediction_table().column_names, *empty_label_table().column_names} - {LABEL}
+_TYPED_ALWAYS = FIXED_COLUMNS - {LABEL}
 
 
 @dataclass(frozen=True, slots=True)
