@@ -277,18 +277,21 @@ def test_a_champion_that_is_broken_at_the_start_gives_way_to_the_one_before(loop
 
 def test_a_champion_whose_server_does_not_come_up_again_gives_way_to_the_one_before(loop):
     assert loop.stop() == 0
-    champions = [entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted)]
-    bento = Path(champions[1].result.bento_uri) / "src" / "model"
-    shutil.copy(Path(champions[0].result.bento_uri) / "src" / "model" / "model.skops", bento / "model.skops")
-    manifest = json.loads((bento / "manifest.json").read_text())
-    manifest["files"]["model.skops"] = hashlib.sha256((bento / "model.skops").read_bytes()).hexdigest()
-    (bento / "manifest.json").write_text(json.dumps(manifest))
-    mended = champions[1].result.model_copy(update={"bento_digest": content_digest(bento.parent)})
-    again = champions[1].model_copy(update={"result": mended})
-    Ledger(loop.workspace.ledger).append(Promoted(at=START, model=again, reason="a test"))
+    first = next(entry.model for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Promoted))
+    bento = loop.workspace.store / "bentos" / "with-another-card"
+    shutil.copytree(first.result.bento_uri, bento)
+    model = bento / "src" / "model"
+    (model / "card.md").write_text("another card")
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["files"]["model/card.md"] = hashlib.sha256(b"another card").hexdigest()
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    digest = content_digest(bento / "src")
+    result = first.result.model_copy(update={"run_key": "a-test", "bento_uri": str(bento), "bento_digest": digest})
+    ninth = first.model_copy(update={"number": 9, "version": digest[:12], "result": result})
+    Ledger(loop.workspace.ledger).append(Promoted(at=START, model=ninth, reason="a test"))
     loop.start()
-    assert champion(loop)["label"] == "v2"
-    (bento / "model.skops").write_bytes(b"")  # damaged while it serves
+    assert champion(loop)["label"] == "v9"
+    (model / "model.skops").write_bytes(b"")  # damaged while it serves
     host = loop.process.pid
     for pid in Path(f"/proc/{host}/task/{host}/children").read_text().split():
         if "bento_server.py" in Path(f"/proc/{pid}/cmdline").read_text():
