@@ -86,6 +86,7 @@ def test_the_roc_curve_spans_the_unit_square_and_holds_the_area():
 
 def test_calibration_compares_probability_and_share():
     truth, answers = classifier(2)
-    probability, share = calibration_curve(truth, answers)
-    assert len(probability) == len(share) == 10
-    assert np.mean(share) == pytest.approx(truth.mean())
+    groups = calibration_curve(truth, answers)
+    assert len(groups) == 10
+    assert np.mean([group.share for group in groups]) == pytest.approx(truth.mean())
+    assert all(group.low <= group.share <= group.high for group in groups)
