@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_workspace_that_cannot_be_written_is_told(folder, command):
 
 
 def test_a_bento_that_was_changed_is_not_served(tmp_path):
-    files = ModelFiles(*(tmp_path / name for name in ("model", "schema", "baseline", "sample", "training")))
+    files = ModelFiles(*(tmp_path / field.name for field in fields(ModelFiles)))
     for path in vars(files).values():
         path.write_text(f'"{path.name}"')
     content = assemble_flights(tmp_path / "content", files)

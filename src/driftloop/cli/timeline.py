@@ -26,9 +26,11 @@ def timeline(
 
     state = Workspace(find_workspace(workspace).resolve())
     monitor = MonitorView(state.monitor)
+    # The name alone: what a stopped loop waits for need not be worked out.
+    status = json.loads(state.status.read_text()) if state.status.exists() else read_status(state.root)
     page = (out or state.root / PAGE).resolve()
     story = Story(
-        loop=read_status(state.root)["loop"],
+        loop=status["loop"],
         entries=read_ledger(state.ledger),
         verdicts=monitor.verdicts(),
         evidence=monitor.evidence(page.parent),
