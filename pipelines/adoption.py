@@ -72,6 +72,7 @@ def adoption_pipeline(
         code_digest=code_digest,
     )
     adopt_task = adopt(
+        loop=loop,
         table=collect_task.outputs["table"],
         data_uri=data_uri,
         target_column=target_column,
@@ -83,6 +84,7 @@ def adoption_pipeline(
     )
     schema = adopt_task.outputs["schema"]
     evaluate_task = evaluate(
+        loop=loop,
         model=adopt_task.outputs["model"],
         rows=adopt_task.outputs["rows"],
         test=adopt_task.outputs["rows"],

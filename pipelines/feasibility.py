@@ -72,6 +72,7 @@ def feasibility_pipeline(
         code_digest=code_digest,
     )
     validate_task = validate(
+        loop=loop,
         table=collect_task.outputs["table"],
         data_uri=data_uri,
         target_column=target_column,
@@ -123,6 +124,7 @@ def feasibility_pipeline(
         )
     select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
     evaluate_task = evaluate(
+        loop=loop,
         model=select_task.outputs["model"],
         rows=sample_task.outputs["sampled"],
         test=split_task.outputs["test"],

@@ -82,6 +82,7 @@ def training_pipeline(
         code_digest=code_digest,
     )
     validate_task = validate(
+        loop=loop,
         table=collect_task.outputs["table"],
         data_uri=data_uri,
         target_column=target_column,
@@ -132,6 +133,7 @@ def training_pipeline(
         )
     select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
     evaluate_task = evaluate(
+        loop=loop,
         model=select_task.outputs["model"],
         rows=validate_task.outputs["rows"],
         test=split_task.outputs["test"],

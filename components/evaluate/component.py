@@ -7,6 +7,7 @@ from components.stage import stage
 
 @stage
 def evaluate(
+    loop: str,
     model: Input[Model],
     rows: Input[Dataset],
     test: Input[Dataset],
@@ -28,6 +29,7 @@ def evaluate(
     """Judge the selected model on the test rows, against the champion too.
 
     Args:
+        loop: Name of the ModelLoop.
         model: The selected chain.
         rows: All rows of the run, to describe what is usual.
         test: Rows that nothing was fitted or tuned on.
@@ -51,7 +53,8 @@ def evaluate(
 
     from driftloop.adapters.bento import fetched
     from driftloop.spec import DataSchema, MonitoringSpec, TrainingSpec
-    from driftloop.stages.evaluate import build_page, describe, evaluate, load_champion
+    from driftloop.stages.evaluate import describe, evaluate, load_champion
+    from driftloop.stages.evaluationpage import build_evaluation_page
     from driftloop.stages.modelfile import load_model
     from driftloop.stages.predict import build_sample
     from driftloop.stages.records import CandidateRecord
@@ -82,7 +85,7 @@ def evaluate(
         (sample, build_sample(chain, tested.to_pandas(), read_schema)),
     ):
         Path(output.path).write_text(json.dumps(value))
-    Path(report.path).write_text(build_page(judged, read_schema))
+    Path(report.path).write_text(build_evaluation_page(judged, read_schema, loop))
     # These two live in the metadata, but kfp.local takes an artifact without a file for lost and never caches the step.
     for output in (metrics, classification):
         Path(output.path).touch()

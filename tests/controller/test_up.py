@@ -182,7 +182,7 @@ def test_concept_drift_retrains_and_promotes_without_a_failed_request(loop):
 
 
 def test_the_drift_report_says_what_was_seen(loop):
-    reports = [json.loads(path.read_text()) for path in (loop.workspace.monitor / "reports").iterdir()]
+    reports = [json.loads(path.read_text()) for path in (loop.workspace.monitor / "reports").glob("*.json")]
     assert "ConceptDrift" in {report["verdict"]["verdict"] for report in reports}
 
 

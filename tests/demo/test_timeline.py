@@ -1,13 +1,13 @@
 """The demo's table and picture say what happened."""
 
 from datetime import timedelta
-from html.parser import HTMLParser
 
-from driftloop.demo.picture import write_page
-from driftloop.demo.timeline import COLUMNS, FinalComparison, TimelineRow, decisions_in
+from driftloop.demo.timeline import FinalComparison, TimelineRow, build_page, decisions_in
 from driftloop.loop.history import Promoted, RunHeld, RunStarted, model_of
 from driftloop.spec import Window
 from tests.loop.conftest import START, WEEK, make_result
+from tests.loop.test_timeline import verdict
+from tests.pagecheck import check_page
 
 
 def row(week, champion="v1", performance="Stable", score=0.7):
@@ -33,28 +33,9 @@ def test_the_gain_is_the_difference():
     assert abs(final().difference - 0.05) < 1e-12
 
 
-class Page(HTMLParser):
-    """Collects tags, their outside references and texts."""
-
-    def __init__(self):
-        super().__init__()
-        self.tags, self.references, self.texts = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.references += [value for name, value in attrs if name in ("src", "href") and not value.startswith("#")]
-
-    def handle_data(self, data):
-        self.texts.append(data.strip())
-
-
-def test_the_page_holds_picture_and_table_and_needs_nothing_from_outside(tmp_path):
+def test_the_page_tells_the_gain_and_shows_the_first_model_beside_the_champion():
     rows = [row(0), row(1, performance="PriorShift"), row(2, "v2", score=None), row(3, "v2")]
-    path = write_page(rows, final(), tmp_path / "timeline.html")
-    page = Page()
-    page.feed(path.read_text())
-    assert "svg" in page.tags
-    assert page.references == []
-    assert set(COLUMNS) <= set(page.texts)
-    assert page.tags.count("tr") == 1 + len(rows)
-    assert path.stat().st_size < 2_000_000
+    verdicts = [verdict(week) for week in range(4)]
+    page = check_page(build_page([], verdicts, {}, rows, final()))
+    assert "the first model, never retrained" in " ".join(page.texts)
+    assert any("a gain of +0.050" in text for text in page.texts)

@@ -45,7 +45,7 @@ def tell(document):
         (
             "spec.acceptance.fairness",
             {"max": 0.1},
-            "needs the groups of data.sensitiveColumns. Got a mapping. Name the columns there.",
+            "must have data.sensitiveColumns to compare groups of. Got a mapping. Name the columns there.",
         ),
         ("spec.training", [1], "must be a mapping. Got a list."),
         ("spec.training.algorithms", [], "must not be empty."),
@@ -78,7 +78,7 @@ def test_a_wrong_value_is_told_with_constraint_value_and_remedy(path, value, sen
         (
             "spec.acceptance.fairness",
             {},
-            "is for the task Classification only. Got a mapping. Remove it: a regression is reported by group only.",
+            "must be left out of the task Regression. Got a mapping. Remove it: only classes are compared.",
         ),
     ],
 )

@@ -67,7 +67,9 @@ def test_a_small_group_is_shown_with_its_size_and_left_out_of_the_differences():
 
 def test_a_group_with_hardly_any_positives_does_not_count_in_equalized_odds():
     column = assess_sex(confusion("w", 30, 40, 10, 20) + confusion("m", 20, 20, 20, 20) + confusion("n", 0, 40, 0, 1))
-    assert column.not_compared == ("n",)
+    assert (column.not_compared, column.not_compared_in_odds) == ((), ("n",))
+    assert column.left_out("equalized_odds_difference") == ("n",)
+    assert column.left_out("demographic_parity_difference") == ()
     assert column.differences["equalized_odds_difference"] == pytest.approx(0.3)
     assert column.differences["demographic_parity_difference"] == pytest.approx(0.5)
 
@@ -76,6 +78,13 @@ def test_one_large_group_alone_is_not_assessed_and_said_so():
     column = assess_sex(confusion("w", 30, 40, 10, 20) + confusion("m", 2, 2, 2, 2))
     assert column.differences == {}
     assert column.not_assessed == "'sex' has fewer than two groups of at least 30 test rows"
+
+
+def test_equal_treatment_by_one_answer_for_all_is_no_equal_treatment():
+    column = assess_sex(confusion("w", 0, 40, 0, 20) + confusion("m", 0, 30, 0, 30))
+    assert column.differences == {}
+    assert column.not_assessed == "the model predicts False for every test row, and treats all alike by that"
+    assert [group.selection_rate for group in column.groups] == [0, 0]
 
 
 def test_a_column_that_the_rows_do_not_carry_is_not_assessed_and_no_model_is_loaded():
@@ -114,24 +123,44 @@ def test_a_regression_is_reported_by_group_without_a_difference():
     assert (column.differences, column.not_assessed) == ({}, "")
 
 
+def group(values: list) -> tuple[np.ndarray, list[str]]:
+    return group_rows(pa.chunked_array([values]))
+
+
 def test_ages_are_grouped_into_quartiles_named_by_their_ends():
-    groups = group_rows(pa.chunked_array([[*range(20, 60), None]]))
-    assert sorted(set(groups)) == [MISSING, "20 to 29.75", "29.75 to 39.5", "39.5 to 49.25", "49.25 to 59"]
-    assert [np.sum(groups == name) for name in sorted(set(groups))] == [1, 10, 10, 10, 10]
+    groups, order = group([*range(20, 60), None])
+    assert order == ["20 to 29.75", "29.75 to 39.5", "39.5 to 49.25", "49.25 to 59", MISSING]
+    assert [np.sum(groups == name) for name in order] == [10, 10, 10, 10, 1]
 
 
-def test_birthdays_are_grouped_into_quartiles_and_few_numbers_are_groups_themselves():
+def test_birthdays_are_grouped_into_quartiles():
     days = [datetime(1950, 1, 1, tzinfo=UTC) + timedelta(days=400 * index) for index in range(40)]
-    assert len(set(group_rows(pa.chunked_array([days])))) == 4
-    assert "1950-01-01 to" in " ".join(group_rows(pa.chunked_array([days])))
-    assert set(group_rows(pa.chunked_array([[0, 1, 1, None]]))) == {"0", "1", MISSING}
-    assert set(group_rows(pa.chunked_array([[True, False, None]]))) == {"True", "False", MISSING}
+    for values in (days, [day.date() for day in days]):
+        groups, order = group(values)
+        assert len(order) == len(set(groups)) == 4
+        assert groups[0] == order[0] == "1950-01-01 to 1960-09-05"
+
+
+def test_few_numbers_and_truth_values_are_groups_themselves_from_the_largest_down():
+    assert group([0, 1, 1, None])[1] == ["1", MISSING, "0"]
+    assert group([True, False, False, None])[1] == ["False", MISSING, "True"]
+    assert group([None, None])[1] == [MISSING]
+
+
+def test_mostly_equal_numbers_fall_into_fewer_groups():
+    groups, order = group([0] * 90 + list(range(1, 11)))
+    assert order == ["0 to 10"]
+    assert set(groups) == set(order)
+
+
+def test_large_numbers_are_written_out():
+    assert group([1000 * index for index in range(1, 2001)])[1][-1] == "1500250 to 2000000"
 
 
 def test_the_rarest_of_many_groups_are_put_together():
-    groups = group_rows(pa.chunked_array([[f"town {min(index, 39)}" for index in range(100)]]))
-    assert len(set(groups)) == 20
-    assert OTHERS in groups
+    groups, order = group([f"town {min(index, 39)}" for index in range(100)])
+    assert len(order) == len(set(groups)) == 20
+    assert (order[0], order[-1]) == ("town 39", OTHERS)
     assert np.sum(groups == "town 39") == 61
 
 

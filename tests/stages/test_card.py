@@ -92,6 +92,7 @@ def test_groups_are_shown_with_their_differences():
                 groups=(WOMEN, SMALL),
                 differences={"equalized_odds_difference": 0.08},
                 not_compared=("x",),
+                not_compared_in_odds=("y",),
             ),
         )
     )
@@ -99,7 +100,8 @@ def test_groups_are_shown_with_their_differences():
     assert "equalized_odds_difference 0.080." in shown
     assert "| w | 300 | 0.710 | 0.400 | 0.350 |" in shown
     assert "| x (small) | 7 |  |  |  |" in shown
-    assert "- Groups of `sex` with too few rows of each class were left out: x." in shown
+    assert "- Groups of `sex` with too few rows were not compared: x." in shown
+    assert "- Groups of `sex` with too few rows of each class were left out of equalized_odds_difference: y." in shown
 
 
 def test_what_was_not_assessed_is_a_limit():

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from driftloop.algorithms import get_algorithm
 from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task
 from driftloop.stages.clean import MISSING_CATEGORY, Cleaner, fit_cleaner, missing_flag
-from driftloop.stages.evaluate import Champion, build_page, describe, evaluate
+from driftloop.stages.evaluate import Champion, describe, evaluate
+from driftloop.stages.evaluationpage import build_evaluation_page
 from driftloop.stages.frame import to_model_frame
 from driftloop.stages.matrices import Matrices, load_train_target
 from driftloop.stages.modelfile import load_model, save_model
@@ -24,6 +25,7 @@ from driftloop.stages.table import read_features, read_target
 from driftloop.stages.train import Budget, build_chain, fit_candidate, share_budget
 from driftloop.stages.transform import date_parts, fit_transformer
 from driftloop.stages.validate import validate
+from tests.pagecheck import check_page
 
 ROWS = 2000
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -205,9 +207,8 @@ def test_a_chain_learns_survives_its_file_and_is_judged(task, classes, metric, a
     assert evaluation.sampling == "None: nothing is rare"
     assert evaluation.test_rows == test.num_rows
     assert describe(judged, test, test, schema, window=timedelta(days=1)).metric_value == evaluation.score
-    page = build_page(judged, schema)
-    assert evaluation.algorithm in page
-    assert "http" not in page
+    page = check_page(build_evaluation_page(judged, schema, "loop"))
+    assert evaluation.algorithm in page.texts
     sample = build_sample(chain, test.to_pandas(), schema)
     assert len(sample["predictions"]) > 0
 

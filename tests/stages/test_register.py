@@ -104,7 +104,12 @@ def odds(difference: float) -> dict:
         ({"sex": odds(0.1)}, FAIR, RunVerdict.ACCEPTED, "Held: equalized_odds_difference 0.1000 between the groups of"),
         ({"sex": odds(0.2)}, FAIR, RunVerdict.REJECTED, "groups of 'sex', at most 0.1 wanted"),
         ({"sex": odds(0.0), "age": odds(0.2)}, FAIR, RunVerdict.REJECTED, "Not held: equalized_odds_difference 0.2000"),
-        ({"sex": odds(0.0) | {"not_compared": ("x",)}}, FAIR, RunVerdict.ACCEPTED, "(x left out: too few rows)"),
+        (
+            {"sex": odds(0.0) | {"not_compared": ("x",), "not_compared_in_odds": ("y",)}},
+            FAIR,
+            RunVerdict.ACCEPTED,
+            "(x, y left out: too few rows)",
+        ),
         (
             {"sex": {"not_assessed": "these rows don't carry 'sex'"}},
             FAIR,

@@ -119,13 +119,14 @@ def _f1(truth: Numbers, answers: Answers, weights: Numbers) -> float:
 
 def _roc_auc(truth: Numbers, answers: Answers, weights: Numbers) -> float:
     """Area under the ROC curve (Mann-Whitney with ties as halves), one class against the rest."""
+    return _over_classes(answers, lambda code: class_roc_auc(code, truth, answers, weights))
 
-    def of(code: int) -> float:
-        positive, negative = _weights_by_level(truth, answers, weights, code)
-        pairs = positive.sum() * negative.sum()
-        return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
 
-    return _over_classes(answers, of)
+def class_roc_auc(code: int, truth: Numbers, answers: Answers, weights: Numbers | None = None) -> float:
+    """Return the area under the ROC curve of one class against the rest; NaN where there is only one of the two."""
+    positive, negative = _weights_by_level(truth, answers, np.ones(len(truth)) if weights is None else weights, code)
+    pairs = positive.sum() * negative.sum()
+    return float(positive @ (np.cumsum(negative) - negative / 2) / pairs) if pairs else np.nan
 
 
 def _average_precision(truth: Numbers, answers: Answers, weights: Numbers) -> float:

@@ -22,6 +22,7 @@ from driftloop.cli.run import run
 from driftloop.cli.schema import schema
 from driftloop.cli.servedat import served_at
 from driftloop.cli.status import status, why
+from driftloop.cli.timeline import timeline
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
 from driftloop.cli.version import version
@@ -37,6 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     up,
     status,
     why,
+    timeline,
     retrain,
     approve,
     rollback,

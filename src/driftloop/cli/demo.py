@@ -27,7 +27,6 @@ def demo(
 ) -> None:
     """Train on January and February 2013, replay the months after as live traffic, retrain on drift."""
     require_extras("demo", "pipeline", "monitor", "controller", "demo")
-    from driftloop.demo.picture import write_page
     from driftloop.demo.run import DemoPlan, run_demo
 
     console = Console(highlight=False)
@@ -40,8 +39,7 @@ def demo(
     plan = DemoPlan(workspace, until=until, seed=seed, judged_month=12 if full else 8)
     outcome = run_demo(plan, say)
     _show(console, outcome)
-    page = write_page(outcome.rows, outcome.final, workspace / "timeline.html")
-    console.print(f"\nThe timeline as a picture: {page}", soft_wrap=True)
+    console.print(f"\nThe timeline to look at: {outcome.page}", soft_wrap=True)
 
 
 def _show(console: Console, outcome: "DemoOutcome") -> None:

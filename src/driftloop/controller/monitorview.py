@@ -1,11 +1,13 @@
 """What the controller sees of the monitor: its verdicts and how far it got, read from the files it writes."""
 
 import json
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from driftloop.spec import Verdict
+from driftloop.spec import DriftReport, ReportKind, Verdict
 
 
 class MonitorView:
@@ -13,6 +15,7 @@ class MonitorView:
 
     def __init__(self, folder: Path) -> None:
         self._verdicts_file = folder / "verdicts.jsonl"
+        self._reports = folder / "reports"
         self._state_file = folder / "state.json"
         self._offset = 0
         self._verdicts: list[Verdict] = []
@@ -33,3 +36,18 @@ class MonitorView:
             self._offset += len(whole)
             self._verdicts += [Verdict.model_validate_json(line) for line in whole.splitlines()]
         return tuple(self._verdicts)
+
+    def evidence(self, seen_from: Path) -> dict[tuple[ReportKind, str, datetime], str]:
+        """Return the pages behind the drift reports, by kind, model version and start of the window.
+
+        Args:
+            seen_from: folder of the page that links to them; the addresses are relative to it.
+        """
+        found = {}
+        for file in self._reports.glob("*.json"):
+            page = file.with_suffix(".html")
+            if page.exists():
+                verdict = DriftReport.model_validate_json(file.read_bytes()).verdict
+                address = quote(os.path.relpath(page, seen_from).replace(os.sep, "/"))
+                found[verdict.kind, verdict.model_version, verdict.window.start] = address
+        return found

@@ -15,10 +15,11 @@ from typing import IO, Self
 
 from driftloop.controller.children import free_port
 from driftloop.controller.ledger import read_ledger
+from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.workspace import Workspace
 from driftloop.demo.flights import FEATURES, KEY, between, load_flights, sample_a_day
 from driftloop.demo.replay import Bystander, Replay, json_rows, read_status
-from driftloop.demo.timeline import FinalComparison, TimelineRow, build_timeline, compare_models, read_verdicts
+from driftloop.demo.timeline import FinalComparison, TimelineRow, build_page, build_timeline, compare_models
 from driftloop.errors import DriftloopError
 from driftloop.loop.history import Promoted, RolledBack
 from driftloop.spec.loading import read_modelloop
@@ -57,6 +58,8 @@ class DemoOutcome:
     first_prediction_seconds: float
     first_verdict_seconds: float
     total_seconds: float
+    page: Path
+    """The timeline to look at."""
 
 
 def run_demo(plan: DemoPlan, say: Callable[[str], None]) -> DemoOutcome:
@@ -92,14 +95,20 @@ def run_demo(plan: DemoPlan, say: Callable[[str], None]) -> DemoOutcome:
     serving = [entry.model for entry in entries if isinstance(entry, Promoted | RolledBack)]
     start = datetime(2013, plan.judged_month, 1, tzinfo=UTC)
     judged = between(flights, start, _month_after(start))
+    monitor = MonitorView(workspace.monitor)
+    rows = build_timeline(entries, monitor.verdicts(), live)
+    final = compare_models(serving[0], serving[-1], judged, f"{start:%B %Y}")
+    page = workspace.root / "timeline.html"
+    page.write_text(build_page(entries, monitor.verdicts(), monitor.evidence(page.parent), rows, final))
     return DemoOutcome(
-        rows=build_timeline(entries, read_verdicts(workspace.monitor), live),
-        final=compare_models(serving[0], serving[-1], judged, f"{start:%B %Y}"),
+        rows=rows,
+        final=final,
         requests=bystander.requests,
         failures=bystander.failures,
         first_prediction_seconds=first_prediction,
         first_verdict_seconds=first_verdict,
         total_seconds=time.monotonic() - began,
+        page=page,
     )
 
 

@@ -1,7 +1,6 @@
-"""The demo's last word: what happened window by window, as rows, and the comparison with never retraining."""
+"""The demo's last word: what happened window by window, and the comparison with never retraining."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from driftloop.demo.flights import TARGET, TIME
 from driftloop.loop.history import LedgerEntry, Model, Promoted, Quarantined, Rejected, RolledBack, RunHeld, RunStarted
+from driftloop.loop.timeline import Beside, EvidenceKey, Story, build_timeline_page
 from driftloop.spec import DataSchema, ReportKind, Verdict, Window
 
 if TYPE_CHECKING:
@@ -173,7 +173,21 @@ def decisions_in(entries: Sequence[LedgerEntry], window: Window) -> list[str]:
     return told
 
 
-def read_verdicts(folder: Path) -> list[Verdict]:
-    """Return all verdicts of a monitor's state folder."""
-    lines = (folder / "verdicts.jsonl").read_text().splitlines()
-    return [Verdict.model_validate(json.loads(line)) for line in lines]
+def build_page(
+    entries: Sequence[LedgerEntry],
+    verdicts: Sequence[Verdict],
+    evidence: Mapping[EvidenceKey, str],
+    rows: Sequence[TimelineRow],
+    final: FinalComparison,
+) -> str:
+    """Return the loop's timeline, with the first model's line beside it and the comparison said first."""
+    beside = Beside(
+        "the first model, never retrained",
+        [(row.start + (row.end - row.start) / 2, row.first_score) for row in rows if row.first_score is not None],
+    )
+    lede = (
+        f"On all {final.rows:,} flights of {final.month}, champion {final.champion} has a ROC AUC of "
+        f"{final.champion_auc:.3f}, the first model {final.first_auc:.3f}: a gain of {final.difference:+.3f} "
+        f"(95 % interval {final.lower:+.3f} to {final.upper:+.3f})."
+    )
+    return build_timeline_page(Story("flight-delays", entries, verdicts, evidence, beside, lede))

@@ -100,7 +100,7 @@ def _pair(column: Column, baseline: ColumnBaseline, sensitivity: Sensitivity) ->
         return None
     if baseline.kind is ColumnKind.NUMERIC:
         window, reference = np.sort(values), np.array(baseline.quantiles)
-        effect_size, shift = _numeric_shift(reference, window)
+        effect_size, shift = numeric_shift(reference, window)
     else:
         reference, window, names = _as_bins(values, baseline, window_rows)
         effect_size, shift = _category_shift(reference, window, names)
@@ -128,8 +128,8 @@ def _as_bins(
     return np.sort(reference), np.sort(window), [*common, RARE]
 
 
-def _numeric_shift(reference: Numbers, window: Numbers) -> tuple[float, str]:
-    """Kolmogorov-Smirnov distance of two sorted samples, and where it is largest."""
+def numeric_shift(reference: Numbers, window: Numbers) -> tuple[float, str]:
+    """Return the Kolmogorov-Smirnov distance of two sorted samples, and where it is largest, as a clause."""
     places = np.concatenate([reference, window])
     below_before = np.searchsorted(reference, places, side="right") / len(reference)
     below_now = np.searchsorted(window, places, side="right") / len(window)

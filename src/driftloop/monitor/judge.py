@@ -69,7 +69,7 @@ class Judge:
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.PERFORMANCE, len(frame), window)
         metric = self.baseline.metric
-        measured = measure(metric, labelled[LABEL], _unprefixed(labelled, OUTPUT_PREFIX), self.schema)
+        measured = measure(metric, labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
         if measured.rows < self.monitoring.window.min_rows / 2:
             summary = f"{measured.rows} usable labels in the window; a verdict needs half of minRows."
             return not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
@@ -84,8 +84,8 @@ class Judge:
         return verdict.model_copy(update={"performance": performance})
 
     def _gather(self, frame: DataFrame, window: Window, label: ColumnDrift | None = None) -> Evidence:
-        features = read_features(_unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
-        outputs = read_outputs(_unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
+        outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
         # One test per column, and one of its missing values per input.
         sensitivity = self._sensitivity(window, 2 * len(self.baseline.features) + len(self.baseline.outputs))
         input_drifts, unjudged_inputs = compare_columns(
@@ -177,5 +177,6 @@ def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
     return tuple(d.result for d in sorted(drifts, key=lambda d: (-d.result.effect_size, d.result.feature)))
 
 
-def _unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
+def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
+    """Return the columns of the prediction log whose names begin with the prefix, without it."""
     return frame.loc[:, frame.columns.str.startswith(prefix)].rename(columns=lambda name: name.removeprefix(prefix))

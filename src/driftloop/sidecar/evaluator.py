@@ -17,6 +17,7 @@ from driftloop.monitor.judge import Judge, not_enough_data
 from driftloop.monitor.windows import EPOCH, next_window
 from driftloop.predictionlog.columns import MODEL_VERSION, TIME
 from driftloop.predictionlog.reader import PredictionLogReader
+from driftloop.sidecar.evidencepages import EvidencePages
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.sidecar.verdictjournal import VerdictJournal
 from driftloop.spec import DataSchema, DriftReport, ModelLoop, ReportKind, Verdict, Window
@@ -45,6 +46,7 @@ class Evaluator:
         self._engine = engine
         self._reader = PredictionLogReader(settings.log_dir)
         self._journal = VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
+        self._evidence = EvidencePages(settings.state_dir)
         self._judges: dict[str, Judge] = {}
         self._unreadable: set[str] = set()
         self._finished_through: datetime | None = None
@@ -92,7 +94,9 @@ class Evaluator:
                 continue
             verdict = self._verdict(due, version, frame[frame[MODEL_VERSION] == version])
             if self._journal.is_change(verdict):
-                self._journal.write_report(self._report(verdict, due.at))
+                report = self._report(verdict, due.at)
+                self._journal.write_report(report)
+                self._evidence.write(report, frame[frame[MODEL_VERSION] == version], self._judge_of(version))
             self._journal.append(verdict)
             logger.info("%s of version %s from %s: %s", due.kind, version, start.isoformat(), verdict.verdict)
 

@@ -14,6 +14,9 @@ from typing import TypeAlias
 from driftloop.predictionlog.durablefile import make_directory, write_durably
 from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
 
+PAGE_SUFFIX = ".html"
+"""Of a report's evidence, beside the report."""
+
 _Key: TypeAlias = tuple[ReportKind, str, datetime]
 
 
@@ -57,6 +60,7 @@ class VerdictJournal:
         reports = sorted(path.parent.glob("*.json"), key=_age)
         for old in reports[: -self._report_history_limit]:
             old.unlink()
+            old.with_suffix(PAGE_SUFFIX).unlink(missing_ok=True)
 
     def append(self, verdict: Verdict) -> None:
         """Add a verdict; it is on disk when this returns."""

@@ -80,11 +80,11 @@ class ModelLoopSpec(Boundary):
     def _fairness_can_be_judged(cls, acceptance: AcceptanceSpec, info: ValidationInfo) -> AcceptanceSpec:
         problem, data = info.data.get("problem"), info.data.get("data")
         if acceptance.fairness and problem and problem.task is Task.REGRESSION:
-            remedy = "Remove it: a regression is reported by group only."
-            raise RuleError("is for the task Classification only", field="fairness", remedy=remedy)
+            remedy = "Remove it: only classes are compared."
+            raise RuleError("must be left out of the task Regression", field="fairness", remedy=remedy)
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
-            raise RuleError("needs the groups of data.sensitiveColumns", field="fairness", remedy=remedy)
+            raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
         return acceptance
 
 

@@ -9,9 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from driftloop.reports.page import fact_table, render_page
+from driftloop.reports.axes import number_axis
+from driftloop.reports.bars import Interval, interval_chart
+from driftloop.reports.charts import Tone
+from driftloop.reports.markup import name
+from driftloop.reports.page import Card, Header, cards, figures, paragraph, render_page, section, table
 from driftloop.spec import DataSchema, Task
-from driftloop.stages.records import Assessment, ColumnAssessment, GroupMetrics
+from driftloop.stages.records import DEMOGRAPHIC_PARITY, EQUALIZED_ODDS, Assessment, ColumnAssessment, GroupMetrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +34,7 @@ MOST_PLAIN_NUMBERS = 8
 """A column with more different numbers or dates is grouped into quartiles."""
 MISSING, OTHERS = "(missing)", "(others)"
 _TWO = 2
+_LONG_NUMBER = 100_000
 
 
 @dataclass(frozen=True)
@@ -70,62 +75,96 @@ def assess(
     return Assessment(
         metric=metric,
         columns=tuple(
-            _assess_column(name, group_rows(test.column(name)), tested) if name in present else _absent(name)
+            _assess_column(name, *group_rows(test.column(name)), tested) if name in present else _absent(name)
             for name in sensitive_columns
         ),
     )
 
 
-def group_rows(column: "pa.ChunkedArray") -> "npt.NDArray[np.object_]":
-    """Return the group of each row, as text, shape (n_rows,).
+def group_rows(column: "pa.ChunkedArray") -> tuple["npt.NDArray[np.object_]", list[str]]:
+    """Return the group of each row, as text, shape (n_rows,), and the groups in the order to show them.
 
-    Numbers and dates of more than eight different values fall into quartiles of these rows, named by their ends.
+    Numbers and dates of more than eight different values fall into quartiles of these rows, named by their ends and
+    shown rising; other groups from the largest down.
     """
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
-    values = column.to_pandas()
-    is_ordered = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    if (is_ordered or pd.api.types.is_datetime64_any_dtype(values)) and values.nunique() > MOST_PLAIN_NUMBERS:
+    values = (column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column).to_pandas()
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if (is_number or pd.api.types.is_datetime64_any_dtype(values)) and values.nunique() > MOST_PLAIN_NUMBERS:
         quartiles = pd.qcut(values, 4, duplicates="drop")
-        names = {part: f"{_end(part.left)} to {_end(part.right)}" for part in quartiles.cat.categories}
-        named = quartiles.astype(object).map(names)
         # pandas lets the first quartile begin a little below the smallest value.
-        smallest, first = _end(values.min()), quartiles.cat.categories[0]
-        named = named.replace({names[first]: f"{smallest} to {_end(first.right)}"})
+        starts = [values.min(), *(part.left for part in quartiles.cat.categories[1:])]
+        ends = [part.right for part in quartiles.cat.categories]
+        order = [f"{_end(start)} to {_end(end)}" for start, end in zip(starts, ends, strict=True)]
+        groups = np.array([*order, MISSING], dtype=object)[quartiles.cat.codes]  # the code of a missing value is -1
     else:
-        named = values.map(_plain, na_action="ignore")
-    named = named.astype(object).where(values.notna(), MISSING)
-    most = named.value_counts().index[: MOST_GROUPS - 1] if named.nunique() > MOST_GROUPS else named.unique()
-    return np.asarray(named.where(named.isin(most), OTHERS), dtype=object)
+        named = values.map(_plain, na_action="ignore").astype(object).where(values.notna(), MISSING)
+        counts = Counter(named)
+        order = sorted(counts, key=lambda group: (-counts[group], group))
+        if len(order) > MOST_GROUPS:
+            order = [*order[: MOST_GROUPS - 1], OTHERS]
+        groups = np.asarray(named.where(named.isin(order), OTHERS), dtype=object)
+    return groups, list(dict.fromkeys([*order, *sorted(set(groups) - set(order))]))
 
 
 def build_page(assessment: Assessment) -> str:
     """Return the groups of all sensitive columns as one self-contained HTML page."""
+    header = Header(
+        "How groups of people are treated",
+        "Is the model as good for each group, and does it answer alike?",
+        {"Metric": assessment.metric},
+    )
     if not assessment.columns:
-        return render_page("Groups of people", "<p>The loop names no sensitive columns: nothing was assessed.</p>")
-    sections = []
-    for column in assessment.columns:
-        facts = {name: f"{value:.4f}" for name, value in column.differences.items()}
-        if column.not_assessed:
-            facts["Not assessed"] = column.not_assessed
-        if column.not_compared:
-            facts["Not compared, too few rows"] = ", ".join(column.not_compared)
-        groups = {group.group: describe_group(group, assessment.metric) for group in column.groups}
-        sections += [fact_table({"Column": column.column} | facts), fact_table(groups)]
-    return render_page("Groups of people", *sections)
+        return render_page(header, paragraph("The loop names no sensitive columns: nothing was assessed."))
+    return render_page(header, *(_column_section(column, assessment.metric) for column in assessment.columns))
 
 
-def describe_group(group: GroupMetrics, metric: str) -> str:
-    """Return what is known of a group, in one line."""
-    parts = [f"{group.rows:,} rows"]
-    if group.score is not None:
-        parts.append(f"{metric} {group.score:.4f}")
-    if group.base_rate is not None:
-        parts.append(f"base rate {group.base_rate:.3f}")
-    if group.selection_rate is not None:
-        parts.append(f"selection rate {group.selection_rate:.3f}")
-    return ", ".join(parts) + (": small" if group.is_small else "")
+def _column_section(column: ColumnAssessment, metric: str) -> str:
+    told = [f"The differences are not assessed: {column.not_assessed}."] if column.not_assessed else []
+    if column.not_compared:
+        told.append(f"Not compared, because they have few rows: {', '.join(column.not_compared)}.")
+    if column.not_compared_in_odds:
+        groups_left_out = ", ".join(column.not_compared_in_odds)
+        told.append(f"Not in {EQUALIZED_ODDS}, because few of their rows are of a class or not: {groups_left_out}.")
+    differences = [Card(kind, f"{value:.3f}", "0 is equal treatment") for kind, value in column.differences.items()]
+    scored = [
+        Interval(group.group, group.score, group.score, group.score, f"{group.score:.3f}", _tone(group))
+        for group in column.groups
+        if group.score is not None
+    ]
+    picture = ""
+    if scored:
+        axis = number_axis("", [row.value for row in scored], room=0.1)
+        alt = f"{metric} of {len(scored)} groups of {column.column}"
+        picture = interval_chart(f"{metric} by group", scored, axis, alt=alt, note="Grey: few rows.")
+    rows = [
+        (
+            name(group.group) + (" (small)" if group.is_small else ""),
+            f"{group.rows:,}",
+            _number(group.score),
+            _number(group.base_rate),
+            _number(group.selection_rate),
+        )
+        for group in column.groups
+    ]
+    groups = table(("Group", "Test rows", metric, "Truly positive", "Predicted positive"), rows, numbers=(1, 2, 3, 4))
+    return section(
+        f"By {column.column}",
+        *(paragraph(text) for text in told),
+        cards(*differences) if differences else "",
+        figures(picture, groups) if rows else "",
+    )
+
+
+def _tone(group: GroupMetrics) -> Tone:
+    return "ref" if group.is_small else "a"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _absent(name: str) -> ColumnAssessment:
@@ -134,22 +173,28 @@ def _absent(name: str) -> ColumnAssessment:
     )
 
 
-def _assess_column(name: str, groups: "npt.NDArray[np.object_]", tested: _Tested) -> ColumnAssessment:
-    labels = [label for label, _ in sorted(Counter(groups).items(), key=lambda group: (-group[1], group[0]))]
-    measured = tuple(_measure(label, groups == label, tested) for label in labels)
+def _assess_column(
+    name: str, groups: "npt.NDArray[np.object_]", order: Sequence[str], tested: _Tested
+) -> ColumnAssessment:
+    measured = tuple(_measure(group, groups == group, tested) for group in order)
     if tested.schema.task is Task.REGRESSION:
         return ColumnAssessment(column=name, groups=measured)
     compared = [group.group for group in measured if not group.is_small]
+    not_assessed = ""
     if len(compared) < _TWO:
-        reason = f"'{name}' has fewer than two groups of at least {FEWEST_ROWS} test rows"
-        return ColumnAssessment(column=name, groups=measured, not_assessed=reason)
+        not_assessed = f"'{name}' has fewer than two groups of at least {FEWEST_ROWS} test rows"
+    elif len(predicted := set(tested.answers.predictions)) == 1:
+        label = tested.schema.target.classes[int(predicted.pop())]
+        not_assessed = f"the model predicts {label!r} for every test row, and treats all alike by that"
+    if not_assessed:
+        return ColumnAssessment(column=name, groups=measured, not_assessed=not_assessed)
     differences, left_out = _differences(groups, compared, tested.truth, tested.answers)
-    small = [group.group for group in measured if group.is_small]
     return ColumnAssessment(
         column=name,
         groups=measured,
         differences=differences,
-        not_compared=tuple(dict.fromkeys([*small, *left_out])),
+        not_compared=tuple(group.group for group in measured if group.is_small),
+        not_compared_in_odds=tuple(dict.fromkeys(left_out)),
     )
 
 
@@ -200,9 +245,9 @@ def _differences(
         if len(telling) >= _TWO:
             rows = np.isin(groups, telling)
             odds.append(equalized_odds_difference(is_true[rows], is_predicted[rows], sensitive_features=groups[rows]))
-    differences = {"demographic_parity_difference": float(max(parity))}
+    differences = {DEMOGRAPHIC_PARITY: float(max(parity))}
     if odds:
-        differences["equalized_odds_difference"] = float(max(odds))
+        differences[EQUALIZED_ODDS] = float(max(odds))
     return differences, left_out
 
 
@@ -211,4 +256,7 @@ def _plain(value: Any) -> str:
 
 
 def _end(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)[:10]
+    """Write the end of a quartile: a number shortly, a moment as its day."""
+    if not isinstance(value, int | float):
+        return str(value)[:10]
+    return f"{value:g}" if abs(value) < _LONG_NUMBER else f"{value:.0f}"

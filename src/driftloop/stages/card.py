@@ -7,7 +7,7 @@ Cards for Model Reporting.
 from collections.abc import Iterable, Iterator, Sequence
 
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
-from driftloop.stages.records import Assessment, ColumnAssessment, Evaluation, Explanation
+from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
 
 _UNSAID = "not stated"
@@ -154,7 +154,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
     )
 
 
-def _limits(  # noqa: C901 (one branch for each limit)
+def _limits(
     evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec
 ) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
@@ -165,14 +165,7 @@ def _limits(  # noqa: C901 (one branch for each limit)
         yield from (f"{note}." for note in evaluation.notes)
     elif evaluation.trained_through is None:
         yield "Without a time column it was judged on rows of the time it was trained on, not on later ones."
-    if not assessment.columns:
-        yield "Groups of people were not compared: no sensitive columns are named (`data.sensitiveColumns`)."
-    for column in assessment.columns:
-        if column.not_assessed:
-            yield f"Groups by `{column.column}` were not compared: {column.not_assessed}."
-        if column.not_compared:
-            small = ", ".join(_cell(group) for group in column.not_compared)
-            yield f"Groups of `{column.column}` with too few rows of each class were left out: {small}."
+    yield from _group_limits(assessment)
     if explanation.leakage_suspect:
         yield explanation.leakage_note
     weak = [column.column for column in explanation.columns if not column.is_distinguishable]
@@ -185,6 +178,20 @@ def _limits(  # noqa: C901 (one branch for each limit)
     if not data.provenance.consent:
         yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
     yield "Importance tells what the model uses, not what causes the target."
+
+
+def _group_limits(assessment: Assessment) -> Iterator[str]:
+    if not assessment.columns:
+        yield "Groups of people were not compared: no sensitive columns are named (`data.sensitiveColumns`)."
+    for column in assessment.columns:
+        if column.not_assessed:
+            yield f"Groups by `{column.column}` were not compared: {column.not_assessed}."
+        for groups, why in (
+            (column.not_compared, "too few rows were not compared"),
+            (column.not_compared_in_odds, f"too few rows of each class were left out of {EQUALIZED_ODDS}"),
+        ):
+            if groups:
+                yield f"Groups of `{column.column}` with {why}: {', '.join(map(_cell, groups))}."
 
 
 def _inputs(schema: DataSchema) -> list[str]:

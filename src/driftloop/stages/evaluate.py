@@ -14,12 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from driftloop.algorithms.curves import calibration_curve, roc_curve
+from driftloop.algorithms.curves import roc_curve
 from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals, score, standard_error
 from driftloop.monitor.baseline import Baseline, build_baseline
-from driftloop.reports.charts import line_chart, scatter_chart
-from driftloop.reports.page import fact_table, matrix_table, render_page
-from driftloop.spec import Comparison, DataSchema, Task
+from driftloop.spec import Comparison, DataSchema
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
@@ -145,53 +143,6 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
         metric_standard_error=judged.evaluation.standard_error,
         window=window,
     )
-
-
-def build_page(judged: Judged, schema: DataSchema) -> str:
-    """Return the evaluation as one self-contained HTML page."""
-    evaluation, comparison = judged.evaluation, judged.against_champion.comparison
-    figures = []
-    if judged.roc:
-        figures.append(line_chart("ROC curve", "false positive rate", "true positive rate", *judged.roc[:2]))
-        figures.append(
-            line_chart("Calibration", "probability", "share", *calibration_curve(judged.truth, judged.answers))
-        )
-    if schema.task is Task.REGRESSION:
-        figures.append(
-            scatter_chart("Predictions", "true value", "prediction", judged.truth, judged.answers.predictions)
-        )
-    facts = {
-        "Algorithm": evaluation.algorithm,
-        "Judged on": evaluation.judged_on,
-        "Hyperparameters": ", ".join(f"{name} {_figure(value)}" for name, value in evaluation.params.items()),
-        "Test rows": f"{evaluation.test_rows:,}",
-        f"{evaluation.metric}, test": f"{evaluation.score:.4f} ± {evaluation.standard_error:.4f}",
-        f"{evaluation.metric}, validation": _score(evaluation.validation_score),
-        f"{evaluation.metric}, training": _score(evaluation.train_score),
-        "Trained through": evaluation.trained_through.isoformat() if evaluation.trained_through else "no time column",
-        "Against the champion": judged.against_champion.failure or "no champion yet",
-    }
-    if comparison:
-        facts["Against the champion"] = (
-            f"{comparison.difference:+.4f} (95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f}) "
-            f"on {comparison.rows:,} rows that neither was fitted on"
-        )
-    return render_page(
-        f"Evaluation: {schema.target.name}",
-        fact_table(facts),
-        "<h2>Metrics on the test rows</h2>",
-        fact_table({name: _figure(value) for name, value in evaluation.metrics.items()}),
-        matrix_table("Confusion matrix (true class down)", *judged.confusion) if judged.confusion else "",
-        *figures,
-    )
-
-
-def _score(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.4f}"
-
-
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _confusion(

@@ -12,7 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from driftloop.algorithms.metrics import score
-from driftloop.reports.page import fact_table, render_page
+from driftloop.reports.axes import number_axis
+from driftloop.reports.bars import MOST_ROWS as MOST_DRAWN
+from driftloop.reports.bars import Interval, interval_chart
+from driftloop.reports.page import Card, Header, cards, paragraph, render_page
 from driftloop.spec import ColumnImportance, DataSchema, Task
 from driftloop.stages.records import SUSPICIOUS_SHARE, Explanation
 from driftloop.stages.table import encode_target, read_features, read_target
@@ -40,6 +43,8 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
         metric: the loop's metric.
         seed: of the choice of rows, of shuffles and samples.
     """
+    from threadpoolctl import threadpool_limits
+
     generator = np.random.default_rng(seed)
     truth = encode_target(read_target(test, schema), schema)
     chosen = _choose_rows(truth, schema, generator)
@@ -49,20 +54,21 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
     samples = [
         np.bincount(generator.integers(rows, size=rows), minlength=rows).astype(np.float64) for _ in range(REPEATS)
     ]
-    whole = answer(chain, frame, schema.task)
-    before = [score(metric, truth, whole, weights) for weights in samples]
     repeated = pd.concat([frame] * REPEATS, ignore_index=True)
+    repeat_of_row = np.repeat(np.arange(REPEATS), rows)
     columns = []
-    for name in schema.feature_names:
-        values = frame[name].to_numpy()
-        shuffled = repeated.assign(**{name: np.concatenate([values[order] for order in orders])})
-        answers = answer(chain, shuffled, schema.task)
-        places = np.arange(len(repeated)) // rows
-        losses = [
-            before[repeat] - score(metric, truth, answers.take(places == repeat), samples[repeat])
-            for repeat in range(REPEATS)
-        ]
-        columns.append(_summarise(name, losses))
+    with threadpool_limits(limits=1):  # on a busy machine, threads that wait for one another take six times as long
+        whole = answer(chain, frame, schema.task)
+        before = [score(metric, truth, whole, weights) for weights in samples]
+        for name in schema.feature_names:
+            values = frame[name].to_numpy()
+            shuffled = repeated.assign(**{name: np.concatenate([values[order] for order in orders])})
+            answers = answer(chain, shuffled, schema.task)
+            losses = [
+                before[repeat] - score(metric, truth, answers.take(repeat_of_row == repeat), samples[repeat])
+                for repeat in range(REPEATS)
+            ]
+            columns.append(_summarise(name, losses))
     columns.sort(key=lambda column: -column.importance)
     return Explanation(
         metric=metric,
@@ -76,19 +82,46 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
 
 def build_page(explanation: Explanation) -> str:
     """Return the importance of all columns as one self-contained HTML page."""
-    facts = {
-        "Measured by": f"loss of {explanation.metric} when the column is shuffled",
-        "On": f"{explanation.rows:,} test rows, {explanation.repeats} times",
-        f"{explanation.metric} on these rows": f"{explanation.score:.4f}",
-    }
-    columns = {
-        column.column: f"{column.importance:+.4f} ± {column.standard_deviation:.4f}"
-        + ("" if column.is_distinguishable else ", not distinguishable from 0")
-        for column in explanation.columns
-    }
-    if explanation.leakage_suspect:
-        facts["To be checked"] = explanation.leakage_note
-    return render_page("What the model looks at", fact_table(facts), fact_table(columns))
+    header = Header(
+        "What the model looks at",
+        "Which columns would the model miss, and which make no difference?",
+        {"Metric": explanation.metric},
+    )
+    columns = explanation.columns
+    matter = sum(column.is_distinguishable for column in columns)
+    rows = [_interval(column) for column in columns]
+    bounds = [bound for row in rows[:MOST_DRAWN] for bound in (row.low, row.high)]
+    picture = interval_chart(
+        f"Loss of {explanation.metric} when a column is shuffled",
+        rows,
+        number_axis("", bounds, include=0.0, room=0.05),
+        alt=f"Importance of {len(columns)} columns; {matter} are distinguishable from 0",
+        zero=0.0,
+        note="Whiskers: two standard deviations; grey: not distinguishable from 0. Columns "
+        "that resemble each other share their importance.",
+    )
+    return render_page(
+        header,
+        paragraph(explanation.leakage_note, lede=True) if explanation.leakage_suspect else "",
+        cards(
+            Card(f"{explanation.metric} on these rows", f"{explanation.score:.3f}", tone="a"),
+            Card("Test rows", f"{explanation.rows:,}", f"shuffled {explanation.repeats} times"),
+            Card("Columns that matter", f"{matter:,}", f"of {len(columns):,}", "a"),
+        ),
+        picture,
+    )
+
+
+def _interval(column: ColumnImportance) -> Interval:
+    reach = 2 * column.standard_deviation
+    return Interval(
+        column.column,
+        column.importance,
+        column.importance - reach,
+        column.importance + reach,
+        f"{column.importance:+.4f}",
+        "a" if column.is_distinguishable else "ref",
+    )
 
 
 def _choose_rows(

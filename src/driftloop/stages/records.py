@@ -10,6 +10,8 @@ from driftloop.spec.boundary import Boundary
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
+DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized_odds_difference"
+"""Differences between groups, by fairlearn's names."""
 
 
 class DroppedColumn(Boundary):
@@ -152,9 +154,15 @@ class ColumnAssessment(GroupDifferences):
     """The groups of one sensitive column."""
 
     groups: tuple[GroupMetrics, ...] = ()
-    """From the largest down."""
+    """From the largest down; quartiles rising."""
     not_compared: tuple[str, ...] = ()
-    """Groups that the differences leave out, because too few of their rows tell."""
+    """Groups that the differences leave out, because they have too few rows."""
+    not_compared_in_odds: tuple[str, ...] = ()
+    """Further groups that equalized odds leaves out, because too few of their rows are of a class, or of the others."""
+
+    def left_out(self, metric: str) -> tuple[str, ...]:
+        """Return the groups that a difference leaves out."""
+        return self.not_compared + (self.not_compared_in_odds if metric == EQUALIZED_ODDS else ())
 
 
 class Assessment(Boundary):

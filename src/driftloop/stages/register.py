@@ -165,7 +165,8 @@ def _fairness_rules(assessment: Assessment, acceptance: AcceptanceSpec) -> Itera
             )
             yield False, f"{fairness.metric} not assessed: {reason}"
             continue
-        left_out = f" ({', '.join(column.not_compared)} left out: too few rows)" if column.not_compared else ""
+        groups = ", ".join(column.left_out(fairness.metric))
+        left_out = f" ({groups} left out: too few rows)" if groups else ""
         figures = f"{fairness.metric} {difference:.4f} between the groups of '{column.column}'{left_out}"
         yield difference <= fairness.max, f"{figures}, at most {fairness.max:g} wanted"
 

@@ -138,13 +138,13 @@ def validate(
     """
     notes: list[str] = []
     sensitive = _present_sensitive_columns(table, data, champion, notes)
-    columns = {name: _plain(table.column(name), name, notes) for name in table.column_names}
+    columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
     target = columns[data.target_column]
     keep = pc.is_valid(target)
     rows_without_target = len(target) - pc.sum(keep).as_py()
     rows_without_time = 0
     if data.time_column:
-        times = _read_dates(columns[data.time_column])
+        times = read_dates(columns[data.time_column])
         if times is None:
             raise TimeColumnError(data.time_column, str(columns[data.time_column].type))
         columns[data.time_column] = times
@@ -216,11 +216,11 @@ def _present_sensitive_columns(
     return present
 
 
-def _plain(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
+def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
     """Undo encodings, and read NaN, infinities and empty texts as missing."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if _is_text(column.type):
+    if is_text(column.type):
         column = column.cast(pa.string())
         return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
@@ -233,17 +233,18 @@ def _plain(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedAr
     return column
 
 
-def _is_text(arrow_type: pa.DataType) -> bool:
+def is_text(arrow_type: pa.DataType) -> bool:
+    """Return whether a column holds texts, however they are stored."""
     return any(check(arrow_type) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
-def _read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
+def read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
     """Return the column as times in UTC, or None when it holds something else."""
     if pa.types.is_timestamp(column.type):
         return column.cast(_TIMESTAMP, safe=False)
     if pa.types.is_date(column.type):
         return column.cast(pa.timestamp("us")).cast(_TIMESTAMP)
-    if _is_text(column.type) and column.null_count < len(column):
+    if is_text(column.type) and column.null_count < len(column):
         for with_zone in (False, True):
             try:
                 return column.cast(_TIMESTAMP if with_zone else pa.timestamp("us")).cast(_TIMESTAMP)
@@ -266,7 +267,7 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
     elif distinct == 1 and not column.null_count:
         reason = f"has the same value in every row ({values[0].as_py()})"
     elif len(values) >= _IDENTIFIER_MIN_ROWS:
-        if _is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and _read_dates(values) is None:
+        if is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and read_dates(values) is None:
             reason = f"looks like an identifier or free text ({distinct} different values in {len(values)} rows)"
         elif pa.types.is_integer(column.type) and distinct == len(column) and _span(values) == distinct:
             reason = "numbers the rows one by one"
@@ -276,7 +277,7 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
 def _is_readable(arrow_type: pa.DataType) -> bool:
     types = pa.types
     checks = (types.is_integer, types.is_floating, types.is_boolean, types.is_timestamp, types.is_date, types.is_null)
-    return _is_text(arrow_type) or any(check(arrow_type) for check in checks)
+    return is_text(arrow_type) or any(check(arrow_type) for check in checks)
 
 
 def _span(values: pa.Array) -> int:
@@ -337,9 +338,9 @@ def _given_features(
 def _recognise(column: pa.Array) -> FeatureType:
     if pa.types.is_boolean(column.type):
         return FeatureType.BOOLEAN
-    if _read_dates(column) is not None:
+    if read_dates(column) is not None:
         return FeatureType.DATE
-    return FeatureType.CATEGORICAL if _is_text(column.type) else FeatureType.NUMERIC
+    return FeatureType.CATEGORICAL if is_text(column.type) else FeatureType.NUMERIC
 
 
 def _read(column: pa.Array, kind: FeatureType) -> Any:
@@ -356,8 +357,8 @@ def _read(column: pa.Array, kind: FeatureType) -> Any:
         case FeatureType.CATEGORICAL:
             return column.cast(pa.string()) if _is_readable(column.type) else None
         case FeatureType.DATE:
-            dates = _read_dates(column)
-            return _read_each_date(column) if dates is None and _is_text(column.type) else dates
+            dates = read_dates(column)
+            return _read_each_date(column) if dates is None and is_text(column.type) else dates
 
 
 def _read_each_date(column: pa.Array) -> Any:
@@ -395,7 +396,7 @@ def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, tuple[str | bo
             raise TargetError(name, task, "must hold classes", "numbers with fractions", remedy) from error
     if pa.types.is_integer(column.type):
         column = column.cast(pa.int64())
-    elif not (pa.types.is_boolean(column.type) or _is_text(column.type)):
+    elif not (pa.types.is_boolean(column.type) or is_text(column.type)):
         remedy = "Turn it into texts, whole numbers or booleans."
         raise TargetError(name, task, "must hold classes", str(column.type), remedy)
     counts = {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}

@@ -1,0 +1,54 @@
+"""How verdicts look and read on every page: a colour, a title and what they mean, in plain words."""
+
+from driftloop.reports.charts import Tone
+from driftloop.spec import VerdictKind
+
+TONES: dict[VerdictKind, Tone] = {
+    VerdictKind.STABLE: "good",
+    VerdictKind.NOT_ENOUGH_DATA: "none",
+    VerdictKind.COVARIATE_DRIFT: "warn",
+    VerdictKind.PRIOR_SHIFT: "warn",
+    VerdictKind.PERFORMANCE_DROP: "bad",
+    VerdictKind.CONCEPT_DRIFT: "bad",
+    VerdictKind.DATA_FAULT: "fault",
+}
+SIGNS = {
+    VerdictKind.STABLE: "",
+    VerdictKind.NOT_ENOUGH_DATA: "?",
+    VerdictKind.COVARIATE_DRIFT: "I",
+    VerdictKind.PRIOR_SHIFT: "L",
+    VerdictKind.PERFORMANCE_DROP: "P",
+    VerdictKind.CONCEPT_DRIFT: "C",
+    VerdictKind.DATA_FAULT: "F",
+}
+"""One letter that tells verdicts apart without colours."""
+TITLES = {
+    VerdictKind.STABLE: "Back to normal",
+    VerdictKind.NOT_ENOUGH_DATA: "Not enough data for a verdict",
+    VerdictKind.COVARIATE_DRIFT: "The inputs moved",
+    VerdictKind.PRIOR_SHIFT: "The outcomes moved while the inputs did not",
+    VerdictKind.PERFORMANCE_DROP: "The model got worse while the inputs moved",
+    VerdictKind.CONCEPT_DRIFT: "The model got worse though no input moved",
+    VerdictKind.DATA_FAULT: "The feed is broken",
+}
+MEANINGS = {
+    VerdictKind.STABLE: "What the model is asked, and how it does, is again what it knows.",
+    VerdictKind.NOT_ENOUGH_DATA: "Nothing follows from this window.",
+    VerdictKind.COVARIATE_DRIFT: (
+        "The model is asked about other cases than it was trained on. Whether it suffers shows when the labels arrive."
+    ),
+    VerdictKind.PRIOR_SHIFT: (
+        "Outcomes are more or less frequent than they were. Probabilities may be off, though what the inputs mean has "
+        "not changed."
+    ),
+    VerdictKind.PERFORMANCE_DROP: (
+        "The answers are worse than on the model's own test rows, and the cases are others than it was trained on."
+    ),
+    VerdictKind.CONCEPT_DRIFT: (
+        "The same inputs lead to other outcomes than they did. Only a model trained on newer rows can know that."
+    ),
+    VerdictKind.DATA_FAULT: (
+        "Values are missing, of another type or unit, or never seen before, on a scale that the world does not change "
+        "on. These rows train nothing; a person must look at the feed."
+    ),
+}
