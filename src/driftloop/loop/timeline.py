@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from driftloop.loop.history import (
+    FeasibilityJudged,
     LedgerEntry,
     Model,
     Promoted,
@@ -21,6 +22,7 @@ from driftloop.loop.history import (
     Started,
     replay,
 )
+from driftloop.loop.telling import tell
 from driftloop.reports import charts
 from driftloop.reports.axes import Axis, number_axis, time_axis
 from driftloop.reports.charts import Frame, Tone
@@ -28,7 +30,7 @@ from driftloop.reports.lanes import LEFT, RIGHT, WIDTH, Lane, Mark, Span, lane_c
 from driftloop.reports.markup import name, plain
 from driftloop.reports.page import Card, Header, badge, cards, paragraph, render_page, section, table
 from driftloop.reports.verdicts import SIGNS, TONES
-from driftloop.spec import Performance, ReportKind, Verdict, VerdictKind
+from driftloop.spec import FeasibilityVerdict, Performance, ReportKind, Verdict, VerdictKind
 
 MOST_WINDOWS = 600
 """Windows of each kind that are drawn, the newest; more could not be told apart."""
@@ -272,6 +274,7 @@ _SIGN_NAMES = {
     "B": "rolled back",
     "Q": "quarantined",
     "H": "held back",
+    "J": "judged",
     "O": "other",
 }
 
@@ -296,6 +299,11 @@ def _tell(entry: LedgerEntry) -> _Told | None:  # noqa: PLR0911 (one return per 
             return _Told(entry.at, "Q", "fault", f"Rows of {window} are kept out of training", entry.reason)
         case RunHeld():
             return _Told(entry.at, "H", "ref", "A retraining was held back", entry.reason)
+        case FeasibilityJudged(result=judged):
+            tone: Tone = "good" if judged.verdict is FeasibilityVerdict.GO else "bad"
+            return _Told(entry.at, "J", tone, f"Proof of concept: {judged.verdict}", " ".join(judged.reasons))
+        case _:
+            return _Told(entry.at, "O", "ref", "A person's request was answered", tell(entry))
 
 
 def _alarms(story: Story) -> str:

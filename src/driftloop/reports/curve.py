@@ -53,7 +53,8 @@ def learning_curve(
     return (
         f'<figure><figcaption>Learning curve</figcaption><svg width="{width}" height="{height}" role="img" '
         f'viewBox="0 0 {width} {height}" aria-label="{escape(metric)} by training rows">'
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="currentColor" opacity=".3"/>'
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" '
+        'stroke="currentColor" opacity=".3"/>'
         f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>{"".join(marks)}'
         f'<text x="{_LEFT + _WIDTH / 2}" y="{height - 8}" text-anchor="middle">training rows '
         f"({escape(metric)} on the validation rows, with its standard error)</text></svg></figure>"
