@@ -72,6 +72,7 @@ def adoption_pipeline(
         code_digest=code_digest,
     )
     adopt_task = adopt(
+        loop=loop,
         table=collect_task.outputs["table"],
         data_uri=data_uri,
         target_column=target_column,

@@ -91,4 +91,4 @@ def test_a_proof_of_concept_is_judged_recorded_and_over(tmp_path):
     assert not [entry for entry in entries if isinstance(entry, Promoted)]
     page = Path(judged.report).read_text()
     assert "Feasibility of parcels: Go" in page
-    assert (Path(judged.report).parent / "charter.html").is_file()
+    assert (Path(judged.report).parents[1] / "charter.html").is_file()

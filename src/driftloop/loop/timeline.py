@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from driftloop.loop.history import (
+    FeasibilityJudged,
     LedgerEntry,
     Model,
     Promoted,
@@ -29,7 +30,7 @@ from driftloop.reports.lanes import LEFT, RIGHT, WIDTH, Lane, Mark, Span, lane_c
 from driftloop.reports.markup import name, plain
 from driftloop.reports.page import Card, Header, badge, cards, paragraph, render_page, section, table
 from driftloop.reports.verdicts import SIGNS, TONES
-from driftloop.spec import Performance, ReportKind, Verdict, VerdictKind
+from driftloop.spec import FeasibilityVerdict, Performance, ReportKind, Verdict, VerdictKind
 
 MOST_WINDOWS = 600
 """Windows of each kind that are drawn, the newest; more could not be told apart."""
@@ -273,6 +274,7 @@ _SIGN_NAMES = {
     "B": "rolled back",
     "Q": "quarantined",
     "H": "held back",
+    "J": "judged",
     "O": "other",
 }
 
@@ -297,6 +299,9 @@ def _tell(entry: LedgerEntry) -> _Told | None:  # noqa: PLR0911 (one return per 
             return _Told(entry.at, "Q", "fault", f"Rows of {window} are kept out of training", entry.reason)
         case RunHeld():
             return _Told(entry.at, "H", "ref", "A retraining was held back", entry.reason)
+        case FeasibilityJudged(result=judged):
+            tone: Tone = "good" if judged.verdict is FeasibilityVerdict.GO else "bad"
+            return _Told(entry.at, "J", tone, f"Proof of concept: {judged.verdict}", " ".join(judged.reasons))
         case _:  # what people asked for and what the loop answered
             return _Told(entry.at, "O", "ref", tell(entry), "")
 

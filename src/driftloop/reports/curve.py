@@ -45,7 +45,7 @@ def learning_curve(
     for size, value in zip(sizes, scores, strict=True):
         marks.append(
             f'<line x1="{x(size):.1f}" y1="{y(value - error):.1f}" x2="{x(size):.1f}" y2="{y(value + error):.1f}" '
-            f'stroke="var(--accent)"/><circle cx="{x(size):.1f}" cy="{y(value):.1f}" r="4" fill="var(--accent)"/>'
+            f'stroke="currentColor"/><circle cx="{x(size):.1f}" cy="{y(value):.1f}" r="4" fill="currentColor"/>'
             f'<text x="{x(size):.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{size:,}</text>'
         )
     points = " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in zip(sizes, scores, strict=True))
@@ -53,8 +53,9 @@ def learning_curve(
     return (
         f'<figure><figcaption>Learning curve</figcaption><svg width="{width}" height="{height}" role="img" '
         f'viewBox="0 0 {width} {height}" aria-label="{escape(metric)} by training rows">'
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="var(--line)"/>'
-        f'<polyline points="{points}" fill="none" stroke="var(--accent)" stroke-width="2"/>{"".join(marks)}'
+        f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" '
+        'stroke="currentColor" opacity=".3"/>'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/>{"".join(marks)}'
         f'<text x="{_LEFT + _WIDTH / 2}" y="{height - 8}" text-anchor="middle">training rows '
         f"({escape(metric)} on the validation rows, with its standard error)</text></svg></figure>"
     )

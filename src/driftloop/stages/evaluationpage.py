@@ -63,7 +63,10 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
         section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)),
         section(
             "How it was made",
-            fact_table({"sampling": evaluation.sampling} | {k: _setting(v) for k, v in evaluation.params.items()}),
+            fact_table(
+                {"sampling": evaluation.sampling, "adopted from": evaluation.origin}
+                | {k: _setting(v) for k, v in evaluation.params.items()}
+            ),
             note="How rare classes were sampled, and the hyperparameters that did best on the validation rows.",
         ),
     )
@@ -149,7 +152,7 @@ def _scores(evaluation: Evaluation) -> str:
 def _gap(evaluation: Evaluation) -> str:
     """Draw what the model loses from the rows it was fitted on to those it has never seen; nothing if not known."""
     train, validation = evaluation.train_score, evaluation.validation_score
-    if train is None or validation is None:  # the model came from elsewhere
+    if train is None or validation is None:  # a model made elsewhere
         return ""
     low, high = evaluation.intervals.get(evaluation.metric, (evaluation.score, evaluation.score))
     rows = [
