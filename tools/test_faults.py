@@ -22,7 +22,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 from fault_load import DAY, START, Replay, read_status, write_loop
@@ -78,6 +78,14 @@ class Loop:
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
         self._until(self._is_whole, READY_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()  # its children die with it
+            self.process.wait()
 
     def check(self) -> None:
         """End the test when the loop has ended."""
@@ -178,18 +186,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch) / "faults"
         folder.mkdir()
-        loop = Loop(folder / "killed")
-        replay = Replay(loop.predict_url, loop.labels_url, loop.workspace.status, loop.check)
-        killer = Killer(loop, options.kills, random.Random(options.seed))  # noqa: S311 (chooses moments)
-        killer.start()
-        replay.run(lambda _: killer.is_alive())
-        killed_seconds = time.monotonic() - began
-        code = loop.stop()
-        print(f"{replay.days} days replayed in {killed_seconds:.0f} s with {len(killer.kills)} kills; now without")
-        calm = Loop(folder / "calm")
-        undisturbed = Replay(calm.predict_url, calm.labels_url, calm.workspace.status, calm.check)
-        undisturbed.run(lambda day: day < replay.days)
-        calm.stop()
+        with Loop(folder / "killed") as loop:
+            replay = Replay(loop.predict_url, loop.labels_url, loop.workspace.status, loop.check)
+            killer = Killer(loop, options.kills, random.Random(options.seed))  # noqa: S311 (chooses moments)
+            killer.start()
+            replay.run(lambda _: killer.is_alive())
+            code = loop.stop()
+        print(f"{replay.days} days in {time.monotonic() - began:.0f} s with {len(killer.kills)} kills; now without")
+        with Loop(folder / "calm") as calm:
+            undisturbed = Replay(calm.predict_url, calm.labels_url, calm.workspace.status, calm.check)
+            undisturbed.run(lambda day: day < replay.days)
+            calm.stop()
         audit = audit_kills(killer.kills, replay)
         if code:
             audit.problems.append(f"the loop ended with code {code} when it was told to stop")
