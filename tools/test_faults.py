@@ -48,8 +48,8 @@ READY_SECONDS = 180.0
 RECOVERY_SECONDS = 120.0
 LONGEST_WAIT_SECONDS = 3.0
 """A kill follows the recovery from the one before after a random time up to this."""
-MAY_LOSE = ("monitor", "server")
-"""Kills that may lose predictions which the monitor has not acknowledged; the figures count them."""
+MAY_LOSE = ("server",)
+"""Kills that may lose answered predictions which the monitor has not acknowledged yet; the figures count them."""
 LIMIT_SECONDS = 5.0
 """Longest time without service that a kill of the server may cost."""
 

@@ -13,7 +13,7 @@ from driftloop.loop.history import FeasibilityJudged, Promoted, RunStarted
 from tests.adoption.models import save_with_mlflow
 from tests.controller.test_up import LOOP, START, Loop, champion, parcels, timedelta
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.slow, pytest.mark.local]
 
 
 def given_model(folder, rows):

@@ -24,10 +24,9 @@ def test_init_says_how_it_read_what_is_dirty(name, tmp_path):
     assert [note for note in dirty.notes if note not in outcome.stdout] == []
 
 
+@pytest.mark.slow
 @pytest.mark.local
-@pytest.mark.parametrize(
-    "name", [name if name == "loans" else pytest.param(name, marks=pytest.mark.slow) for name in TABLES]
-)
+@pytest.mark.parametrize("name", TABLES)
 def test_a_dirty_table_becomes_a_model_that_is_better_than_chance(name, tmp_path):
     dirty = TABLES[name]
     dirty.write(tmp_path / f"{name}.csv")

@@ -180,6 +180,7 @@ def test_a_model_is_explained_and_assessed_in_its_result_and_in_its_bento(first)
     assert "Auto weights classes below 1.00 %" in card
 
 
+@pytest.mark.slow
 def test_a_challenger_trained_on_rows_without_the_sensitive_column_is_held_by_a_limit_alone(laptop, first):
     rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
     logged = [f"{when},{distance},{carrier},{late}" for when, distance, carrier, _, late in rows]
