@@ -3,14 +3,7 @@
 from kfp import dsl
 
 from components.adopt.component import adopt
-from components.assess.component import assess
-from components.collect.component import collect
-from components.evaluate.component import evaluate
-from components.explain.component import explain
-from components.package.component import package
-from components.register.component import register
-from components.snapshot.component import snapshot
-from components.verify.component import verify
+from pipelines.parts import Parameters, bring_data_in, judge_candidate, register_candidate, run_on
 
 
 @dsl.pipeline(name="driftloop-adoption", description="A model in, a verified candidate Bento out. It promotes nothing.")
@@ -56,113 +49,18 @@ def adoption_pipeline(
         monitoring: Group `monitoring` of the ModelLoop.
         governance: Group `governance` of the ModelLoop.
     """
-    snapshot_task = snapshot(
-        loop=loop,
-        data_uri=data_uri,
-        run_key=run_key,
-        result_uri=result_uri,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        code_digest=code_digest,
-    )
-    collect_task = collect(
-        data_uri=data_uri,
-        data_digest=snapshot_task.output,
-        target_column=target_column,
-        data=data,
-        code_digest=code_digest,
-    )
-    adopt_task = adopt(
-        loop=loop,
-        table=collect_task.outputs["table"],
-        data_uri=data_uri,
-        target_column=target_column,
-        task=task,
-        data=data,
-        model_uri=model_uri,
-        existing_model=existing_model,
-        code_digest=code_digest,
-    )
-    schema = adopt_task.outputs["schema"]
-    evaluate_task = evaluate(
-        loop=loop,
-        model=adopt_task.outputs["model"],
-        rows=adopt_task.outputs["rows"],
-        test=adopt_task.outputs["rows"],
-        schema=schema,
-        metric=metric,
-        trained_through=adopt_task.outputs["Output"],
-        champion_uri="",
-        training=training,
-        monitoring=monitoring,
-        code_digest=code_digest,
-    )
-    explain_task = explain(
-        model=adopt_task.outputs["model"],
-        test=adopt_task.outputs["rows"],
-        schema=schema,
-        metric=metric,
-        training=training,
-        code_digest=code_digest,
-    )
-    assess_task = assess(
-        model=adopt_task.outputs["model"],
-        test=adopt_task.outputs["rows"],
-        schema=schema,
-        metric=metric,
-        data_uri=data_uri,
-        data=data,
-        code_digest=code_digest,
-    )
-    package_task = package(
-        loop=loop,
-        model=adopt_task.outputs["model"],
-        schema=schema,
-        baseline=evaluate_task.outputs["baseline"],
-        sample=evaluate_task.outputs["sample"],
-        evaluation=evaluate_task.outputs["evaluation"],
-        explanation=explain_task.outputs["explanation"],
-        assessment=assess_task.outputs["assessment"],
-        problem=problem,
-        data_uri=data_uri,
-        data=data,
-        governance=governance,
-        store_uri=store_uri,
-        runtime_image=runtime_image,
-        code_digest=code_digest,
-    )
-    # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never
-    # cached does not make the steps behind it miss the cache.
-    verify_task = verify(
-        bento_uri=package_task.outputs["bento_uri"],
-        bento_digest=package_task.outputs["bento_digest"],
-        code_digest=code_digest,
-    )
-    register_task = register(
-        loop=loop,
-        run_key=run_key,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        result_uri=result_uri,
-        evaluation=evaluate_task.outputs["evaluation"],
-        against_champion=evaluate_task.outputs["against_champion"],
-        explanation=explain_task.outputs["explanation"],
-        assessment=assess_task.outputs["assessment"],
-        report=adopt_task.outputs["report"],
-        latency_seconds=verify_task.output,
-        task=task,
-        problem=problem,
-        acceptance=acceptance,
-        bento_tag=package_task.outputs["bento_tag"],
-        bento_uri=package_task.outputs["bento_uri"],
-        bento_digest=package_task.outputs["bento_digest"],
-        data_digest=snapshot_task.output,
-        runtime_image=runtime_image,
-        code_digest=code_digest,
+    given = Parameters(dict(locals()))
+    data_in = bring_data_in(given)
+    adopted = adopt(
+        table=data_in.collect.outputs["table"],
+        **given.pick("loop", "data_uri", "target_column", "task", "data", "model_uri", "existing_model"),
     )
     # What lies at the model's address may change; a run of its own per loop needs no cache.
-    for task_ in (snapshot_task, adopt_task, package_task, register_task):
-        task_.set_caching_options(enable_caching=False)
-    for task_ in (
-        snapshot_task, collect_task, adopt_task, evaluate_task, explain_task, assess_task, package_task, verify_task,
-        register_task,
-    ):  # fmt: skip
-        task_.set_container_image(runtime_image)
+    adopted.set_caching_options(enable_caching=False)
+    model, rows, schema = (adopted.outputs[name] for name in ("model", "rows", "schema"))
+    judged = judge_candidate(
+        given, model=model, rows=rows, test=rows, schema=schema, trained_through=adopted.outputs["Output"]
+    )
+    report = adopted.outputs["report"]
+    register_candidate(given, data_in=data_in, judged=judged, model=model, test=rows, schema=schema, report=report)
+    run_on(runtime_image)

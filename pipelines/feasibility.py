@@ -2,19 +2,10 @@
 
 from kfp import dsl
 
-from components.clean.component import clean
-from components.collect.component import collect
-from components.evaluate.component import evaluate
-from components.explain.component import explain
 from components.feasibility.component import feasibility
-from components.resample.component import resample
 from components.sample.component import sample
-from components.select.component import select
-from components.snapshot.component import snapshot
-from components.split.component import split
-from components.train.component import train
-from components.transform.component import transform
 from components.validate.component import validate
+from pipelines.parts import Parameters, bring_data_in, judge_candidate, run_on, train_candidate
 
 
 @dsl.pipeline(name="driftloop-feasibility", description="Data in, a judgement of feasibility out. It makes no Bento.")
@@ -56,119 +47,34 @@ def feasibility_pipeline(
         training: Group `training` of the ModelLoop.
         monitoring: Group `monitoring` of the ModelLoop.
     """
-    snapshot_task = snapshot(
-        loop=loop,
-        data_uri=data_uri,
-        run_key=run_key,
-        result_uri=result_uri,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        code_digest=code_digest,
-    )
-    collect_task = collect(
-        data_uri=data_uri,
-        data_digest=snapshot_task.output,
-        target_column=target_column,
-        data=data,
-        code_digest=code_digest,
-    )
-    validate_task = validate(
-        loop=loop,
-        table=collect_task.outputs["table"],
-        data_uri=data_uri,
-        target_column=target_column,
-        task=task,
-        data=data,
+    given = Parameters(dict(locals()))
+    data_in = bring_data_in(given)
+    validated = validate(
+        table=data_in.collect.outputs["table"],
         champion_uri="",
-        code_digest=code_digest,
+        **given.pick("loop", "data_uri", "target_column", "task", "data"),
     )
-    schema = validate_task.outputs["schema"]
-    sample_task = sample(rows=validate_task.outputs["rows"], schema=schema, training=training, code_digest=code_digest)
-    split_task = split(rows=sample_task.outputs["sampled"], schema=schema, training=training, code_digest=code_digest)
-    clean_task = clean(
-        train=split_task.outputs["train"],
-        validation=split_task.outputs["validation"],
-        schema=schema,
-        preparation=preparation,
-        code_digest=code_digest,
+    schema = validated.outputs["schema"]
+    sampled = sample(rows=validated.outputs["rows"], schema=schema, **given.pick("training"))
+    rows = sampled.outputs["sampled"]
+    trained = train_candidate(given, rows=rows, schema=schema)
+    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
+    judged = judge_candidate(
+        given, model=model, rows=rows, test=test, schema=schema, trained_through=trained.split.outputs["Output"]
     )
-    transform_task = transform(
-        cleaned_train=clean_task.outputs["cleaned_train"],
-        cleaned_validation=clean_task.outputs["cleaned_validation"],
-        train=split_task.outputs["train"],
-        validation=split_task.outputs["validation"],
-        schema=schema,
-        preparation=preparation,
-        training=training,
-        code_digest=code_digest,
-    )
-    resample_task = resample(
-        matrices=transform_task.outputs["matrices"],
-        task=task,
-        preparation=preparation,
-        training=training,
-        code_digest=code_digest,
-    )
-    with dsl.ParallelFor(items=algorithms, name="candidates") as algorithm:
-        train_task = train(
-            algorithm=algorithm,
-            algorithms=algorithms,
-            matrices=transform_task.outputs["matrices"],
-            sampling=resample_task.outputs["sampling"],
-            cleaner=clean_task.outputs["cleaner"],
-            transformer=transform_task.outputs["transformer"],
-            schema=schema,
-            metric=metric,
-            max_trials=max_trials,
-            training=training,
-            code_digest=code_digest,
-        )
-    select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
-    evaluate_task = evaluate(
-        loop=loop,
-        model=select_task.outputs["model"],
-        rows=sample_task.outputs["sampled"],
-        test=split_task.outputs["test"],
-        schema=schema,
-        metric=metric,
-        trained_through=split_task.outputs["Output"],
-        champion_uri="",
-        training=training,
-        monitoring=monitoring,
-        code_digest=code_digest,
-    )
-    explain_task = explain(
-        model=select_task.outputs["model"],
-        test=split_task.outputs["test"],
-        schema=schema,
-        metric=metric,
-        training=training,
-        code_digest=code_digest,
-    )
-    feasibility_task = feasibility(
-        loop=loop,
-        run_key=run_key,
+    concluded = feasibility(
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        result_uri=result_uri,
-        model=select_task.outputs["model"],
-        matrices=transform_task.outputs["matrices"],
-        sampled=sample_task.outputs["sampled"],
-        train=split_task.outputs["train"],
-        test=split_task.outputs["test"],
+        model=model,
+        matrices=trained.transform.outputs["matrices"],
+        sampled=rows,
+        train=trained.split.outputs["train"],
+        test=test,
         schema=schema,
-        evaluation=evaluate_task.outputs["evaluation"],
-        explanation=explain_task.outputs["explanation"],
-        all_rows=sample_task.outputs["Output"],
-        task=task,
-        problem=problem,
-        training=training,
-        max_trials=max_trials,
-        data_digest=snapshot_task.output,
-        code_digest=code_digest,
+        evaluation=judged.evaluate.outputs["evaluation"],
+        explanation=judged.explain.outputs["explanation"],
+        all_rows=sampled.outputs["Output"],
+        data_digest=data_in.snapshot.output,
+        **given.pick("loop", "run_key", "result_uri", "task", "problem", "training", "max_trials"),
     )
-    for task_ in (snapshot_task, feasibility_task):
-        task_.set_caching_options(enable_caching=False)
-    for task_ in (
-        snapshot_task, collect_task, validate_task, sample_task, split_task, clean_task, transform_task, resample_task,
-        train_task, select_task, evaluate_task, explain_task, feasibility_task,
-    ):  # fmt: skip
-        task_.set_container_image(runtime_image)
+    concluded.set_caching_options(enable_caching=False)
+    run_on(runtime_image)

@@ -2,21 +2,8 @@
 
 from kfp import dsl
 
-from components.assess.component import assess
-from components.clean.component import clean
-from components.collect.component import collect
-from components.evaluate.component import evaluate
-from components.explain.component import explain
-from components.package.component import package
-from components.register.component import register
-from components.resample.component import resample
-from components.select.component import select
-from components.snapshot.component import snapshot
-from components.split.component import split
-from components.train.component import train
-from components.transform.component import transform
 from components.validate.component import validate
-from components.verify.component import verify
+from pipelines.parts import Parameters, bring_data_in, judge_candidate, register_candidate, run_on, train_candidate
 
 
 @dsl.pipeline(name="driftloop-training", description="Data in, a verified candidate Bento out. It promotes nothing.")
@@ -66,151 +53,24 @@ def training_pipeline(
         monitoring: Group `monitoring` of the ModelLoop.
         governance: Group `governance` of the ModelLoop.
     """
-    snapshot_task = snapshot(
-        loop=loop,
-        data_uri=data_uri,
-        run_key=run_key,
-        result_uri=result_uri,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        code_digest=code_digest,
+    given = Parameters(dict(locals()))
+    data_in = bring_data_in(given)
+    validated = validate(
+        table=data_in.collect.outputs["table"],
+        **given.pick("loop", "data_uri", "target_column", "task", "data", "champion_uri"),
     )
-    collect_task = collect(
-        data_uri=data_uri,
-        data_digest=snapshot_task.output,
-        target_column=target_column,
-        data=data,
-        code_digest=code_digest,
-    )
-    validate_task = validate(
-        loop=loop,
-        table=collect_task.outputs["table"],
-        data_uri=data_uri,
-        target_column=target_column,
-        task=task,
-        data=data,
+    rows, schema = validated.outputs["rows"], validated.outputs["schema"]
+    trained = train_candidate(given, rows=rows, schema=schema)
+    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
+    judged = judge_candidate(
+        given,
+        model=model,
+        rows=rows,
+        test=test,
+        schema=schema,
+        trained_through=trained.split.outputs["Output"],
         champion_uri=champion_uri,
-        code_digest=code_digest,
     )
-    schema = validate_task.outputs["schema"]
-    split_task = split(rows=validate_task.outputs["rows"], schema=schema, training=training, code_digest=code_digest)
-    clean_task = clean(
-        train=split_task.outputs["train"],
-        validation=split_task.outputs["validation"],
-        schema=schema,
-        preparation=preparation,
-        code_digest=code_digest,
-    )
-    transform_task = transform(
-        cleaned_train=clean_task.outputs["cleaned_train"],
-        cleaned_validation=clean_task.outputs["cleaned_validation"],
-        train=split_task.outputs["train"],
-        validation=split_task.outputs["validation"],
-        schema=schema,
-        preparation=preparation,
-        training=training,
-        code_digest=code_digest,
-    )
-    resample_task = resample(
-        matrices=transform_task.outputs["matrices"],
-        task=task,
-        preparation=preparation,
-        training=training,
-        code_digest=code_digest,
-    )
-    with dsl.ParallelFor(items=algorithms, name="candidates") as algorithm:
-        train_task = train(
-            algorithm=algorithm,
-            algorithms=algorithms,
-            matrices=transform_task.outputs["matrices"],
-            sampling=resample_task.outputs["sampling"],
-            cleaner=clean_task.outputs["cleaner"],
-            transformer=transform_task.outputs["transformer"],
-            schema=schema,
-            metric=metric,
-            max_trials=max_trials,
-            training=training,
-            code_digest=code_digest,
-        )
-    select_task = select(candidates=dsl.Collected(train_task.outputs["candidate"]), code_digest=code_digest)
-    evaluate_task = evaluate(
-        loop=loop,
-        model=select_task.outputs["model"],
-        rows=validate_task.outputs["rows"],
-        test=split_task.outputs["test"],
-        schema=schema,
-        metric=metric,
-        trained_through=split_task.outputs["Output"],
-        champion_uri=champion_uri,
-        training=training,
-        monitoring=monitoring,
-        code_digest=code_digest,
-    )
-    explain_task = explain(
-        model=select_task.outputs["model"],
-        test=split_task.outputs["test"],
-        schema=schema,
-        metric=metric,
-        training=training,
-        code_digest=code_digest,
-    )
-    assess_task = assess(
-        model=select_task.outputs["model"],
-        test=split_task.outputs["test"],
-        schema=schema,
-        metric=metric,
-        data_uri=data_uri,
-        data=data,
-        code_digest=code_digest,
-    )
-    package_task = package(
-        loop=loop,
-        model=select_task.outputs["model"],
-        schema=schema,
-        baseline=evaluate_task.outputs["baseline"],
-        sample=evaluate_task.outputs["sample"],
-        evaluation=evaluate_task.outputs["evaluation"],
-        explanation=explain_task.outputs["explanation"],
-        assessment=assess_task.outputs["assessment"],
-        problem=problem,
-        data_uri=data_uri,
-        data=data,
-        governance=governance,
-        store_uri=store_uri,
-        runtime_image=runtime_image,
-        code_digest=code_digest,
-    )
-    # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never
-    # cached does not make the steps behind it miss the cache.
-    verify_task = verify(
-        bento_uri=package_task.outputs["bento_uri"],
-        bento_digest=package_task.outputs["bento_digest"],
-        code_digest=code_digest,
-    )
-    register_task = register(
-        loop=loop,
-        run_key=run_key,
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        result_uri=result_uri,
-        evaluation=evaluate_task.outputs["evaluation"],
-        against_champion=evaluate_task.outputs["against_champion"],
-        explanation=explain_task.outputs["explanation"],
-        assessment=assess_task.outputs["assessment"],
-        report=validate_task.outputs["report"],
-        latency_seconds=verify_task.output,
-        task=task,
-        problem=problem,
-        acceptance=acceptance,
-        bento_tag=package_task.outputs["bento_tag"],
-        bento_uri=package_task.outputs["bento_uri"],
-        bento_digest=package_task.outputs["bento_digest"],
-        data_digest=snapshot_task.output,
-        runtime_image=runtime_image,
-        code_digest=code_digest,
-    )
-    for task_ in (snapshot_task, package_task, register_task):
-        task_.set_caching_options(enable_caching=False)
-    for task_ in (
-        snapshot_task, collect_task, validate_task, split_task, clean_task, transform_task, resample_task, train_task,
-        select_task, evaluate_task, explain_task, assess_task, package_task, verify_task, register_task,
-    ):  # fmt: skip
-        task_.set_container_image(runtime_image)
+    report = validated.outputs["report"]
+    register_candidate(given, data_in=data_in, judged=judged, model=model, test=test, schema=schema, report=report)
+    run_on(runtime_image)

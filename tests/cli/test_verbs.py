@@ -212,6 +212,13 @@ def test_a_wiped_or_damaged_status_is_told_from_the_ledger(workspace, damage):
     assert "start it with: driftloop up FILE" in run(workspace, "why").stdout
 
 
+def test_a_workspace_without_its_loop_is_told(workspace):
+    workspace.loop_file.unlink()
+    outcome = run(workspace, "status")
+    assert outcome.exit_code == 2
+    assert "must hold 'loop.json', the ModelLoop that ran in it. It is gone." in outcome.stderr
+
+
 def test_a_measured_value_is_shown_by_status(running):
     words = ["missed connections", "3.4", "--at", "2013-03-09", "--note", "survey"]
     assert run(running, "record", *words, "--wait").exit_code == 0

@@ -7,11 +7,11 @@ import pytest
 from driftloop.serving.wire import read_predict
 from driftloop.spec import DataSchema, DataSpec, FeatureType, Task
 from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.targetcolumn import TargetError
 from driftloop.stages.validate import (
     ChampionInputsMissingError,
     ChampionTypeError,
     NoFeaturesError,
-    TargetError,
     TimeColumnError,
     TooFewRowsError,
     validate,

@@ -30,6 +30,16 @@ class NoWorkspaceError(InvalidInputError):
         )
 
 
+class LoopFileMissingError(InvalidInputError):
+    """A workspace lacks the ModelLoop that it ran."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(
+            f"The workspace '{workspace.root}' must hold '{workspace.loop_file.name}', the ModelLoop that ran in it. "
+            "It is gone. Start the loop again with: driftloop up FILE"
+        )
+
+
 def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """Show the champion, the newest verdict and the last decisions."""
     facts = read_status(workspace)
@@ -155,10 +165,14 @@ def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
     from driftloop.predictionlog import PredictionLogReader
     from driftloop.spec import ModelLoop
 
+    try:
+        loop = ModelLoop.model_validate_json(workspace.loop_file.read_bytes())
+    except FileNotFoundError as error:
+        raise LoopFileMissingError(workspace) from error
     entries = read_ledger(workspace.ledger)
     state = replay(entries)
     return project_status(
-        ModelLoop.model_validate_json(workspace.loop_file.read_bytes()),
+        loop,
         state,
         Facts(
             loop_uid=workspace.uid(),

@@ -54,9 +54,9 @@ from driftloop.loop.history import (
 )
 from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
-from driftloop.loop.telling import tell
+from driftloop.loop.telling import tell, tell_verdict
 from driftloop.loop.trainingdata import faulty_windows, time_column, training_table
-from driftloop.spec import FeasibilityResult, ModelLoop, RunResult, Verdict
+from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
 
 POLL_SECONDS = 0.1
 FAILED_STARTS_BEFORE_GIVING_WAY = 3
@@ -396,10 +396,3 @@ class LaptopController:
         await asyncio.to_thread(self._host.close)
         self._children = await asyncio.to_thread(self._host.look)
         self._take_stock()  # the last status says that nothing serves
-
-
-def tell_verdict(verdict: Verdict) -> str:
-    """Return one line about a verdict; of a quiet one the first sentence only."""
-    window = verdict.window
-    summary = verdict.summary if verdict.verdict.is_alarm else verdict.summary.split(". ")[0].rstrip(".") + "."
-    return f"{window.start:%Y-%m-%d} to {window.end:%m-%d} {verdict.kind}: {verdict.verdict}. {summary}"

@@ -40,7 +40,8 @@ class LogView:
     def count(self, through: datetime | None, faulty: list[tuple[datetime, datetime]]) -> None:
         """Count again what is known at an event time, if that or the quarantine is another than at the last count."""
         if through is not None and (through, faulty) != self._counted:
-            self.labelled_rows = len(self.training_rows(through, faulty))
+            joined = self._reader.joined(EPOCH, through, labelled_by=through, columns=())
+            self.labelled_rows = len(labelled_rows(joined, faulty))
             self.labels = self._look_at_labels(through)
             self._counted = (through, faulty)
 

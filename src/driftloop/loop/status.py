@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from driftloop.loop.decisions import Decision, Facts, Wait
-from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted, Recorded
+from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted, Recorded, Started
 from driftloop.spec import ModelLoop
 from driftloop.spec.boundary import format_duration
 from driftloop.spec.learning import SuccessCriterion
@@ -93,8 +93,18 @@ def project_status(
         ],
         "feasibility": state.judged.result.to_dict() | {"report": state.judged.report} if state.judged else None,
         "lastFailure": state.last_failure,
-        "history": [entry.to_dict() for entry in recent[-HISTORY_SHOWN:]],
+        "history": [entry.to_dict() for entry in _worth_showing(recent)[-HISTORY_SHOWN:]],
     }
+
+
+def _worth_showing(entries: Sequence[LedgerEntry]) -> list[LedgerEntry]:
+    """Leave out all but the last of several starts in a row: a controller that was killed often says nothing new."""
+    following = [*entries[1:], None]
+    return [
+        entry
+        for entry, next_entry in zip(entries, following, strict=True)
+        if not (isinstance(entry, Started) and isinstance(next_entry, Started))
+    ]
 
 
 def _next_window_end(now: datetime, duration: timedelta) -> datetime:

@@ -1,4 +1,6 @@
-"""The history in plain words: one sentence for each entry of the ledger."""
+"""The history in plain words: one sentence for each entry of the ledger, one for each verdict."""
+
+from datetime import time
 
 from driftloop.loop.history import (
     Approved,
@@ -15,6 +17,7 @@ from driftloop.loop.history import (
     RunStarted,
     Started,
 )
+from driftloop.spec import Verdict
 
 
 def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911, PLR0912 (one return per kind of entry)
@@ -70,3 +73,16 @@ def links(entry: LedgerEntry) -> dict[str, str]:
         case Promoted() | RolledBack():
             found = {"run": entry.model.result.run_key, "bento": entry.model.result.bento_uri}
     return {name: link for name, link in found.items() if link}
+
+
+def tell_verdict(verdict: Verdict) -> str:
+    """Return one line about a verdict; of a quiet one the first sentence only."""
+    window = verdict.window
+    summary = verdict.summary if verdict.verdict.is_alarm else verdict.summary.split(". ")[0].rstrip(".") + "."
+    is_whole_days = window.start.time() == window.end.time() == time.min
+    span = (
+        f"{window.start:%Y-%m-%d} to {window.end:%m-%d}"
+        if is_whole_days
+        else f"{window.start:%Y-%m-%d %H:%M} to {window.end:%H:%M}"
+    )
+    return f"{span} {verdict.kind}: {verdict.verdict}. {summary}"

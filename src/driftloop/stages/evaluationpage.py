@@ -38,7 +38,7 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     evaluation = judged.evaluation
     header = Header(
         f"How well is {schema.target.name} predicted?",
-        "How good is the model on rows it has never seen, how sure is that, where does it err, and is it better than "
+        f"How good is the model on {evaluation.judged_on}, how sure is that, where does it err, and is it better than "
         "the champion?",
         {
             "Loop": loop,

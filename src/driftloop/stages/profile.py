@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from driftloop.reports.dataquality import ColumnProfile, Spread, TableProfile
 from driftloop.reports.markup import figure, percent
 from driftloop.spec import DataSpec, FeatureType
-from driftloop.stages.validate import ValidatedData, is_text, plain_values, read_dates
+from driftloop.stages.rawcolumn import is_text, plain_values, read_dates
+from driftloop.stages.validate import ValidatedData
 
 _BINS, _COVERAGE_BINS = 24, 48
 _MOST_CATEGORIES = 12

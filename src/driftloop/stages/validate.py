@@ -5,7 +5,7 @@ With a champion, the inputs are the champion's: a challenger must not turn away 
 Sensitive columns are no inputs; they stay in the rows for the stage `assess`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -16,28 +16,20 @@ import pyarrow.compute as pc
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
 from driftloop.stages.collect import ColumnNotFoundError, reading_notes
+from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
+from driftloop.stages.targetcolumn import read_target_column
 
-MOST_CLASSES = 100
-FEWEST_ROWS_PER_CLASS = 10
 _IDENTIFIER_SHARE = 0.95
 """Texts of which so many are different name rows (or are free text) rather than group them."""
 _IDENTIFIER_MIN_ROWS = 50
-_TIMESTAMP = pa.timestamp("us", "UTC")
 _ARROW_TYPES = {
     FeatureType.NUMERIC: pa.float64(),
     FeatureType.CATEGORICAL: pa.string(),
     FeatureType.BOOLEAN: pa.bool_(),
-    FeatureType.DATE: _TIMESTAMP,
+    FeatureType.DATE: TIMESTAMP,
 }
 _Features: TypeAlias = dict[str, tuple[Feature, pa.Array]]
-
-
-class TargetError(InvalidInputError):
-    """The target column does not suit the task."""
-
-    def __init__(self, name: str, task: Task, constraint: str, got: str, remedy: str) -> None:
-        super().__init__(f"The target '{name}' of a {task} {constraint}. Got {got}. {remedy}")
 
 
 class TimeColumnError(InvalidInputError):
@@ -156,7 +148,7 @@ def validate(
     if rows < data.min_rows:
         raise TooFewRowsError(rows, data.min_rows)
 
-    target, classes = _TARGET_READERS[task](columns[data.target_column], data.target_column)
+    target, classes = read_target_column(columns[data.target_column], data.target_column, task)
     roles = (data.target_column, data.time_column, data.key_column)
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
@@ -214,43 +206,6 @@ def _present_sensitive_columns(
         if champion and name in champion.feature_names:
             notes.append(f"'{name}' is sensitive; it stays an input because the champion has it")
     return present
-
-
-def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
-    """Undo encodings, and read NaN, infinities and empty texts as missing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if is_text(column.type):
-        column = column.cast(pa.string())
-        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
-    if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
-        column = column.cast(pa.float64())
-    if pa.types.is_floating(column.type):
-        infinite = pc.sum(pc.is_inf(column)).as_py() or 0
-        if infinite:
-            notes.append(f"'{name}': {infinite} infinite numbers were read as missing")
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-    return column
-
-
-def is_text(arrow_type: pa.DataType) -> bool:
-    """Return whether a column holds texts, however they are stored."""
-    return any(check(arrow_type) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
-
-
-def read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
-    """Return the column as times in UTC, or None when it holds something else."""
-    if pa.types.is_timestamp(column.type):
-        return column.cast(_TIMESTAMP, safe=False)
-    if pa.types.is_date(column.type):
-        return column.cast(pa.timestamp("us")).cast(_TIMESTAMP)
-    if is_text(column.type) and column.null_count < len(column):
-        for with_zone in (False, True):
-            try:
-                return column.cast(_TIMESTAMP if with_zone else pa.timestamp("us")).cast(_TIMESTAMP)
-            except pa.ArrowInvalid:
-                continue
-    return None
 
 
 def _reason_to_drop(name: str, column: pa.Array) -> str:
@@ -367,7 +322,7 @@ def _read_each_date(column: pa.Array) -> Any:
         times = [None if text is None else datetime.fromisoformat(text) for text in column.to_pylist()]
     except ValueError:
         return None
-    return pa.array([time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in times], _TIMESTAMP)
+    return pa.array([time if time is None or time.tzinfo else time.replace(tzinfo=UTC) for time in times], TIMESTAMP)
 
 
 def _describe(name: str, kind: FeatureType, values: pa.Array) -> Feature:
@@ -384,49 +339,3 @@ def _describe(name: str, kind: FeatureType, values: pa.Array) -> Feature:
             values = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
     limits = pc.min_max(values).as_py()
     return Feature(name=name, type=kind, nullable=nullable, minimum=limits["min"], maximum=limits["max"])
-
-
-def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, tuple[str | bool | int, ...]]:
-    task = Task.CLASSIFICATION
-    if pa.types.is_floating(column.type):
-        try:
-            column = column.cast(pa.int64())
-        except pa.ArrowInvalid as error:
-            remedy = "Use the task Regression, or turn the numbers into classes."
-            raise TargetError(name, task, "must hold classes", "numbers with fractions", remedy) from error
-    if pa.types.is_integer(column.type):
-        column = column.cast(pa.int64())
-    elif not (pa.types.is_boolean(column.type) or is_text(column.type)):
-        remedy = "Turn it into texts, whole numbers or booleans."
-        raise TargetError(name, task, "must hold classes", str(column.type), remedy)
-    counts = {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}
-    if len(counts) < 2:  # noqa: PLR2004 - a classification needs two classes
-        remedy = "Collect rows of the other classes."
-        raise TargetError(name, task, "must have at least two classes", f"only {next(iter(counts))!r}", remedy)
-    if len(counts) > MOST_CLASSES:
-        remedy = "Use the task Regression for numbers, or group the classes."
-        raise TargetError(name, task, f"must have at most {MOST_CLASSES} classes", f"{len(counts)}", remedy)
-    rarest = min(counts, key=lambda label: (counts[label], label))
-    if counts[rarest] < FEWEST_ROWS_PER_CLASS:
-        remedy = "Collect more rows of it, or merge it with another class."
-        constraint = f"must have at least {FEWEST_ROWS_PER_CLASS} rows of each class"
-        raise TargetError(name, task, constraint, f"{counts[rarest]} of {rarest!r}", remedy)
-    return column, tuple(sorted(counts))
-
-
-def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, tuple[str | bool | int, ...]]:
-    task = Task.REGRESSION
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        remedy = "Use the task Classification, or convert the column."
-        raise TargetError(name, task, "must hold numbers", str(column.type), remedy)
-    column = column.cast(pa.float64(), safe=False)
-    if pc.count_distinct(column).as_py() == 1:
-        remedy = "There is nothing to learn; check the column."
-        raise TargetError(name, task, "must vary", f"{column[0].as_py()} in every row", remedy)
-    return column, ()
-
-
-_TARGET_READERS: dict[Task, Callable[[pa.Array, str], tuple[pa.Array, tuple[str | bool | int, ...]]]] = {
-    Task.CLASSIFICATION: _read_classes,
-    Task.REGRESSION: _read_numbers,
-}

@@ -1,0 +1,157 @@
+"""The parts that the pipelines have in common: functions that wire tasks while a pipeline is compiled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kfp import dsl
+from kfp.dsl.pipeline_context import Pipeline
+
+from components.assess.component import assess
+from components.clean.component import clean
+from components.collect.component import collect
+from components.evaluate.component import evaluate
+from components.explain.component import explain
+from components.package.component import package
+from components.register.component import register
+from components.resample.component import resample
+from components.select.component import select
+from components.snapshot.component import snapshot
+from components.split.component import split
+from components.train.component import train
+from components.transform.component import transform
+from components.verify.component import verify
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of a pipeline, by name; parts take what each needs."""
+
+    values: Mapping[str, Any]
+
+    def pick(self, *names: str) -> dict[str, Any]:
+        """Return some of them, and `code_digest`, which is an input of every stage."""
+        return {name: self.values[name] for name in (*names, "code_digest")}
+
+
+@dataclass(frozen=True)
+class DataIn:
+    """The run claimed, its data here."""
+
+    snapshot: Any
+    collect: Any
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One candidate, and the rows it was made and will be judged of."""
+
+    split: Any
+    transform: Any
+    select: Any
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the test rows say of a candidate."""
+
+    evaluate: Any
+    explain: Any
+
+
+def bring_data_in(given: Parameters) -> DataIn:
+    """Claim the run and fetch the data; the claim is made anew in every run."""
+    claimed = snapshot(
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri")
+    )
+    claimed.set_caching_options(enable_caching=False)
+    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
+    return DataIn(claimed, collected)
+
+
+def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
+    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best."""
+    parted = split(rows=rows, schema=schema, **given.pick("training"))
+    train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
+    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))
+    transformed = transform(
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        cleaned_validation=cleaned.outputs["cleaned_validation"],
+        train=train_rows,
+        validation=validation_rows,
+        schema=schema,
+        **given.pick("preparation", "training"),
+    )
+    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
+    with dsl.ParallelFor(items=given.values["algorithms"], name="candidates") as algorithm:
+        tuned = train(
+            algorithm=algorithm,
+            matrices=transformed.outputs["matrices"],
+            sampling=balanced.outputs["sampling"],
+            cleaner=cleaned.outputs["cleaner"],
+            transformer=transformed.outputs["transformer"],
+            schema=schema,
+            **given.pick("algorithms", "metric", "max_trials", "training"),
+        )
+    selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
+    return Trained(parted, transformed, selected)
+
+
+def judge_candidate(
+    given: Parameters, *, model: Any, rows: Any, test: Any, schema: Any, trained_through: Any, champion_uri: Any = ""
+) -> Judged:
+    """Evaluate a model on the test rows and say which columns it looks at."""
+    evaluated = evaluate(
+        model=model,
+        rows=rows,
+        test=test,
+        schema=schema,
+        trained_through=trained_through,
+        champion_uri=champion_uri,
+        **given.pick("loop", "metric", "training", "monitoring"),
+    )
+    explained = explain(model=model, test=test, schema=schema, **given.pick("metric", "training"))
+    return Judged(evaluated, explained)
+
+
+def register_candidate(
+    given: Parameters, *, data_in: DataIn, judged: Judged, model: Any, test: Any, schema: Any, report: Any
+) -> None:
+    """Assess groups, package, verify and register the candidate."""
+    evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
+    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    packaged = package(
+        model=model,
+        schema=schema,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        evaluation=evaluation,
+        explanation=explanation,
+        assessment=assessed.outputs["assessment"],
+        **given.pick("loop", "problem", "data_uri", "data", "governance", "store_uri", "runtime_image"),
+    )
+    # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never
+    # cached does not make the steps behind it miss the cache.
+    address = {name: packaged.outputs[name] for name in ("bento_uri", "bento_digest")}
+    verified = verify(**address, **given.pick())
+    registered = register(
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        evaluation=evaluation,
+        against_champion=judged.evaluate.outputs["against_champion"],
+        explanation=explanation,
+        assessment=assessed.outputs["assessment"],
+        report=report,
+        latency_seconds=verified.output,
+        bento_tag=packaged.outputs["bento_tag"],
+        data_digest=data_in.snapshot.output,
+        **address,
+        **given.pick("loop", "run_key", "result_uri", "task", "problem", "acceptance", "runtime_image"),
+    )
+    for task in (packaged, registered):
+        task.set_caching_options(enable_caching=False)
+
+
+def run_on(image: Any) -> None:
+    """Give every task of the pipeline that is being compiled its image, which is a parameter."""
+    for task in Pipeline.get_default_pipeline().tasks.values():
+        task.set_container_image(image)

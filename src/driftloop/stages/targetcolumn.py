@@ -1,0 +1,77 @@
+"""The target column of raw rows, read as the task needs it, or refused in words. Part of the stage `validate`."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from driftloop.errors import InvalidInputError
+from driftloop.spec import Task
+from driftloop.stages.rawcolumn import is_text
+
+MOST_CLASSES = 100
+FEWEST_ROWS_PER_CLASS = 10
+_Classes: TypeAlias = tuple[str | bool | int, ...]
+
+
+class TargetError(InvalidInputError):
+    """The target column does not suit the task."""
+
+    def __init__(self, name: str, task: Task, constraint: str, got: str, remedy: str) -> None:
+        super().__init__(f"The target '{name}' of a {task} {constraint}. Got {got}. {remedy}")
+
+
+def read_target_column(column: pa.Array, name: str, task: Task) -> tuple[pa.Array, _Classes]:
+    """Return the values in one type, and the classes in sorted order; none for a regression.
+
+    Raises:
+        TargetError: the values do not suit the task.
+    """
+    return _READERS[task](column, name)
+
+
+def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    task = Task.CLASSIFICATION
+    if pa.types.is_floating(column.type):
+        try:
+            column = column.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            remedy = "Use the task Regression, or turn the numbers into classes."
+            raise TargetError(name, task, "must hold classes", "numbers with fractions", remedy) from error
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.int64())
+    elif not (pa.types.is_boolean(column.type) or is_text(column.type)):
+        remedy = "Turn it into texts, whole numbers or booleans."
+        raise TargetError(name, task, "must hold classes", str(column.type), remedy)
+    counts = {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}
+    if len(counts) < 2:  # noqa: PLR2004 - a classification needs two classes
+        remedy = "Collect rows of the other classes."
+        raise TargetError(name, task, "must have at least two classes", f"only {next(iter(counts))!r}", remedy)
+    if len(counts) > MOST_CLASSES:
+        remedy = "Use the task Regression for numbers, or group the classes."
+        raise TargetError(name, task, f"must have at most {MOST_CLASSES} classes", f"{len(counts)}", remedy)
+    rarest = min(counts, key=lambda label: (counts[label], label))
+    if counts[rarest] < FEWEST_ROWS_PER_CLASS:
+        remedy = "Collect more rows of it, or merge it with another class."
+        constraint = f"must have at least {FEWEST_ROWS_PER_CLASS} rows of each class"
+        raise TargetError(name, task, constraint, f"{counts[rarest]} of {rarest!r}", remedy)
+    return column, tuple(sorted(counts))
+
+
+def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    task = Task.REGRESSION
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        remedy = "Use the task Classification, or convert the column."
+        raise TargetError(name, task, "must hold numbers", str(column.type), remedy)
+    column = column.cast(pa.float64(), safe=False)
+    if pc.count_distinct(column).as_py() == 1:
+        remedy = "There is nothing to learn; check the column."
+        raise TargetError(name, task, "must vary", f"{column[0].as_py()} in every row", remedy)
+    return column, ()
+
+
+_READERS: dict[Task, Callable[[pa.Array, str], tuple[pa.Array, _Classes]]] = {
+    Task.CLASSIFICATION: _read_classes,
+    Task.REGRESSION: _read_numbers,
+}
