@@ -64,10 +64,9 @@ def test_an_example_is_named_like_its_folder_and_shows_its_commands(name):
     assert all(f"driftloop {command} {file}" in readme for command in ("validate", "run", "up"))
 
 
+@pytest.mark.slow
 @pytest.mark.local
-@pytest.mark.parametrize(
-    "name", [name if name == "wine" else pytest.param(name, marks=pytest.mark.slow) for name in FOLDERS]
-)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_an_example_is_valid_and_its_run_ends_as_its_readme_says(name, tmp_path):
     folder = EXAMPLES / name
     if (folder / "make_data.py").exists():
