@@ -22,6 +22,16 @@ class UnknownStoreError(InvalidInputError):
         )
 
 
+class UnreadableFileError(InvalidInputError):
+    """A file is there, and may not or can't be read."""
+
+    def __init__(self, uri: str, error: OSError) -> None:
+        super().__init__(
+            f"The file '{uri}' must be readable. It can't be read: {error.strerror or error}. "
+            "Give this user the right to read it, or mend the connection, then try again."
+        )
+
+
 class FsspecStore:
     """Files at any address; each address says by itself which file system it means."""
 
@@ -35,11 +45,18 @@ class FsspecStore:
         return sorted(fs.unstrip_protocol(name) for name in names if name.endswith(_DATA_SUFFIXES) and fs.isfile(name))
 
     def chunks(self, uri: str) -> Iterator[bytes]:
-        """Read one file piece by piece."""
+        """Read one file piece by piece.
+
+        Raises:
+            UnreadableFileError: it may not be read, or the store broke off.
+        """
         fs, path = _locate(uri)
-        with fs.open(path, "rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield chunk
+        try:
+            with fs.open(path, "rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield chunk
+        except OSError as error:
+            raise UnreadableFileError(uri, error) from error
 
     def create(self, uri: str, content: bytes) -> None:
         """Write a whole new file, or nothing.
