@@ -1,5 +1,6 @@
 """The object store on fsspec: local paths, s3, gs, http and whatever else fsspec knows. Implements `stages.store`."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -65,10 +66,79 @@ class FsspecStore:
             FileExistsError: there is one already.
         """
         fs, path = _locate(uri)
-        if fs.protocol[0] == "file":
+        if _is_local(fs):
             _create_locally(Path(path), content)
-        else:
+            return
+        try:
             fs.pipe_file(path, content, mode="create")
+        except OSError as error:
+            if fs.exists(path):  # s3fs says EINVAL where the condition of a PUT does not hold
+                raise FileExistsError(errno.EEXIST, "it is there already", uri) from error
+            raise
+
+    def read(self, uri: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        fs, path = _locate(uri)
+        return bytes(fs.cat_file(path))
+
+    def replace(self, uri: str, content: bytes) -> None:
+        """Write a file, whole or not at all, over what may be there."""
+        fs, path = _locate(uri)
+        if _is_local(fs):
+            _replace_locally(Path(path), content)
+        else:
+            fs.pipe_file(path, content)
+
+    def names(self, folder_uri: str) -> list[str]:
+        """Return the names of all files below a folder, relative to it, sorted; none for a folder that is not there."""
+        fs, path = _locate(folder_uri)
+        root = path.rstrip("/") + "/"
+        return sorted(str(name).removeprefix(root) for name in fs.find(root))
+
+    def put_file(self, source: Path, uri: str) -> None:
+        """Copy a local file to an address; in an object store it appears whole or not at all."""
+        fs, path = _locate(uri)
+        if _is_local(fs):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        fs.put_file(str(source), path)
+
+    def get_file(self, uri: str, target: Path) -> None:
+        """Copy a file to a local path, which appears whole or not at all.
+
+        Raises:
+            FileNotFoundError: there is none at the address.
+        """
+        fs, path = _locate(uri)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.fetched")
+        fs.get_file(path, str(draft))
+        draft.replace(target)
+
+    def remove(self, uri: str) -> None:
+        """Remove a file, or a folder with everything in it; what is gone already is fine."""
+        fs, path = _locate(uri)
+        try:
+            fs.rm(path, recursive=True)
+        except FileNotFoundError:
+            return
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def _replace_locally(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    Path(draft).replace(path)
 
 
 def _create_locally(path: Path, content: bytes) -> None:
@@ -89,7 +159,9 @@ def _locate(uri: str) -> tuple[Any, str]:
     import fsspec
 
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
+        # Other processes write too: a listing that was true a moment ago is none.
+        options = {"use_listings_cache": False} if uri.startswith("s3:") else {}
+        fs, path = fsspec.core.url_to_fs(uri, **options)
     except (ImportError, ValueError) as error:
         raise UnknownStoreError(uri, error) from error
     return fs, str(path)
