@@ -35,11 +35,13 @@ def _generate() -> Iterator[tuple[Path, str]]:
     from driftloop.cli.schema import build_markdown
     from pipelines.adoption import adoption_pipeline
     from pipelines.feasibility import feasibility_pipeline
+    from pipelines.schedule import schedule_pipeline
     from pipelines.training import training_pipeline
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
     yield COMPILED / "adoption.yaml", _compile(adoption_pipeline)
     yield COMPILED / "feasibility.yaml", _compile(feasibility_pipeline)
+    yield COMPILED / "schedule.yaml", _compile(schedule_pipeline)
     yield COMPILED / "training.yaml", _compile(training_pipeline)
     for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
         module = importlib.import_module(f"components.{folder.name}.component")
