@@ -9,8 +9,8 @@ from pipelines.parts import (
     Parameters,
     bring_data_in,
     judge_candidate,
-    register_candidate,
     place_steps,
+    register_candidate,
 )
 
 
