@@ -27,7 +27,9 @@ class LogObjects:
             fs, path = locate(folder_uri)
             root = path.rstrip("/") + "/"
             found: dict[str, dict[str, Any]] = fs.find(root, detail=True)
-            return [_stored_file(name.removeprefix(root), found[name]) for name in sorted(found)]
+            # An emptied folder may list itself.
+            names = sorted(name for name in found if name.startswith(root))
+            return [_stored_file(name.removeprefix(root), found[name]) for name in names]
 
     def read(self, uri: str) -> bytes:
         """Return a file's content."""
