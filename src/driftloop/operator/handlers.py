@@ -5,9 +5,10 @@ kopf elects nobody, so a Lease of ours says who acts; a step that is under way w
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from driftloop.spec.modelloop import API_GROUP
 from driftloop.workload.kinds import kind_of
 from driftloop.workload.names import FINALIZER, LOOP_LABEL
 
+LEASE = "driftloop-operator"
 RETRY_SECONDS = 2.0
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 class _NoMemory(kopf.DiffBaseStorage):
     """Keeps kopf's own copy of an object nowhere: no handler of ours asks what changed."""
 
-    def fetch(self, *, body: kopf.Body) -> None:
+    def fetch(self, *, body: kopf.Body) -> None:  # noqa: ARG002 (kopf's interface)
         return None
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
@@ -78,7 +80,12 @@ class Operator:
         for kind in map(kind_of, ("DriftReport", "Deployment", "Job")):
             group, _, version = kind.api_version.rpartition("/")
             wake = kopf.on.event(
-                group, version, kind.plural, registry=registry, id=f"wake-{kind.plural}", labels={LOOP_LABEL: kopf.PRESENT}
+                group,
+                version,
+                kind.plural,
+                registry=registry,
+                id=f"wake-{kind.plural}",
+                labels={LOOP_LABEL: kopf.PRESENT},
             )
             wake(self.notice_object)
 
@@ -128,40 +135,40 @@ class Operator:
 
     # Loops
 
-    async def mind(self, namespace: str, name: str, stopped: Any, **_: Any) -> None:
+    async def mind(self, namespace: str | None, name: str, stopped: Any, **_: Any) -> None:
         """Take the steps of one loop until it is deleted or the operator ends."""
-        minded = self._minded(namespace, name)
+        minded = self._minded(str(namespace), str(name))
         while not stopped:
             minded.woken.clear()
             pause = await self._step(minded)
             await _wait(minded.woken, stopped, pause)
 
-    async def delete(self, namespace: str, name: str, body: kopf.Body, **_: Any) -> None:
+    async def delete(self, namespace: str | None, name: str, body: kopf.Body, **_: Any) -> None:
         """Remove what a loop owns, then let it go."""
         if not self._lease.is_held:
             raise kopf.TemporaryError("this operator does not hold the Lease", delay=RETRY_SECONDS)
-        minded = self._minded(namespace, name)
+        minded = self._minded(str(namespace), str(name))
         async with minded.busy:
             try:
                 await asyncio.get_running_loop().run_in_executor(
-                    self._pool, delete_loop, self._around, plain(body), namespace, name
+                    self._pool, delete_loop, self._around, plain(body), str(namespace), name
                 )
             except DriftloopError as error:
                 raise kopf.TemporaryError(str(error), delay=RETRY_SECONDS) from error
-            self._loops.pop((namespace, name), None)
+            self._loops.pop((str(namespace), name), None)
 
-    async def notice_loop(self, namespace: str, name: str, body: kopf.Body, **_: Any) -> None:
+    async def notice_loop(self, namespace: str | None, name: str | None, body: kopf.Body, **_: Any) -> None:
         """Wake a loop whose spec or annotations changed; changes of its status are its own."""
-        minded = self._minded(namespace, name)
+        minded = self._minded(str(namespace), str(name))
         metadata = body["metadata"]
         seen = (metadata.get("uid"), metadata.get("generation"), dict(metadata.get("annotations") or {}))
         if seen != minded.seen:
             minded.seen = seen
             minded.woken.set()
 
-    async def notice_object(self, namespace: str, labels: Mapping[str, str], **_: Any) -> None:
+    async def notice_object(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         """Wake the loop that an object belongs to."""
-        minded = self._loops.get((namespace, labels[LOOP_LABEL]))
+        minded = self._loops.get((str(namespace), labels[LOOP_LABEL]))
         if minded:
             minded.woken.set()
 
@@ -175,8 +182,6 @@ class Operator:
 
 def login(**about: Any) -> kopf.ConnectionInfo | None:
     """Return how kopf's watches reach the API server: as `KubeApi.connect` does."""
-    import os
-
     if _TOKEN.exists() and not os.environ.get("KUBECONFIG"):
         return kopf.login_with_service_account(**about)
     return kopf.login_with_kubeconfig(**about)
@@ -201,8 +206,6 @@ async def run_operator(
     settings = around.settings
     lease = Lease(api, settings.namespace, LEASE, settings.identity, int(settings.lease_seconds))
     registry = kopf.OperatorRegistry()
-    from dataclasses import replace
-
     Operator(replace(around, may_act=lambda: lease.is_held), lease).register(registry)
     await kopf.operator(
         registry=registry,
@@ -213,9 +216,6 @@ async def run_operator(
         stop_flag=stop,
         ready_flag=ready,
     )
-
-
-LEASE = "driftloop-operator"
 
 
 async def _wait(woken: asyncio.Event, stopped: Any, seconds: float) -> None:
