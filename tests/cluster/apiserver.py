@@ -23,7 +23,8 @@ import pytest
 from driftloop.adapters.kubeapi import ApiUnavailableError, KubeApi, NotFoundError
 from driftloop.workload.kinds import KINDS
 from driftloop.workload.rights import Rule
-from tests.cluster.fakeapi import Call, FakeApi, serve
+from tests.cluster.fakeapi import Call, FakeApi
+from tests.cluster.fakeserver import serve
 from tests.cluster.realapi import TOKEN, RealApi, is_offered, kubeconfig, real_api
 
 HOW_TO_OFFER = (

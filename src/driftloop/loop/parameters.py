@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from driftloop.spec import ModelLoop, ModelSpec
+from driftloop.spec.operation import PipelineSpec
 
 
 def pipeline_parameters(
@@ -17,6 +18,7 @@ def pipeline_parameters(
     store_uri: str,
     champion_uri: str,
     runtime_image: str,
+    image: str,
     code_digest: str,
 ) -> dict[str, Any]:
     """Return the parameters of a training run, as plain JSON values.
@@ -30,7 +32,8 @@ def pipeline_parameters(
         result_uri: where `register` writes the result.
         store_uri: object store for Bentos.
         champion_uri: Bento to compare with; empty for a first model.
-        runtime_image: image of the run's steps, noted in the result.
+        runtime_image: image that serves the model, noted in the result and in the Bento.
+        image: image of the run's steps.
         code_digest: identity of the code, part of every cache key.
     """
     spec = loop.spec
@@ -48,6 +51,7 @@ def pipeline_parameters(
         "store_uri": store_uri,
         "champion_uri": champion_uri,
         "runtime_image": runtime_image,
+        "image": image,
         "code_digest": code_digest,
         "problem": spec.problem.to_dict(),
         "data": data,
@@ -56,7 +60,25 @@ def pipeline_parameters(
         "acceptance": spec.acceptance.to_dict(),
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),
+        **step_parameters(spec.pipeline),
     }
+
+
+def step_parameters(spec: PipelineSpec) -> dict[str, Any]:
+    """Return what the spec says of the steps' pods; of the rest, the package has defaults. Local runs ignore them.
+
+    Where the spec names only a request or only a limit, the other is the same: the package's default might contradict.
+    """
+    parameters: dict[str, Any] = {}
+    for name in ("cpu", "memory"):
+        request, limit = spec.resources.requests.get(name), spec.resources.limits.get(name)
+        if request or limit:
+            parameters |= {f"{name}_request": request or limit, f"{name}_limit": limit or request}
+    if spec.node_selector:
+        parameters["node_selector"] = dict(spec.node_selector)
+    if spec.tolerations:
+        parameters["tolerations"] = [toleration.to_dict() for toleration in spec.tolerations]
+    return parameters
 
 
 def adoption_parameters(loop: ModelLoop, model: ModelSpec, **run: Any) -> dict[str, Any]:
@@ -65,7 +87,8 @@ def adoption_parameters(loop: ModelLoop, model: ModelSpec, **run: Any) -> dict[s
     Args:
         loop: what the model shall do.
         model: the model, at an address that every process understands.
-        run: `data_uri`, `time_column`, `run_key`, `result_uri`, `store_uri`, `runtime_image`, `code_digest`.
+        run: `data_uri`, `time_column`, `run_key`, `result_uri`, `store_uri`, `runtime_image`, `image`,
+            `code_digest`.
     """
     parameters = pipeline_parameters(loop, algorithms=(), champion_uri="", **run)
     for name in ("algorithms", "champion_uri", "max_trials", "preparation"):

@@ -51,6 +51,11 @@ class StoreLayout:
         """One folder a model version: what its traffic is compared with."""
         return f"{self.root}/baselines"
 
+    @property
+    def notices(self) -> str:
+        """One empty object for everything that people were told: nothing is told twice."""
+        return f"{self.root}/notices"
+
     def result(self, run_key: str) -> str:
         """Where a run's result is written, once."""
         return f"{self.root}/runs/{run_key}/result.json"
@@ -58,6 +63,11 @@ class StoreLayout:
     def training_rows(self, run_key: str) -> str:
         """Which logged rows a retraining learns from, written once: what `collect` makes its table of."""
         return f"{self.root}/data/{run_key}.log.json"
+
+    @property
+    def requests(self) -> str:
+        """Folder of the requests that a schedule files: one create-only `<id>.json` each (`loop.requests.Request`)."""
+        return f"{self.root}/requests"
 
     def upload(self, digest: str, file_name: str) -> str:
         """Where `driftloop deploy` puts a local file, by the SHA-256 of its content."""
