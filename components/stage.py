@@ -5,6 +5,6 @@ from functools import partial
 from kfp import dsl
 
 BASE_IMAGE = "driftloop-pipeline:latest"
-"""Only the default: every task of the pipeline takes its image from the parameter `runtime_image`."""
+"""Only the default: every task of the pipeline takes its image from the parameter `image`."""
 
 stage = partial(dsl.component, base_image=BASE_IMAGE, packages_to_install=[], install_kfp_package=False)

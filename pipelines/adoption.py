@@ -3,7 +3,7 @@
 from kfp import dsl
 
 from components.adopt.component import adopt
-from pipelines.parts import Parameters, bring_data_in, judge_candidate, register_candidate, run_on
+from pipelines.parts import STORE_CONFIG, STORE_SECRET, Parameters, bring_data_in, judge_candidate, register_candidate, place_steps
 
 
 @dsl.pipeline(name="driftloop-adoption", description="A model in, a verified candidate Bento out. It promotes nothing.")
@@ -18,6 +18,7 @@ def adoption_pipeline(
     result_uri: str,
     store_uri: str,
     runtime_image: str,
+    image: str,
     code_digest: str,
     problem: dict = {},  # noqa: B006 - compiled into the package as the default
     data: dict = {},  # noqa: B006
@@ -26,6 +27,15 @@ def adoption_pipeline(
     acceptance: dict = {},  # noqa: B006
     monitoring: dict = {},  # noqa: B006
     governance: dict = {},  # noqa: B006
+    claimant: str = "",
+    store_secret: str = STORE_SECRET,
+    store_config: str = STORE_CONFIG,
+    cpu_request: str = "250m",
+    cpu_limit: str = "4",
+    memory_request: str = "512Mi",
+    memory_limit: str = "4Gi",
+    node_selector: dict = {},  # noqa: B006
+    tolerations: list = [],  # noqa: B006
 ) -> None:
     """Check, judge, package and register one model made elsewhere.
 
@@ -39,7 +49,8 @@ def adoption_pipeline(
         run_key: Key that makes the run unique.
         result_uri: Where the result is written, once.
         store_uri: Root of the object store that takes the Bento.
-        runtime_image: Image of every step, and of the model's server.
+        runtime_image: Image of the model's server.
+        image: Image of every step.
         code_digest: Identity of the driftloop code; changed code is never a cache hit.
         problem: Group `problem` of the ModelLoop.
         data: Group `data` of the ModelLoop.
@@ -48,6 +59,15 @@ def adoption_pipeline(
         acceptance: Group `acceptance` of the ModelLoop.
         monitoring: Group `monitoring` of the ModelLoop.
         governance: Group `governance` of the ModelLoop.
+        claimant: Who claims the run key; empty for this run itself, as Kubeflow numbers it.
+        store_secret: Secret with the object store's credentials, beside the steps' pods; it may be missing.
+        store_config: ConfigMap with the object store's endpoint and region, beside the steps' pods; it may be missing.
+        cpu_request: Processors that each step is guaranteed.
+        cpu_limit: Most processors of a step.
+        memory_request: Memory that each step is guaranteed.
+        memory_limit: Most memory of a step.
+        node_selector: Labels of the nodes that the steps may run on.
+        tolerations: Taints of nodes that the steps put up with.
     """
     given = Parameters(dict(locals()))
     data_in = bring_data_in(given)
@@ -63,4 +83,4 @@ def adoption_pipeline(
     )
     report = adopted.outputs["report"]
     register_candidate(given, data_in=data_in, judged=judged, model=model, test=rows, schema=schema, report=report)
-    run_on(runtime_image)
+    place_steps(given)

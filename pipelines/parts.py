@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kfp import dsl
+from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_context import Pipeline
 
 from components.assess.component import assess
@@ -21,6 +21,13 @@ from components.split.component import split
 from components.train.component import train
 from components.transform.component import transform
 from components.verify.component import verify
+
+STORE_SECRET, STORE_CONFIG = "driftloop-store", "driftloop-store"
+"""Names that the steps look under for credentials and place of the object store unless they are told others."""
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_PLACE = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+_RESOURCES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+_USER = 10001  # of the images, by number
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Judged:
 def bring_data_in(given: Parameters) -> DataIn:
     """Claim the run and fetch the data; the claim is made anew in every run."""
     claimed = snapshot(
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri")
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri", "claimant")
     )
     claimed.set_caching_options(enable_caching=False)
     collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
@@ -145,13 +152,36 @@ def register_candidate(
         bento_tag=packaged.outputs["bento_tag"],
         data_digest=data_in.snapshot.output,
         **address,
-        **given.pick("loop", "run_key", "result_uri", "task", "problem", "acceptance", "runtime_image"),
+        **given.pick("loop", "run_key", "result_uri", "claimant", "task", "problem", "acceptance", "runtime_image"),
     )
     for task in (packaged, registered):
         task.set_caching_options(enable_caching=False)
 
 
-def run_on(image: Any) -> None:
-    """Give every task of the pipeline that is being compiled its image, which is a parameter."""
-    for task in Pipeline.get_default_pipeline().tasks.values():
-        task.set_container_image(image)
+def place_steps(given: Parameters) -> None:
+    """Tell every task of the pipeline that is being compiled its name for people, its image, and how its pod shall be.
+
+    All by parameters, so that one package serves every loop. Pods satisfy the Pod Security Standard `restricted`:
+    Kubeflow Pipelines adds what is not said here (no privileges, no capabilities, the runtime's seccomp profile).
+    """
+    value = given.values
+    for stage, task in Pipeline.get_default_pipeline().tasks.items():
+        task.set_display_name(_title(stage, task))
+        task.set_container_image(value["image"])
+        # kfp 2.17 forgets to hand these on into a ParallelFor.
+        task.register_pipeline_channels([value[name] for name in _RESOURCES])
+        task.set_cpu_request(value["cpu_request"]).set_cpu_limit(value["cpu_limit"])
+        task.set_memory_request(value["memory_request"]).set_memory_limit(value["memory_limit"])
+        kubernetes.set_security_context(task, run_as_user=_USER, run_as_non_root=True)
+        kubernetes.add_node_selector_json(task, value["node_selector"])
+        kubernetes.add_toleration_json(task, value["tolerations"])
+        credentials, place = ({key: key for key in keys} for keys in (_CREDENTIALS, _PLACE))
+        kubernetes.use_secret_as_env(task, value["store_secret"], credentials, optional=True)
+        kubernetes.use_config_map_as_env(task, value["store_config"], place, optional=True)
+        kubernetes.add_pod_label(task, "app.kubernetes.io/managed-by", "driftloop")
+        kubernetes.add_pod_label(task, "app.kubernetes.io/component", "pipeline")
+
+
+def _title(stage: str, task: Any) -> str:
+    """Return the stage's name and what it does, by the first sentence of its component."""
+    return f"{stage}: {task.component_spec.description.partition('.')[0].lower()}"

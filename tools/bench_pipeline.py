@@ -64,7 +64,8 @@ def _run(root: Path, data: Path, run_key: str) -> RunOutcome:
         result_uri=str(root / "store" / "runs" / run_key / "result.json"),
         store_uri=str(root / "store"),
         champion_uri="",
-        runtime_image="driftloop-pipeline",
+        runtime_image="driftloop-serving",
+        image="driftloop-pipeline",
         code_digest=code_digest(),
     )
     return run_training(parameters, runs_dir=root / "runs", cache_dir=root / "cache", bentoml_home=root / "bentoml")

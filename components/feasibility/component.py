@@ -10,6 +10,7 @@ def feasibility(
     loop: str,
     run_key: str,
     run_id: str,
+    claimant: str,
     result_uri: str,
     model: Input[Model],
     matrices: Input[Dataset],
@@ -35,6 +36,7 @@ def feasibility(
         loop: Name of the ModelLoop.
         run_key: Key of the run.
         run_id: Id of this pipeline run.
+        claimant: Who claimed the run key in its place, if it is not empty.
         result_uri: Where the result is written, once.
         model: The selected chain.
         matrices: Training and validation rows, prepared.
@@ -82,7 +84,7 @@ def feasibility(
         found,
         loop=loop,
         run_key=run_key,
-        run_id=run_id,
+        run_id=claimant or run_id,
         data_digest=data_digest,
         rows=read_table(sampled.path).num_rows,
         all_rows=all_rows,

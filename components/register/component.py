@@ -10,6 +10,7 @@ def register(
     loop: str,
     run_key: str,
     run_id: str,
+    claimant: str,
     result_uri: str,
     evaluation: Input[Artifact],
     against_champion: Input[Artifact],
@@ -34,6 +35,7 @@ def register(
         loop: Name of the ModelLoop.
         run_key: Key of the run.
         run_id: Id of this pipeline run.
+        claimant: Who claimed the run key in its place, if it is not empty.
         result_uri: Where the result is written, once.
         evaluation: What the test rows say.
         against_champion: How the model did against the champion.
@@ -72,7 +74,7 @@ def register(
         RunFacts(
             loop=loop,
             run_key=run_key,
-            run_id=run_id,
+            run_id=claimant or run_id,
             bento_tag=bento_tag,
             bento_uri=bento_uri,
             bento_digest=bento_digest,

@@ -4,7 +4,9 @@ from components.stage import stage
 
 
 @stage
-def snapshot(loop: str, data_uri: str, run_key: str, result_uri: str, run_id: str, code_digest: str) -> str:
+def snapshot(
+    loop: str, data_uri: str, run_key: str, result_uri: str, run_id: str, claimant: str, code_digest: str
+) -> str:
     """Claim the run and pin the data.
 
     Args:
@@ -13,6 +15,7 @@ def snapshot(loop: str, data_uri: str, run_key: str, result_uri: str, run_id: st
         run_key: Key that makes the run unique; a second run with it ends here.
         result_uri: Where the result will be written; the claim lies beside it.
         run_id: Id of this pipeline run.
+        claimant: Who claims the run key in its place, if it is not empty: a Job that outlives its pods.
         code_digest: Identity of the driftloop code.
 
     Returns:
@@ -22,5 +25,5 @@ def snapshot(loop: str, data_uri: str, run_key: str, result_uri: str, run_id: st
     from driftloop.stages.snapshot import claim_run, data_digest
 
     store = FsspecStore()
-    claim_run(store, result_uri, run_key=run_key, run_id=run_id)
+    claim_run(store, result_uri, run_key=run_key, run_id=claimant or run_id)
     return data_digest(store, data_uri)

@@ -72,7 +72,7 @@ def test_every_metric_has_a_reason():
 
 def test_fields_without_effect_are_shown_only_on_request_or_when_set(file):
     canary = field(file, "spec.serving.rollout.stepWeights")
-    assert not canary.has_effect
+    assert canary.note == "No effect in this version."
     assert not matters(canary)
     assert "stepWeights" not in call("wine.yaml")
     assert "stepWeights" in call("wine.yaml", "--all")

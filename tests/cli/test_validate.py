@@ -42,7 +42,7 @@ def test_fields_without_effect_are_announced(tmp_path):
     outcome = validate(tmp_path / "loop.yaml")
     assert outcome.exit_code == 0
     assert outcome.stdout.splitlines() == [
-        "ModelLoop 'energy': spec.serving.rollout: accepted, has no effect in this version",
+        "ModelLoop 'energy': spec.serving.rollout: No effect in this version.",
         "valid: energy",
     ]
 

@@ -66,7 +66,8 @@ class Laptop:
             result_uri=str(self.root / "store" / "runs" / run_key / "result.json"),
             store_uri=str(self.root / "store"),
             champion_uri=champion_uri,
-            runtime_image="driftloop-pipeline",
+            runtime_image="driftloop-serving",
+            image="driftloop-pipeline",
             code_digest=code_digest,
         )
 

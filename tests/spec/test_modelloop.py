@@ -52,3 +52,17 @@ def test_a_loop_cannot_be_changed(minimal):
     loop = ModelLoop.model_validate(minimal)
     with pytest.raises(ValueError, match="frozen"):
         loop.spec.suspend = True
+
+
+@pytest.mark.parametrize(
+    ("toleration", "words"),
+    [
+        ({"operator": "Equal", "value": "x"}, "must be Exists where key is empty"),
+        ({}, "must be Exists where key is empty"),
+        ({"key": "a", "operator": "Exists", "value": "x"}, "must be left out where operator is Exists"),
+    ],
+)
+def test_tolerations_mean_something(minimal, toleration, words):
+    minimal["spec"]["pipeline"] = {"tolerations": [toleration]}
+    with pytest.raises(ValueError, match=words):
+        ModelLoop.model_validate(minimal)

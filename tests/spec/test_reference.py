@@ -4,7 +4,7 @@ import re
 import pytest
 
 from driftloop.spec import ModelLoop, boundary, documents, problems
-from driftloop.spec.reference import field_reference, fields_below, modelloop_schema, planned_fields
+from driftloop.spec.reference import field_reference, fields_below, modelloop_schema, noted_fields
 
 
 def test_every_field_says_what_it_means():
@@ -50,16 +50,20 @@ def test_the_fields_of_a_group_are_its_own_only():
     assert fields_below("spec.promotion") == ["approval"]
 
 
-def test_a_file_that_sets_no_planned_field_gets_no_notice(minimal):
-    assert planned_fields(ModelLoop.model_validate(minimal)) == []
+def test_a_file_that_sets_no_field_without_effect_gets_no_notice(minimal):
+    assert noted_fields(ModelLoop.model_validate(minimal)) == []
 
 
-def test_every_planned_field_that_is_set_is_named_once_even_with_its_default(minimal):
+def test_every_field_without_effect_that_is_set_is_named_once_even_with_its_default(minimal):
     minimal["spec"] |= {
-        "serving": {"rollout": {"type": "Canary"}},
+        "serving": {"rollout": {"type": "Canary"}, "minReplicas": 1},
         "preparation": {"outliers": "Auto", "scaling": "None"},
     }
-    assert planned_fields(ModelLoop.model_validate(minimal)) == ["spec.preparation.outliers", "spec.serving.rollout"]
+    assert {field.path: field.note for field in noted_fields(ModelLoop.model_validate(minimal))} == {
+        "spec.preparation.outliers": "No effect in this version.",
+        "spec.serving.minReplicas": "A laptop ignores it.",
+        "spec.serving.rollout": "No effect in this version.",
+    }
 
 
 @pytest.mark.parametrize("module", [boundary, documents, problems])

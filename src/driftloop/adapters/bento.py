@@ -3,22 +3,39 @@
 The only module of the pipeline's side that imports bentoml. What a Bento holds is decided in `stages.package`.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+import yaml
+
+from driftloop.adapters.bentoarchive import pack, unpack
+from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError
 from driftloop.extras import packages_of
-from driftloop.stages.package import BentoContent, verify_digests
+from driftloop.stages.package import (
+    BASELINE_FILE,
+    MANIFEST_FILE,
+    MODEL_FOLDER,
+    SCHEMA_FILE,
+    SERVICE,
+    BentoContent,
+    ContentDiffersError,
+    verify_digests,
+    verify_file,
+)
 
 CONTENT_FOLDER = "src"
-_MARKER = "bento.yaml"  # uploaded last: a Bento with it is complete
+ARCHIVE = "bento.tar"
+"""The whole Bento in an object store; the last of it to be put."""
+PARTS = (MANIFEST_FILE, SCHEMA_FILE, BASELINE_FILE)
+"""What is read without the model: which image serves it, and what its traffic is compared with."""
+_MARKER = "bento.yaml"
+_CACHE = "__pycache__"
 
 
 class BentoBuildError(DriftloopError):
@@ -75,18 +92,26 @@ def build(content: BentoContent, loop: str) -> BuiltBento:
 def put(bento: BuiltBento, digest: str, store_uri: str) -> str:
     """Copy a Bento to `<store_uri>/bentos/<digest>` and return that address; one that is there already is left alone.
 
-    A local folder appears whole or not at all; in an object store the last file put makes the Bento count.
+    A local folder holds the Bento's own files and appears whole or not at all. In an object store it is one archive,
+    written once, beside the parts that are read without it (`read_part`).
     """
     uri = f"{store_uri.rstrip('/')}/bentos/{digest}"
-    fs, target = _locate(uri)
-    if fs.exists(f"{target}/{_MARKER}"):
+    local = _local_folder(uri)
+    if local is not None:
+        if not (local / _MARKER).exists():
+            _copy_whole(bento.path, local)
         return uri
-    if fs.protocol[0] == "file":
-        _copy_whole(bento.path, Path(target))
+    store = FsspecStore()
+    if ARCHIVE in store.names(uri):
         return uri
-    files = sorted(path for path in bento.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    for path in sorted(files, key=lambda path: path.name == _MARKER):
-        fs.put_file(str(path), f"{target}/{path.relative_to(bento.path).as_posix()}")
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / ARCHIVE
+        pack(bento.path, archive)
+        model = bento.path / CONTENT_FOLDER / MODEL_FOLDER
+        with suppress(FileExistsError):  # another run put the same Bento first
+            for name in PARTS:
+                _create_once(store, f"{uri}/{MODEL_FOLDER}/{name}", (model / name).read_bytes())
+            store.create(f"{uri}/{ARCHIVE}", archive.read_bytes())
     return uri
 
 
@@ -97,24 +122,54 @@ def fetch(bento_uri: str, digest: str, folder: Path) -> Path:
 
     Raises:
         BentoNotFoundError: nothing complete lies at the address.
+        UnsafeArchiveError: the archive would write elsewhere; `folder` was not made.
         ContentDiffersError: the content isn't what the digest names; `folder` was not made.
     """
     if folder.exists():
-        verify_digests(folder / CONTENT_FOLDER, digest)
+        _verify(folder, digest)
         return folder
-    fs, source = _locate(bento_uri)
-    if not fs.exists(f"{source}/{_MARKER}"):
-        raise BentoNotFoundError(bento_uri)
+    local = _local_folder(bento_uri)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder.parent) as scratch:
         copy = Path(scratch) / "bento"
-        for path in fs.find(source):
-            target = copy / os.path.relpath(path, source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            fs.get_file(path, str(target))
-        verify_digests(copy / CONTENT_FOLDER, digest)
+        if local is not None:
+            if not (local / _MARKER).exists():
+                raise BentoNotFoundError(bento_uri)
+            shutil.copytree(local, copy, symlinks=True, ignore=shutil.ignore_patterns(_CACHE))
+        else:
+            archive = Path(scratch) / ARCHIVE
+            try:
+                FsspecStore().get_file(f"{bento_uri.rstrip('/')}/{ARCHIVE}", archive)
+            except FileNotFoundError as error:
+                raise BentoNotFoundError(bento_uri) from error
+            unpack(archive, copy)
+            archive.unlink()
+        _verify(copy, digest)
         copy.rename(folder)
     return folder
+
+
+def read_part(bento_uri: str, digest: str, name: str) -> bytes:
+    """Return one of `PARTS` without bringing the whole Bento, checked against the digest.
+
+    Raises:
+        BentoNotFoundError: nothing lies at the address.
+        ContentDiffersError: the part, or the manifest that vouches for it, isn't what the digest names.
+    """
+    local = _local_folder(bento_uri)
+    base = f"{local}/{CONTENT_FOLDER}" if local is not None else bento_uri.rstrip("/")
+    try:
+        part = FsspecStore().read(f"{base}/{MODEL_FOLDER}/{name}")
+        manifest = FsspecStore().read(f"{base}/{MODEL_FOLDER}/{MANIFEST_FILE}")
+    except FileNotFoundError as error:
+        raise BentoNotFoundError(bento_uri) from error
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / MODEL_FOLDER
+        model.mkdir()
+        (model / MANIFEST_FILE).write_bytes(manifest)
+        (model / name).write_bytes(part)
+        verify_file(Path(scratch), digest, f"{MODEL_FOLDER}/{name}")
+    return part
 
 
 @contextmanager
@@ -128,11 +183,28 @@ def fetched(bento_uri: str) -> Iterator[Path]:
         yield fetch(bento_uri, digest, Path(folder) / "bento") / CONTENT_FOLDER
 
 
+def _verify(bento: Path, digest: str) -> None:
+    """Check the content, and that what BentoML reads beside it starts this content and nothing else."""
+    verify_digests(bento / CONTENT_FOLDER, digest)
+    marker = bento / _MARKER
+    try:
+        started = yaml.safe_load(marker.read_text(encoding="utf-8"))["service"] if not marker.is_symlink() else "a link"
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise ContentDiffersError(bento, _MARKER, f"can't be read ({error})") from error
+    if started != SERVICE:
+        raise ContentDiffersError(bento, _MARKER, f"starts '{started}', not '{SERVICE}'")
+
+
+def _create_once(store: FsspecStore, uri: str, content: bytes) -> None:
+    with suppress(FileExistsError):
+        store.create(uri, content)
+
+
 def _copy_whole(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".put-", dir=target.parent) as scratch:
         copy = Path(scratch) / "bento"
-        shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns(_CACHE))
         try:
             copy.rename(target)
         except OSError:
@@ -140,8 +212,9 @@ def _copy_whole(source: Path, target: Path) -> None:
                 raise
 
 
-def _locate(uri: str) -> tuple[Any, str]:
-    import fsspec
-
-    fs, path = fsspec.core.url_to_fs(uri)
-    return fs, str(path).rstrip("/")
+def _local_folder(uri: str) -> Path | None:
+    """Return the folder that an address means; None for an object store."""
+    scheme, colon, path = uri.partition("://")
+    if not colon:
+        return Path(uri)
+    return Path(path) if scheme == "file" else None

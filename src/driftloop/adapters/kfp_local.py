@@ -125,6 +125,12 @@ def compiled_package(name: str = TRAINING) -> Path:
     return Path(str(files("driftloop.compiled") / f"{name}.yaml"))
 
 
+def pipeline_spec(package: str) -> dict[str, Any]:
+    """Return the pipeline of a package; what it asks of Kubernetes stands in a document behind it."""
+    spec: dict[str, Any] = next(yaml.safe_load_all(compiled_package(package).read_text()))
+    return spec
+
+
 def stage_names(package: str = TRAINING) -> tuple[str, ...]:
     """Return the stages of a package."""
     return tuple(_stage_outputs(package))
@@ -301,7 +307,7 @@ def _gather_pages(package: str, folder: Path) -> None:
 
 def _stage_outputs(package: str, kind: str = "") -> dict[str, list[str]]:
     """Return the stages of the package and the files that each must leave, or those of one kind."""
-    components = yaml.safe_load(compiled_package(package).read_text())["components"]
+    components = pipeline_spec(package)["components"]
     return {
         name.removeprefix("comp-"): [
             output

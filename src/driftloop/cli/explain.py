@@ -83,14 +83,14 @@ def _show_fields(console: "Console", fields: list["Explanation"], loop: str) -> 
     for column in ("FIELD", "VALUE", "FROM", "WHY"):
         table.add_column(column, overflow="fold", max_width=34 if column == "VALUE" else None)
     for field in fields:
-        planned = "" if field.has_effect else " No effect in this version."
+        note = f" {field.note}" if field.note else ""
         resolved = f" Here: {field.resolved}." if field.resolved else ""
         path = escape(field.path.removeprefix("spec."))
         table.add_row(
             f"[bold]{path}[/bold]" if field.is_set else path,
             escape(_plain(field.value)),
             "[bold]file[/bold]" if field.is_set else "default",
-            escape(f"{field.reason}{resolved}{planned}"),
+            escape(f"{field.reason}{resolved}{note}"),
         )
     console.print(f"ModelLoop '{loop}': what is in force\n", markup=False)
     console.print(table)

@@ -40,7 +40,8 @@ class Explanation:
     reason: str
     resolved: str
     """What the value comes to for this loop; empty where it is plain."""
-    has_effect: bool
+    note: str
+    """Where the field has no effect; empty: it has one everywhere."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def explain(loop: ModelLoop) -> list[Explanation]:
     """Return every field that has a value or could have one, in the order of the reference."""
     in_force = loop.model_dump(mode="json", by_alias=True)
     written = loop.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    planned = tuple(field.path for field in field_reference().values() if field.is_planned)
+    notes = {field.path: field.note for field in field_reference().values() if field.note}
     explanations = []
     for field in field_reference().values():
         if field.type == "group" or field.path.startswith(_HIDDEN_GROUPS) or not _has(in_force, field.path):
@@ -69,7 +70,7 @@ def explain(loop: ModelLoop) -> list[Explanation]:
                 is_set=_has(written, field.path),
                 reason=field.description,
                 resolved=resolve(loop) if resolve else "",
-                has_effect=not field.path.startswith(planned),
+                note=next((note for path, note in notes.items() if field.path.startswith(path)), ""),
             )
         )
     return explanations
@@ -78,7 +79,7 @@ def explain(loop: ModelLoop) -> list[Explanation]:
 def matters(explanation: Explanation) -> bool:
     """Whether a person who asks for the gist wants to see it: it is set, or a default that changes what happens."""
     is_empty = explanation.value in (None, "", [], {}) and not explanation.resolved
-    return explanation.is_set or (explanation.has_effect and not is_empty)
+    return explanation.is_set or not (explanation.note or is_empty)
 
 
 def explain_columns(loop: ModelLoop, schema: DataSchema) -> list[ColumnExplanation]:

@@ -52,6 +52,6 @@ def _row(field: "FieldReference", name: str) -> str:
         default = "**required**"
     else:
         default = "" if field.default in (None, "") else f"`{json.dumps(field.default)}`"
-    meaning = f"{field.description} *No effect in this version.*" if field.is_planned else field.description
+    meaning = f"{field.description} *{field.note}*" if field.note else field.description
     cells = [f"`{name}`", field.type, default, meaning]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

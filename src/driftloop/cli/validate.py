@@ -19,7 +19,7 @@ def validate(
     """
     from driftloop.spec.loading import load_modelloops
     from driftloop.spec.problems import InvalidModelLoopError
-    from driftloop.spec.reference import planned_fields
+    from driftloop.spec.reference import noted_fields
 
     try:
         loops = load_modelloops(path)
@@ -30,9 +30,9 @@ def validate(
         typer.echo(json.dumps({"loops": [], "notices": [], **error.facts(), **failure}, indent=2))
         raise typer.Exit(error.exit_code) from error
     notices = [
-        {"loop": loop.metadata.name, "path": field, "message": f"{field}: accepted, has no effect in this version"}
+        {"loop": loop.metadata.name, "path": field.path, "message": f"{field.path}: {field.note}"}
         for loop in loops
-        for field in planned_fields(loop)
+        for field in noted_fields(loop)
     ]
     names = [loop.metadata.name for loop in loops]
     if as_json:

@@ -70,6 +70,7 @@ class LocalRun:
             "result_uri": str(self._result),
             "store_uri": str(workspace.store),
             "runtime_image": RUNTIME_IMAGE,
+            "image": RUNTIME_IMAGE,
             "code_digest": code_digest(),
         }
         self._future: Future[None] = Future()

@@ -17,6 +17,7 @@ def pipeline_parameters(
     store_uri: str,
     champion_uri: str,
     runtime_image: str,
+    image: str,
     code_digest: str,
 ) -> dict[str, Any]:
     """Return the parameters of a training run, as plain JSON values.
@@ -30,7 +31,8 @@ def pipeline_parameters(
         result_uri: where `register` writes the result.
         store_uri: object store for Bentos.
         champion_uri: Bento to compare with; empty for a first model.
-        runtime_image: image of the run's steps, noted in the result.
+        runtime_image: image that serves the model, noted in the result and in the Bento.
+        image: image of the run's steps.
         code_digest: identity of the code, part of every cache key.
     """
     spec = loop.spec
@@ -48,6 +50,7 @@ def pipeline_parameters(
         "store_uri": store_uri,
         "champion_uri": champion_uri,
         "runtime_image": runtime_image,
+        "image": image,
         "code_digest": code_digest,
         "problem": spec.problem.to_dict(),
         "data": data,
@@ -65,7 +68,8 @@ def adoption_parameters(loop: ModelLoop, model: ModelSpec, **run: Any) -> dict[s
     Args:
         loop: what the model shall do.
         model: the model, at an address that every process understands.
-        run: `data_uri`, `time_column`, `run_key`, `result_uri`, `store_uri`, `runtime_image`, `code_digest`.
+        run: `data_uri`, `time_column`, `run_key`, `result_uri`, `store_uri`, `runtime_image`, `image`,
+            `code_digest`.
     """
     parameters = pipeline_parameters(loop, algorithms=(), champion_uri="", **run)
     for name in ("algorithms", "champion_uri", "max_trials", "preparation"):

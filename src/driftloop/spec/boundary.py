@@ -13,6 +13,8 @@ _UNITS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds")
 
 # Marks a field that is accepted and checked, but changes nothing in this version. `driftloop validate` says so.
 PLANNED = Field(json_schema_extra={"planned": True})
+# Marks a field that a cluster uses and a laptop ignores. `driftloop validate` says so.
+CLUSTER_ONLY = Field(json_schema_extra={"clusterOnly": True})
 
 
 class Boundary(BaseModel):

@@ -123,6 +123,19 @@ class DriftReport(Boundary):
     verdict: Verdict
 
 
+class DriftReportSpec(Boundary):
+    """What a DriftReport says as a custom resource. It never changes; what became of it is in its status."""
+
+    loop_name: str
+    """Name of the ModelLoop, in the same namespace."""
+    loop_uid: str
+    """The loop's own identity, kept in the object store."""
+    created_at: datetime
+    """Event time at which the window closed."""
+    verdict: Verdict
+    """The verdict that differs from the one before."""
+
+
 def report_name(loop_uid: str, model_version: str, kind: ReportKind, window_start: datetime) -> str:
     """Return the name that makes a second report about the same window impossible."""
     facts = f"{loop_uid}/{model_version}/{kind}/{window_start.isoformat()}"

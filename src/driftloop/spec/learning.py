@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
 
-from driftloop.spec.boundary import PLANNED, Boundary, Duration, RuleError
+from driftloop.spec.boundary import CLUSTER_ONLY, PLANNED, Boundary, Duration, RuleError
 
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "accuracy", "f1", "neg_log_loss")
@@ -110,8 +110,9 @@ class DataSpec(Boundary):
 
     uri: Annotated[str, Field(min_length=1)]
     """Parquet or CSV file: a path (relative to this file), or an address of an object store."""
-    secret_ref: Annotated[SecretRef | None, PLANNED] = None
-    """Credentials for the address."""
+    secret_ref: Annotated[SecretRef | None, CLUSTER_ONLY] = None
+    """Credentials for the address: a Secret with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and with
+    `AWS_ENDPOINT_URL` and `AWS_DEFAULT_REGION` where they differ from the platform's. Absent: as for its own store."""
     target_column: Annotated[str, Field(min_length=1)]
     """Column to predict."""
     time_column: Annotated[str, Field(min_length=1)] | None = None

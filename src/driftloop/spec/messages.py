@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from driftloop.spec.boundary import RuleError
 from driftloop.spec.documents import Location
 from driftloop.spec.learning import NAME_PATTERN
-from driftloop.spec.operation import CRON_PATTERN, QUANTITY_PATTERN
+from driftloop.spec.operation import CRON_PATTERN
+from driftloop.spec.placement import (
+    OBJECT_NAME_PATTERN,
+    PATH_PATTERN,
+    QUANTITY_PATTERN,
+    SECRET_KEY_PATTERN,
+    VARIABLE_PATTERN,
+)
 from driftloop.spec.problems import did_you_mean, show_value
 from driftloop.spec.reference import field_reference, fields_below
 
@@ -20,6 +27,10 @@ _PATTERN_WORDS = {
     NAME_PATTERN: "must consist of lower-case letters, digits and dashes, with a letter or digit at both ends",
     CRON_PATTERN: "must be a cron line of five fields, such as '0 3 1 * *'",
     QUANTITY_PATTERN: "must be a Kubernetes quantity, such as '500m' or '2Gi'",
+    OBJECT_NAME_PATTERN: "must consist of lower-case letters, digits, dashes and dots, a letter or digit at both ends",
+    VARIABLE_PATTERN: "must consist of letters, digits and underscores, and not begin with a digit",
+    SECRET_KEY_PATTERN: "must consist of letters, digits, dashes, dots and underscores",
+    PATH_PATTERN: "must be an absolute path without a colon",
 }
 _TYPE_WORDS = {
     "string_type": "text",

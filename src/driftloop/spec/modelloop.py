@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from driftloop.spec.boundary import Boundary, RuleError
+from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
 from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.learning import (
     NAME_PATTERN,
@@ -57,6 +57,9 @@ class ModelLoopSpec(Boundary):
     retraining: RetrainingSpec = RetrainingSpec()
     promotion: PromotionSpec = PromotionSpec()
     governance: GovernanceSpec = GovernanceSpec()
+    deletion_policy: Annotated[Literal["Retain", "Purge"], CLUSTER_ONLY] = "Retain"
+    """What happens to the loop's folder in the object store (models, log, history) when the loop is deleted. Retain: it
+    stays, and a loop made again under the same name goes on from it. Purge: it is removed."""
 
     @field_validator("model")
     @classmethod

@@ -9,22 +9,14 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from driftloop.spec.boundary import PLANNED, Boundary, Duration, RuleError
+from driftloop.spec.boundary import CLUSTER_ONLY, PLANNED, Boundary, Duration, RuleError
+from driftloop.spec.placement import EnvironmentVariable, ResourcesSpec, Toleration, VolumeMount
 
-QUANTITY_PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "duckdb", "snowflake", "bigquery")
 """Schemes of SQLAlchemy's URLs that can't mean a file."""
 CRON_PATTERN = r"^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$"
-
-
-def _read_quantity(value: object) -> object:
-    """Take `cpu: 2` as Kubernetes does."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-Quantity = Annotated[str, BeforeValidator(_read_quantity), Field(pattern=QUANTITY_PATTERN)]
 
 
 class Trigger(StrEnum):
@@ -37,21 +29,23 @@ class Trigger(StrEnum):
 
 
 class PipelineSpec(Boundary):
-    """Where the training pipeline runs in a cluster; the laptop always runs it locally."""
+    """How the training pipeline runs in a cluster; the laptop always runs it locally."""
 
-    runner: Annotated[Literal["Kubeflow", "Job"], PLANNED] = "Kubeflow"
+    runner: Annotated[Literal["Kubeflow", "Job"], CLUSTER_ONLY] = "Kubeflow"
     """Kubeflow Pipelines, or one Kubernetes Job with the local runner inside."""
-    service_account_name: Annotated[str, PLANNED] = "pipeline-runner"
-    """Service account of the run's pods."""
-
-
-class ResourcesSpec(Boundary):
-    """What a serving pod gets, as in a Kubernetes container."""
-
-    requests: dict[str, Quantity] = Field(default_factory=dict)
-    """Guaranteed amount of each resource, e.g. `{cpu: 250m, memory: 512Mi}`."""
-    limits: dict[str, Quantity] = Field(default_factory=dict)
-    """Most of each resource."""
+    service_account_name: Annotated[str, CLUSTER_ONLY] = ""
+    """Service account of the run's pods. Empty: Kubeflow's own (`pipeline-runner`, or `default-editor` with profiles);
+    for a Job, the one made for the loop."""
+    resources: Annotated[ResourcesSpec, CLUSTER_ONLY] = ResourcesSpec()
+    """Requests and limits of each step; of the whole run for a Job."""
+    node_selector: Annotated[dict[str, str], CLUSTER_ONLY] = Field(default_factory=dict)
+    """Labels of the nodes that the pods may run on."""
+    tolerations: Annotated[tuple[Toleration, ...], CLUSTER_ONLY] = ()
+    """Taints of nodes that the pods put up with."""
+    env: Annotated[tuple[EnvironmentVariable, ...], CLUSTER_ONLY] = ()
+    """Environment variables of the pods, read from Secrets."""
+    volumes: Annotated[tuple[VolumeMount, ...], CLUSTER_ONLY] = ()
+    """Volumes that the pods mount, such as one that holds the data."""
 
 
 class RolloutSpec(Boundary):
@@ -75,12 +69,20 @@ class RolloutSpec(Boundary):
 class ServingSpec(Boundary):
     """How the champion serves in a cluster; the laptop runs one server."""
 
-    max_replicas: Annotated[int, Field(ge=1), PLANNED] = 1
-    """Most serving pods."""
-    min_replicas: Annotated[int, Field(ge=1), PLANNED] = 1
+    max_replicas: Annotated[int, Field(ge=1), CLUSTER_ONLY] = 1
+    """Most serving pods. Greater than minReplicas: they follow the load."""
+    min_replicas: Annotated[int, Field(ge=1), CLUSTER_ONLY] = 1
     """Fewest serving pods."""
-    resources: Annotated[ResourcesSpec, PLANNED] = ResourcesSpec()
-    """Requests and limits of a serving pod."""
+    target_utilization: Annotated[int, Field(ge=1, le=100), CLUSTER_ONLY] = 70
+    """Percent of the requested CPU that the pods shall use on average before there are more of them."""
+    resources: Annotated[ResourcesSpec, CLUSTER_ONLY] = ResourcesSpec()
+    """Requests and limits of the server in a serving pod. Empty: requests that suit a small model."""
+    node_selector: Annotated[dict[str, str], CLUSTER_ONLY] = Field(default_factory=dict)
+    """Labels of the nodes that the pods may run on."""
+    tolerations: Annotated[tuple[Toleration, ...], CLUSTER_ONLY] = ()
+    """Taints of nodes that the pods put up with."""
+    metrics_monitor: Annotated[Literal["None", "ServiceMonitor"], CLUSTER_ONLY] = "None"
+    """ServiceMonitor: one is made for the Prometheus Operator, which must be installed."""
     rollout: Annotated[RolloutSpec, PLANNED] = RolloutSpec()
     """How traffic moves to a promoted model."""
 
@@ -177,7 +179,7 @@ class RetrainingSpec(Boundary):
 
     triggers: tuple[Trigger, ...] = (Trigger.CONCEPT_DRIFT, Trigger.PRIOR_SHIFT, Trigger.PERFORMANCE_DROP)
     """Verdicts that start a run. Covariate drift alone does not hurt every model and is off by default."""
-    schedule: Annotated[Annotated[str, Field(pattern=CRON_PATTERN)] | None, PLANNED] = None
+    schedule: Annotated[Annotated[str, Field(pattern=CRON_PATTERN)] | None, CLUSTER_ONLY] = None
     """Times to retrain regardless of drift, as a cron line in UTC. Absent: none."""
     cooldown: Duration = timedelta(hours=12)
     """Shortest time between two runs."""

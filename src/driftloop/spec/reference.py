@@ -39,6 +39,15 @@ class FieldReference:
     is_required: bool
     is_planned: bool
     """Accepted and checked, without effect in this version."""
+    is_cluster_only: bool
+    """Used in a cluster; a laptop ignores it."""
+
+    @property
+    def note(self) -> str:
+        """Where the field has no effect, as a sentence; empty: it has one everywhere."""
+        if self.is_planned:
+            return "No effect in this version."
+        return "A laptop ignores it." if self.is_cluster_only else ""
 
 
 def modelloop_schema() -> dict[str, Any]:
@@ -61,10 +70,10 @@ def fields_below(path: str) -> list[str]:
     return [name for name in names if "." not in name]
 
 
-def planned_fields(loop: ModelLoop) -> list[str]:
-    """Return the paths of the fields that the loop's file sets and that have no effect in this version."""
+def noted_fields(loop: ModelLoop) -> list[FieldReference]:
+    """Return the fields that the loop's file sets and that have no effect: in this version, or on a laptop."""
     written = loop.model_dump(by_alias=True, exclude_unset=True)
-    return [field.path for field in field_reference().values() if field.is_planned and _has(written, field.path)]
+    return [field for field in field_reference().values() if field.note and _has(written, field.path)]
 
 
 class _FileSchema(GenerateJsonSchema):
@@ -88,6 +97,7 @@ def _walk(group: Mapping[str, Any], definitions: Mapping[str, Any], parent: str)
             description=" ".join(schema.get("description", "").split()),
             is_required=name in group.get("required", ()),
             is_planned=schema.get("planned", False),
+            is_cluster_only=schema.get("clusterOnly", False),
         )
         if "properties" in below:
             yield from _walk(below, definitions, path)

@@ -30,6 +30,8 @@ MANIFEST_FILE = "manifest.json"
 VERSION_LENGTH = 12
 """Characters of the Bento's digest that make the model version."""
 
+SERVICE = "service:ModelServer"
+"""What BentoML starts: a module of the content, and so covered by the manifest."""
 _FORMAT_VERSION = 1
 _CACHE = "__pycache__"
 _SERVICE = '''"""Entry of `bentoml serve`: the model in this folder, behind driftloop's own sources in this folder."""
@@ -154,9 +156,28 @@ def verify_digests(folder: Path, expected_digest: str | None = None) -> str:
     return digest
 
 
+def verify_file(folder: Path, expected_digest: str, name: str) -> None:
+    """Check one file of a Bento's content against the manifest beside it, and the manifest against the digest.
+
+    Args:
+        folder: holds the manifest and the file at their places below the Bento's `src/`, and perhaps nothing else.
+        expected_digest: what the manifest must add up to.
+        name: the file's path in the folder; the manifest's own is fine.
+
+    Raises:
+        ContentDiffersError: one of the two differs.
+    """
+    manifest = f"{MODEL_FOLDER}/{MANIFEST_FILE}"
+    digest = content_digest(folder)
+    if digest != expected_digest:
+        raise ContentDiffersError(folder, manifest, f"has the digest {digest}, not {expected_digest}")
+    if name != manifest and _read_manifest(folder)["files"].get(name) != _sha256(folder / name):
+        raise ContentDiffersError(folder, name, "has another content")
+
+
 def _bentofile(loop: str, card: str, requirements: Sequence[str]) -> str:
     build = {
-        "service": "service:ModelServer",
+        "service": SERVICE,
         "name": loop,
         "description": card,  # becomes the Bento's README
         "include": ["*"],

@@ -1,0 +1,43 @@
+"""Init container of a serving pod: `python -m driftloop.adapters.bentofetch URI DIGEST FOLDER`.
+
+Brings the Bento and checks it before anything of it is loaded. Why it did not is written where Kubernetes reads it, and
+so shows in the pod's status. It must not import bentoml: the controller's image has none.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from driftloop.adapters.bento import fetch
+from driftloop.errors import DriftloopError
+
+TERMINATION_LOG = Path("/dev/termination-log")
+_LONGEST_MESSAGE = 4096  # what Kubernetes keeps
+
+_log = logging.getLogger(__name__)
+
+
+def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMINATION_LOG) -> int:
+    """Fetch and check one Bento; return the exit code."""
+    try:
+        fetch(bento_uri, digest, Path(folder))
+    except (DriftloopError, OSError) as error:
+        reason = str(error) if isinstance(error, DriftloopError) else _unreachable(bento_uri, error)
+        _log.error("%s", reason)
+        if termination_log.parent.is_dir():
+            termination_log.write_text(reason[:_LONGEST_MESSAGE], encoding="utf-8")
+        return 1
+    _log.info("fetched and verified the Bento %s", digest)
+    return 0
+
+
+def _unreachable(bento_uri: str, error: OSError) -> str:
+    return (
+        f"The Bento '{bento_uri}' must be readable from this pod. It is not: {error}. "
+        "Check the object store, the Secret with its keys, and the NetworkPolicy; it is tried again, with growing pauses."
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    sys.exit(main(*sys.argv[1:4]))
