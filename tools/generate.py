@@ -1,6 +1,7 @@
 """Writes everything that is generated; `--check` compares instead.
 
-Run by `make generate` and `make verify`: compiled packages, a README for each component, the reference of ModelLoops.
+Run by `make generate` and `make verify`: compiled packages, a README for each component, the reference of ModelLoops,
+the chart's custom resource definitions and admission policy.
 """
 
 import difflib
@@ -14,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILED = Path("src/driftloop/compiled")
+CHART_FILES = Path("helm/driftloop/files")
 # Names the compiler's version rather than what the package does; the check looks past it.
 _VARIES = "sdkVersion:"
 
@@ -32,12 +34,18 @@ def main(arguments: list[str]) -> int:
 
 def _generate() -> Iterator[tuple[Path, str]]:
     """Yield path and content of every generated file."""
+    from driftloop.cli.crd import to_yaml
     from driftloop.cli.schema import build_markdown
+    from driftloop.workload.approvalpolicy import approval_policy, approval_policy_binding
+    from driftloop.workload.crd import driftreport_crd, modelloop_crd
     from pipelines.adoption import adoption_pipeline
     from pipelines.feasibility import feasibility_pipeline
     from pipelines.training import training_pipeline
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
+    yield CHART_FILES / "crds" / "modelloops.yaml", to_yaml(modelloop_crd())
+    yield CHART_FILES / "crds" / "driftreports.yaml", to_yaml(driftreport_crd())
+    yield CHART_FILES / "approvalpolicy.yaml", to_yaml(approval_policy(), approval_policy_binding())
     yield COMPILED / "adoption.yaml", _compile(adoption_pipeline)
     yield COMPILED / "feasibility.yaml", _compile(feasibility_pipeline)
     yield COMPILED / "training.yaml", _compile(training_pipeline)

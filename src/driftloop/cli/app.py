@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from driftloop.cli.approve import approve
 from driftloop.cli.charter import charter
+from driftloop.cli.crd import crd
 from driftloop.cli.demo import demo
 from driftloop.cli.doctor import doctor
 from driftloop.cli.estimate import estimate
@@ -40,6 +41,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     explain,
     estimate,
     schema,
+    crd,
     run,
     up,
     status,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from driftloop.adapters.kubeapi import RejectedError
 from driftloop.algorithms import resolve_algorithms
@@ -32,6 +33,8 @@ class RunDesk:
     """Identity of the code that steps run: part of every cache key."""
     view: RunView | None = field(default=None, init=False)
     """What the runner said last of the open run."""
+    was_started: bool = field(default=False, init=False)
+    """Whether the last call of `follow` started it."""
 
     def follow(
         self, loop: ModelLoop, state: LoopState, run: RunStarted, now: datetime
@@ -44,6 +47,7 @@ class RunDesk:
         """
         order = self.order_of(loop, state, run)
         runner = self.runner_of(loop)
+        self.was_started = False
         self.view = runner.look(order)
         if self.view is None:
             result = self._result(run)  # it may have ended so long ago that the runner has forgotten it
@@ -68,13 +72,14 @@ class RunDesk:
         """Return a run as runners take it: a function of the ledger, the loop and the platform."""
         data = loop.spec.data
         champion = state.model(run.champion)
-        parts = {
+        parts: dict[str, Any] = {
             "data_uri": run.data_uri,
             "time_column": time_column(data) if run.data_through else data.time_column,
             "run_key": run.run_key,
             "result_uri": self.layout.result(run.run_key),
             "store_uri": self.layout.root,
             "runtime_image": self.platform.images.serving,
+            "image": self.platform.images.pipeline,
             "code_digest": self.code_digest,
         }
         if run.pipeline == "adoption" and loop.spec.model:
@@ -106,6 +111,7 @@ class RunDesk:
                 raise
             return RunFinished(at=now, run_key=order.run_key, error=str(error))
         self.view = RunView(RunPhase.PENDING)
+        self.was_started = True
         return None
 
     def _result(self, run: RunStarted) -> RunResult | FeasibilityResult | None:
@@ -120,7 +126,9 @@ class RunDesk:
         except ValueError as error:
             raise UnreadableResultError(uri, error) from error
 
-    def _end(self, run: RunStarted, result: RunResult | FeasibilityResult, now: datetime) -> RunFinished | FeasibilityJudged:
+    def _end(
+        self, run: RunStarted, result: RunResult | FeasibilityResult, now: datetime
+    ) -> RunFinished | FeasibilityJudged:
         if isinstance(result, FeasibilityResult):
             page = self.view.url if self.view and self.view.url else self.layout.result(run.run_key)
             return FeasibilityJudged(at=now, run_key=run.run_key, result=result, report=page)

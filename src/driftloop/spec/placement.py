@@ -37,11 +37,11 @@ class ResourcesSpec(Boundary):
 class Toleration(Boundary):
     """A taint that pods put up with, as in a Kubernetes pod."""
 
-    key: str = ""
+    key: Annotated[str, Field(max_length=317)] = ""
     """Key of the taint. Empty: every key; operator must then be Exists."""
     operator: Annotated[Literal["Equal", "Exists"], Field(validate_default=True)] = "Equal"
     """How the taint's value is compared."""
-    value: str = ""
+    value: Annotated[str, Field(max_length=63)] = ""
     """Value of the taint; for Equal only."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint. Absent: every effect."""
@@ -73,7 +73,7 @@ class SecretKeyRef(Boundary):
 class EnvironmentVariable(Boundary):
     """An environment variable whose value a Secret holds."""
 
-    name: Annotated[str, Field(pattern=VARIABLE_PATTERN)]
+    name: Annotated[str, Field(pattern=VARIABLE_PATTERN, max_length=256)]
     """Name of the variable."""
     secret_key_ref: SecretKeyRef
     """Where its value is."""
@@ -84,5 +84,5 @@ class VolumeMount(Boundary):
 
     claim_name: ObjectName
     """Name of the PersistentVolumeClaim."""
-    mount_path: Annotated[str, Field(pattern=PATH_PATTERN)]
+    mount_path: Annotated[str, Field(pattern=PATH_PATTERN, max_length=1024)]
     """Folder where its content appears."""

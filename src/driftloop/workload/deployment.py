@@ -120,9 +120,13 @@ def _build_pod_spec(
         "containers": [server],
         "volumes": _build_volumes(loop.metadata.name),
     }
-    if platform.images.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in platform.images.pull_secrets]
-    return pod
+    serving = loop.spec.serving
+    optional = {
+        "imagePullSecrets": [{"name": name} for name in platform.images.pull_secrets],
+        "nodeSelector": serving.node_selector,
+        "tolerations": [toleration.to_dict() for toleration in serving.tolerations],
+    }
+    return pod | {key: value for key, value in optional.items() if value}
 
 
 def _build_fetch(bento_uri: str, bento_digest: str, platform: Platform) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from driftloop.spec.operation import ResourcesSpec
+from driftloop.spec.placement import ResourcesSpec
 
 _MEBIBYTES_BEYOND_CHILDREN = 768
 """Memory of the monitor beside its limited children: the intake, the supervisor, and files in the page cache."""
