@@ -21,7 +21,7 @@ def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMI
     """Fetch and check one Bento; return the exit code."""
     try:
         fetch(bento_uri, digest, Path(folder))
-    except Exception as error:  # every library behind fsspec has failures of its own kind
+    except Exception as error:  # noqa: BLE001 - every library behind fsspec fails in its own way
         reason = str(error) if isinstance(error, DriftloopError) else _unreachable(bento_uri, error)
         _log.error("%s", reason)
         if termination_log.parent.is_dir():
