@@ -14,9 +14,8 @@ from driftloop.spec.documents import Document
 from driftloop.spec.driftreport import DriftReportSpec
 from driftloop.spec.loading import parse_modelloop
 from driftloop.spec.loopstatus import DriftReportStatus, ModelLoopStatus
-from driftloop.workload.crd import driftreport_crd, modelloop_crd
 from driftloop.workload.crdrules import RULES
-from tests.cluster.apiserver import install_definitions, new_namespace, run_real
+from tests.cluster.apiserver import install_definitions, new_namespace
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -155,14 +154,9 @@ def validate(loop):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A real API server of its own, which knows our custom resources as the chart installs them."""
-    with run_real(tmp_path_factory.mktemp("crd")) as real:
-        api = real.connect()
-        for definition in (modelloop_crd(), driftreport_crd()):
-            api.apply(definition)
-        install_definitions(real)  # waits until they are served
-        yield real
+def server(real_api_server):
+    install_definitions(real_api_server)
+    return real_api_server
 
 
 @pytest.fixture(scope="module")
