@@ -1,9 +1,9 @@
 """Settings of the monitor's processes, read once at start from the environment (`DRIFTLOOP_MONITOR_...`)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 2**20
@@ -56,3 +56,27 @@ class MonitorSettings(BaseSettings):
     """Data memory at which the label process fails, rather than the pod: some two million rows of a polled table."""
     poll_interval_seconds: Annotated[float, Field(gt=0)] = 1
     """Time between two looks of the evaluator at the log."""
+    store_uri: str = ""
+    """In a cluster: root of the object store of all loops, such as `s3://bucket/driftloop`. Empty: the log stays
+    on this machine, and this monitor alone judges it."""
+    namespace: str = ""
+    """In a cluster: namespace of the ModelLoop."""
+    loop_object_uid: str = ""
+    """In a cluster: `metadata.uid` of the ModelLoop, which owns the DriftReports."""
+    lease_seconds: Annotated[int, Field(ge=3)] = 15
+    """In a cluster: time after which another monitor judges in the place of one that is gone."""
+    label_commit_seconds: Annotated[float, Field(ge=0)] = 2
+    """In a cluster: least time between two commits for the sake of labels, which are acknowledged only in the store."""
+    label_wait_seconds: Annotated[float, Field(gt=0)] = 20
+    """In a cluster: time after which a request with labels that are not in the store is answered 503."""
+    local_log_mebibytes: Annotated[int, Field(ge=64)] = 1024
+    """In a cluster: size of the local log at which no more records are taken, as on a full disk: what the store has not
+    taken yet must fit into the pod's volume. Keep it below the volume's `sizeLimit`, which evicts the pod."""
+    shipped_keep_seconds: Annotated[float, Field(ge=0)] = 60
+    """In a cluster: time that segments stay on this machine after the store has them."""
+
+    @model_validator(mode="after")
+    def _says_which_loop(self) -> Self:
+        if self.store_uri and not (self.namespace and self.loop_object_uid and self.clock == "wall"):
+            raise ValueError("with a store_uri, namespace and loop_object_uid must be set, and the clock must be wall")
+        return self

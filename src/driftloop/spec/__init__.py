@@ -24,6 +24,7 @@ from driftloop.spec.learning import (
     TrainingSpec,
 )
 from driftloop.spec.modelloop import API_VERSION, Maturity, Metadata, ModelLoop, ModelLoopSpec
+from driftloop.spec.monitorstate import LabelKnowledge, LabelledWindow, MonitorState, WriterState
 from driftloop.spec.operation import (
     FalseAlarmBudget,
     GovernanceSpec,
@@ -44,6 +45,7 @@ from driftloop.spec.runresult import (
     RunResult,
     RunVerdict,
 )
+from driftloop.spec.trainingrows import TrainingRows, is_training_rows
 
 __all__ = [
     "API_VERSION",
@@ -63,6 +65,8 @@ __all__ = [
     "FeatureType",
     "GovernanceSpec",
     "GroupDifferences",
+    "LabelKnowledge",
+    "LabelledWindow",
     "LabelsSpec",
     "Maturity",
     "Metadata",
@@ -70,6 +74,7 @@ __all__ = [
     "ModelLoop",
     "ModelLoopSpec",
     "ModelSpec",
+    "MonitorState",
     "MonitoringSpec",
     "Performance",
     "PreparationSpec",
@@ -83,10 +88,13 @@ __all__ = [
     "RunVerdict",
     "Target",
     "Task",
+    "TrainingRows",
     "TrainingSpec",
     "Trigger",
     "Verdict",
     "VerdictKind",
     "Window",
     "WindowSpec",
+    "WriterState",
+    "is_training_rows",
 ]

@@ -51,6 +51,11 @@ class StoreLayout:
         """One folder a model version: what its traffic is compared with."""
         return f"{self.root}/baselines"
 
+    @property
+    def notices(self) -> str:
+        """One empty object for everything that people were told: nothing is told twice."""
+        return f"{self.root}/notices"
+
     def result(self, run_key: str) -> str:
         """Where a run's result is written, once."""
         return f"{self.root}/runs/{run_key}/result.json"
