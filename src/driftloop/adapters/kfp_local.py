@@ -286,9 +286,7 @@ def _lines(pipe: Any, cancelled: threading.Event | None) -> Iterator[bytes]:
         yield from lines
 
 
-def _check_complete(
-    package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path
-) -> None:
+def _check_complete(package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path) -> None:
     done = Counter(event.stage for event in events if event.state in (StageState.FINISHED, StageState.CACHED))
     made = Counter(event.stage for event in events if event.state is StageState.FINISHED)
     missing = []

@@ -134,9 +134,7 @@ def build_schedule(loop: ModelLoop, platform: Platform, owner: Mapping[str, Any]
     }
 
 
-def _metadata(
-    loop: ModelLoop, name: str, owner: Mapping[str, Any], order: RunOrder | None = None
-) -> dict[str, Any]:
+def _metadata(loop: ModelLoop, name: str, owner: Mapping[str, Any], order: RunOrder | None = None) -> dict[str, Any]:
     labels = names.loop_labels(loop.metadata.name) | {names.COMPONENT_LABEL: names.RUN_COMPONENT}
     if order is None:
         return names.build_metadata(name, loop.metadata.namespace, labels, owner)
@@ -183,7 +181,11 @@ def _container(
         "image": platform.images.pipeline,
         "imagePullPolicy": platform.images.pull_policy,
         "command": command,
-        "env": [{"name": "HOME", "value": WORK_FOLDER}, {"name": "BENTOML_HOME", "value": f"{WORK_FOLDER}/bentoml"}, *env],
+        "env": [
+            {"name": "HOME", "value": WORK_FOLDER},
+            {"name": "BENTOML_HOME", "value": f"{WORK_FOLDER}/bentoml"},
+            *env,
+        ],
         "resources": dict(resources),
         "securityContext": build_container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
