@@ -68,6 +68,8 @@ class SecretKeyRef(Boundary):
     """Name of the Secret."""
     key: Annotated[str, Field(pattern=SECRET_KEY_PATTERN, max_length=253)]
     """Key in it."""
+    optional: bool = False
+    """Whether pods start without it."""
 
 
 class EnvironmentVariable(Boundary):
