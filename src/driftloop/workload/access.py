@@ -34,7 +34,7 @@ def build_role(loop: ModelLoop, owner: Owner) -> dict[str, Any]:
                 "apiGroups": ["coordination.k8s.io"],
                 "resources": ["leases"],
                 "resourceNames": [lease],
-                "verbs": ["get", "update", "patch"],
+                "verbs": ["get", "update"],
             },
             {
                 "apiGroups": [API_GROUP],
