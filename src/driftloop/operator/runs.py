@@ -120,7 +120,9 @@ class RunDesk:
         except ValueError as error:
             raise UnreadableResultError(uri, error) from error
 
-    def _end(self, run: RunStarted, result: RunResult | FeasibilityResult, now: datetime) -> RunFinished | FeasibilityJudged:
+    def _end(
+        self, run: RunStarted, result: RunResult | FeasibilityResult, now: datetime
+    ) -> RunFinished | FeasibilityJudged:
         if isinstance(result, FeasibilityResult):
             page = self.view.url if self.view and self.view.url else self.layout.result(run.run_key)
             return FeasibilityJudged(at=now, run_key=run.run_key, result=result, report=page)
