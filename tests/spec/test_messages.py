@@ -54,7 +54,7 @@ def tell(document):
         ("spec.training.timeout", "0s", "must be a duration longer than 0. Got '0s'."),
         ("spec.acceptance.fairness.max", 2, "must be at most 1. Got 2."),
         ("spec.acceptance.maxGeneralizationGap", 0, "must be greater than 0. Got 0."),
-        ("spec.serving.minReplicas", 3, "must be at most maxReplicas (1). Got 3."),
+        ("spec.serving.minReplicas", 3, "must be at most maxReplicas. Got 3. Raise maxReplicas, or lower it."),
         ("spec.serving.resources.limits.cpu", "x", "must be a Kubernetes quantity, such as '500m' or '2Gi'. Got 'x'."),
         ("spec.serving.rollout.stepWeights", [50, 10], "must rise from step to step. Got a list."),
         ("spec.monitoring.minEffectSize", 1, "must be less than 1. Got 1."),

@@ -34,10 +34,12 @@ def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMI
 def _unreachable(bento_uri: str, error: OSError) -> str:
     return (
         f"The Bento '{bento_uri}' must be readable from this pod. It is not: {error}. "
-        "Check the object store, the Secret with its keys, and the NetworkPolicy; it is tried again, with growing pauses."
+        "Check the object store, the Secret with its keys, and the NetworkPolicy. "
+        "It is tried again, with growing pauses."
     )
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    sys.exit(main(*sys.argv[1:4]))
+    _uri, _digest, _folder = sys.argv[1:]
+    sys.exit(main(_uri, _digest, _folder))

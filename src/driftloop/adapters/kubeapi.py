@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from driftloop.errors import DriftloopError, InvalidInputError
-from driftloop.workload.rights import RBAC_RULES as RBAC_RULES  # noqa: PLC0414 - part of this module's contract
 from driftloop.workload.kinds import KINDS as KINDS  # noqa: PLC0414
 from driftloop.workload.kinds import kind_of
+from driftloop.workload.rights import RBAC_RULES as RBAC_RULES  # noqa: PLC0414 - part of this module's contract
 
 FIELD_MANAGER = "driftloop"
 CONNECT_SECONDS = 5.0

@@ -120,7 +120,7 @@ def _answer_drift(
     newest = episode[-1]
     cause = f"{newest.verdict} in the window of {newest.window.start:%Y-%m-%d}: {newest.summary}"
     first = episode[0]
-    key = run_key(facts.loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
+    key = episode_key(facts.loop_uid, first)
     if key in state.run_keys:
         return Wait((f"run {key} has already answered this episode ({newest.verdict})",))
     blocks = switched_off(spec) + too_few_labels(spec, facts.labelled_rows) + braked(spec, state, now)
@@ -145,6 +145,11 @@ def open_episode(verdicts: Sequence[Verdict]) -> list[Verdict]:
             break
         episode.append(verdict)
     return episode[::-1]
+
+
+def episode_key(loop_uid: str, first: Verdict) -> str:
+    """Return the key of the run that answers the episode which begins with a verdict."""
+    return run_key(loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
 
 
 def _why_quiet(episodes: Sequence[Sequence[Verdict]], triggers: Sequence[Trigger]) -> str:

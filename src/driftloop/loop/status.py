@@ -142,11 +142,11 @@ def _describe_criterion(criterion: SuccessCriterion, measured: Recorded | None) 
         "measuredAt": measured.measured_at.isoformat() if measured else None,
         "note": measured.note if measured else "",
         "by": measured.by if measured else "",
-        "reached": _is_reached(criterion, value),
+        "reached": is_criterion_reached(criterion, value),
     }
 
 
-def _is_reached(criterion: SuccessCriterion, value: float | None) -> bool | None:
+def is_criterion_reached(criterion: SuccessCriterion, value: float | None) -> bool | None:
     """Whether a value is at the goal or beyond it, seen from the baseline; None where there is nothing to tell by."""
     if value is None or criterion.baseline is None or criterion.baseline == criterion.goal:
         return None

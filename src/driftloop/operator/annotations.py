@@ -11,12 +11,11 @@ from typing import Any
 
 from driftloop.loop.history import LoopState
 from driftloop.loop.requests import Approve, Request, Retrain, Rollback
+from driftloop.spec.loopstatus import HandledRequests
+from driftloop.workload.names import APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION
 
-RETRAIN = "driftloop.dev/retrain-requested-at"
-ROLLBACK = "driftloop.dev/rollback"
-APPROVE = "driftloop.dev/approve"
 PREVIOUS = "previous"
-_VERBS = {RETRAIN: "retrain", ROLLBACK: "rollback", APPROVE: "approve"}
+_VERBS = {RETRAIN_ANNOTATION: "retrain", ROLLBACK_ANNOTATION: "rollback", APPROVE_ANNOTATION: "approve"}
 
 
 def requests_of(loop: Mapping[str, Any], state: LoopState) -> tuple[Request, ...]:
@@ -31,16 +30,21 @@ def requests_of(loop: Mapping[str, Any], state: LoopState) -> tuple[Request, ...
     return tuple(sorted(found, key=lambda request: (request.at, request.id)))
 
 
-def handled_values(loop: Mapping[str, Any], state: LoopState) -> dict[str, str]:
-    """Return the annotations whose request is answered, by name: `status.handledRequests`."""
+def handled_requests(loop: Mapping[str, Any], state: LoopState) -> HandledRequests:
+    """Return the values of the annotations whose request is answered."""
     annotations = loop["metadata"].get("annotations") or {}
-    return {name: value for name, value in _asked(annotations) if request_id(name, value) in state.handled}
+    handled = {name: value for name, value in _asked(annotations) if request_id(name, value) in state.handled}
+    return HandledRequests(
+        retrain_requested_at=handled.get(RETRAIN_ANNOTATION, ""),
+        approve=handled.get(APPROVE_ANNOTATION, ""),
+        rollback=handled.get(ROLLBACK_ANNOTATION, ""),
+    )
 
 
 def request_id(annotation: str, value: str) -> str:
     """Return the identity of a request.
 
-    >>> request_id(RETRAIN, "2026-11-25T12:00:00Z")
+    >>> request_id(RETRAIN_ANNOTATION, "2026-11-25T12:00:00Z")
     'retrain-7f2ad0eb56c32893'
     """
     return f"{_VERBS[annotation]}-{hashlib.sha256(value.encode()).hexdigest()[:16]}"
@@ -53,9 +57,9 @@ def _asked(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _request(loop: Mapping[str, Any], annotation: str, value: str, state: LoopState) -> Request:
     manager, at = _writer(loop, annotation)
     what, _, behind = value.partition("@")
-    if annotation == RETRAIN:
+    if annotation == RETRAIN_ANNOTATION:
         action: Retrain | Rollback | Approve = Retrain()
-    elif annotation == ROLLBACK:
+    elif annotation == ROLLBACK_ANNOTATION:
         action = Rollback(model="" if what == PREVIOUS else what)
     else:  # who approves stands in the value: the admission policy lets nobody write another's name
         action, manager = Approve(run_key=_run_named(what, state)), behind or manager

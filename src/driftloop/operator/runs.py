@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from driftloop.adapters.kubeapi import RejectedError
+from driftloop.adapters.kubeflowapi import KubeflowRefusedError
 from driftloop.algorithms import resolve_algorithms
 from driftloop.errors import DriftloopError
 from driftloop.loop.history import FeasibilityJudged, LoopState, RunFinished, RunStarted
@@ -16,7 +18,8 @@ from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
 from driftloop.spec.storelayout import StoreLayout
 from driftloop.workload.platform import Platform
 
-UNPROCESSABLE = 422
+FAULTY_ORDER = (400, 422)
+"""What a server answers to an order that it will never take."""
 
 
 @dataclass
@@ -32,6 +35,8 @@ class RunDesk:
     """Identity of the code that steps run: part of every cache key."""
     view: RunView | None = field(default=None, init=False)
     """What the runner said last of the open run."""
+    was_started: bool = field(default=False, init=False)
+    """Whether the last call of `follow` started it."""
 
     def follow(
         self, loop: ModelLoop, state: LoopState, run: RunStarted, now: datetime
@@ -44,6 +49,7 @@ class RunDesk:
         """
         order = self.order_of(loop, state, run)
         runner = self.runner_of(loop)
+        self.was_started = False
         self.view = runner.look(order)
         if self.view is None:
             result = self._result(run)  # it may have ended so long ago that the runner has forgotten it
@@ -68,13 +74,14 @@ class RunDesk:
         """Return a run as runners take it: a function of the ledger, the loop and the platform."""
         data = loop.spec.data
         champion = state.model(run.champion)
-        parts = {
+        parts: dict[str, Any] = {
             "data_uri": run.data_uri,
             "time_column": time_column(data) if run.data_through else data.time_column,
             "run_key": run.run_key,
             "result_uri": self.layout.result(run.run_key),
             "store_uri": self.layout.root,
             "runtime_image": self.platform.images.serving,
+            "image": self.platform.images.pipeline,
             "code_digest": self.code_digest,
         }
         if run.pipeline == "adoption" and loop.spec.model:
@@ -101,11 +108,12 @@ class RunDesk:
             runner.start(order)
         except RunnerUnavailableError:
             raise
-        except RejectedError as error:
-            if error.status != UNPROCESSABLE:  # a right or a quota is missing: no fault of the order
+        except (RejectedError, KubeflowRefusedError) as error:
+            if error.status not in FAULTY_ORDER:  # a right or a quota is missing
                 raise
             return RunFinished(at=now, run_key=order.run_key, error=str(error))
         self.view = RunView(RunPhase.PENDING)
+        self.was_started = True
         return None
 
     def _result(self, run: RunStarted) -> RunResult | FeasibilityResult | None:
@@ -134,6 +142,6 @@ class UnreadableResultError(DriftloopError):
 
     def __init__(self, uri: str, error: Exception) -> None:
         super().__init__(
-            f"The result '{uri}' must be one of this version's. It can't be read: {error}. Is the image of the pipeline "
-            "of the operator's version?"
+            f"The result '{uri}' must be one of this version's. It can't be read: {error}. "
+            "Are operator and pipeline image of one version?"
         )

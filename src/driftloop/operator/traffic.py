@@ -1,5 +1,6 @@
 """What the operator sees of a loop's live traffic: the monitor's verdicts and how far it got."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ class TrafficView:
         self._folder = layout.monitor
         self._content = b""
         self._read: set[str] = set()
+        self._of_reports: dict[str, Verdict] = {}
         self._verdicts: dict[_Identity, Verdict] = {}
         self.state: MonitorState | None = None
         """As last looked at; None before the first commit of a monitor."""
@@ -47,8 +49,15 @@ class TrafficView:
                     self._read.add(name)
             self._content = content
         for report in reports:
-            self._add(Verdict.model_validate(report["spec"]["verdict"]))
+            self._add(self.verdict_of(report))
         return tuple(sorted(self._verdicts.values(), key=lambda v: (v.window.end, v.kind, v.model_version)))
+
+    def verdict_of(self, report: Mapping[str, Any]) -> Verdict:
+        """Return the verdict of a report, which never changes."""
+        uid = report["metadata"]["uid"]
+        if uid not in self._of_reports:
+            self._of_reports[uid] = Verdict.model_validate_json(json.dumps(report["spec"]["verdict"]))
+        return self._of_reports[uid]
 
     def _add(self, verdict: Verdict) -> None:
         self._verdicts.setdefault(identity(verdict), verdict)

@@ -20,6 +20,8 @@ REGRESSION_METRICS = ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_er
 AlgorithmName = Literal["Auto", "Linear", "RandomForest", "HistGradientBoosting", "MLP"]
 SamplingName = Literal["Auto", "ClassWeights", "RandomOverSampler", "RandomUnderSampler", "None"]
 Ratio = Annotated[float, Field(ge=0, le=1)]
+# Bounded, because the API server reckons with the longest when it compares names.
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 FEWEST_ROWS = 30
@@ -88,7 +90,7 @@ class ProblemSpec(Boundary):
 class SecretRef(Boundary):
     """Name of a Secret in the loop's namespace (on the laptop: credentials come from the environment)."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    name: Annotated[str, Field(pattern=NAME_PATTERN, max_length=253)]
     """Name of the Secret."""
 
 
@@ -113,13 +115,13 @@ class DataSpec(Boundary):
     secret_ref: Annotated[SecretRef | None, CLUSTER_ONLY] = None
     """Credentials for the address: a Secret with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and with
     `AWS_ENDPOINT_URL` and `AWS_DEFAULT_REGION` where they differ from the platform's. Absent: as for its own store."""
-    target_column: Annotated[str, Field(min_length=1)]
+    target_column: ColumnName
     """Column to predict."""
-    time_column: Annotated[str, Field(min_length=1)] | None = None
+    time_column: ColumnName | None = None
     """When each row happened. Set: rows are split in time order, the newest judge the model. Not used as a feature."""
-    key_column: Annotated[str, Field(min_length=1)] | None = None
+    key_column: ColumnName | None = None
     """Business key of a row: travels with every request; labels may come back by it. Not used as a feature."""
-    sensitive_columns: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    sensitive_columns: Annotated[tuple[ColumnName, ...], Field(max_length=50)] = ()
     """Columns that describe people's protected traits. Not used as features; every model is assessed by their groups,
     and acceptance.fairness may limit the difference. Numbers and dates are grouped into quartiles."""
     min_rows: Annotated[int, Field(ge=FEWEST_ROWS)] = 200

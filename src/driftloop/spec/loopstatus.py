@@ -1,7 +1,7 @@
 """The status of a ModelLoop and of a DriftReport in a cluster: what the operator writes, people and GitOps tools read.
 
-A projection: wiped, it is made again from the ledger and the monitor's state. It holds nothing that changes when nothing
-happens, because every change of it wakes all who watch. The API server drops what these types don't know.
+A projection: wiped, it is made again from the ledger and the monitor's state. It holds nothing that changes while
+nothing happens, because every change of it wakes all who watch. The API server drops what these types don't know.
 """
 
 from collections.abc import Mapping

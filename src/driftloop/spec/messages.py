@@ -23,7 +23,7 @@ from driftloop.spec.reference import field_reference, fields_below
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-_PATTERN_WORDS = {
+PATTERN_WORDS = {
     NAME_PATTERN: "must consist of lower-case letters, digits and dashes, with a letter or digit at both ends",
     CRON_PATTERN: "must be a cron line of five fields, such as '0 3 1 * *'",
     QUANTITY_PATTERN: "must be a Kubernetes quantity, such as '500m' or '2Gi'",
@@ -81,11 +81,12 @@ def _explain(error: "ErrorDetails") -> Finding:
         case "enum" | "literal_error":
             finding = _explain_choice(location, value)
         case "string_pattern_mismatch":
-            finding = Finding(location, _PATTERN_WORDS[context["pattern"]], shown)
+            finding = Finding(location, PATTERN_WORDS[context["pattern"]], shown)
         case "string_too_short" | "too_short":
             finding = Finding(location, "must not be empty")
-        case "string_too_long":
-            finding = Finding(location, f"must have at most {context['max_length']} characters", shown)
+        case "string_too_long" | "too_long":
+            unit = "characters" if kind == "string_too_long" else "items"
+            finding = Finding(location, f"must have at most {context['max_length']} {unit}", shown)
         case _ if kind in _BOUND_WORDS:
             words, bound = _BOUND_WORDS[kind]
             finding = Finding(location, f"must be {words} {context[bound]:g}", shown)

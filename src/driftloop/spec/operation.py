@@ -33,18 +33,18 @@ class PipelineSpec(Boundary):
 
     runner: Annotated[Literal["Kubeflow", "Job"], CLUSTER_ONLY] = "Kubeflow"
     """Kubeflow Pipelines, or one Kubernetes Job with the local runner inside."""
-    service_account_name: Annotated[str, CLUSTER_ONLY] = ""
+    service_account_name: Annotated[str, Field(max_length=253), CLUSTER_ONLY] = ""
     """Service account of the run's pods. Empty: Kubeflow's own (`pipeline-runner`, or `default-editor` with profiles);
     for a Job, the one made for the loop."""
     resources: Annotated[ResourcesSpec, CLUSTER_ONLY] = ResourcesSpec()
     """Requests and limits of each step; of the whole run for a Job."""
     node_selector: Annotated[dict[str, str], CLUSTER_ONLY] = Field(default_factory=dict)
     """Labels of the nodes that the pods may run on."""
-    tolerations: Annotated[tuple[Toleration, ...], CLUSTER_ONLY] = ()
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50), CLUSTER_ONLY] = ()
     """Taints of nodes that the pods put up with."""
-    env: Annotated[tuple[EnvironmentVariable, ...], CLUSTER_ONLY] = ()
+    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=50), CLUSTER_ONLY] = ()
     """Environment variables of the pods, read from Secrets."""
-    volumes: Annotated[tuple[VolumeMount, ...], CLUSTER_ONLY] = ()
+    volumes: Annotated[tuple[VolumeMount, ...], Field(max_length=50), CLUSTER_ONLY] = ()
     """Volumes that the pods mount, such as one that holds the data."""
 
 
@@ -53,7 +53,10 @@ class RolloutSpec(Boundary):
 
     type: Literal["Immediate", "Canary"] = "Immediate"
     """Immediate: all of it, once the new server is ready. Canary: in steps, back at the first sign of harm."""
-    step_weights: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1)] = (10, 50)
+    step_weights: Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], Field(min_length=1, max_length=20)] = (
+        10,
+        50,
+    )
     """Canary: percent of the traffic at each step before the last."""
     interval: Duration = timedelta(minutes=30)
     """Canary: length of a step."""
@@ -79,7 +82,7 @@ class ServingSpec(Boundary):
     """Requests and limits of the server in a serving pod. Empty: requests that suit a small model."""
     node_selector: Annotated[dict[str, str], CLUSTER_ONLY] = Field(default_factory=dict)
     """Labels of the nodes that the pods may run on."""
-    tolerations: Annotated[tuple[Toleration, ...], CLUSTER_ONLY] = ()
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50), CLUSTER_ONLY] = ()
     """Taints of nodes that the pods put up with."""
     metrics_monitor: Annotated[Literal["None", "ServiceMonitor"], CLUSTER_ONLY] = "None"
     """ServiceMonitor: one is made for the Prometheus Operator, which must be installed."""
@@ -91,7 +94,7 @@ class ServingSpec(Boundary):
     def _replicas_are_ordered(cls, min_replicas: int, info: ValidationInfo) -> int:
         max_replicas = info.data.get("max_replicas", min_replicas)
         if min_replicas > max_replicas:
-            raise RuleError(f"must be at most maxReplicas ({max_replicas})")
+            raise RuleError("must be at most maxReplicas", remedy="Raise maxReplicas, or lower it.")
         return min_replicas
 
 
@@ -179,7 +182,7 @@ class RetrainingSpec(Boundary):
 
     triggers: tuple[Trigger, ...] = (Trigger.CONCEPT_DRIFT, Trigger.PRIOR_SHIFT, Trigger.PERFORMANCE_DROP)
     """Verdicts that start a run. Covariate drift alone does not hurt every model and is off by default."""
-    schedule: Annotated[Annotated[str, Field(pattern=CRON_PATTERN)] | None, CLUSTER_ONLY] = None
+    schedule: Annotated[Annotated[str, Field(pattern=CRON_PATTERN, max_length=100)] | None, CLUSTER_ONLY] = None
     """Times to retrain regardless of drift, as a cron line in UTC. Absent: none."""
     cooldown: Duration = timedelta(hours=12)
     """Shortest time between two runs."""

@@ -5,7 +5,7 @@ Parts of the ModelLoop's groups `pipeline` and `serving`. Field docstrings are t
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from driftloop.spec.boundary import Boundary, RuleError
 
@@ -21,7 +21,12 @@ def _read_quantity(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Quantity = Annotated[str, BeforeValidator(_read_quantity), Field(pattern=QUANTITY_PATTERN)]
+Quantity = Annotated[
+    str,
+    BeforeValidator(_read_quantity),
+    Field(pattern=QUANTITY_PATTERN),
+    WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN}),
+]
 ObjectName = Annotated[str, Field(pattern=OBJECT_NAME_PATTERN, max_length=253)]
 
 
@@ -37,11 +42,11 @@ class ResourcesSpec(Boundary):
 class Toleration(Boundary):
     """A taint that pods put up with, as in a Kubernetes pod."""
 
-    key: str = ""
+    key: Annotated[str, Field(max_length=317)] = ""
     """Key of the taint. Empty: every key; operator must then be Exists."""
     operator: Annotated[Literal["Equal", "Exists"], Field(validate_default=True)] = "Equal"
     """How the taint's value is compared."""
-    value: str = ""
+    value: Annotated[str, Field(max_length=63)] = ""
     """Value of the taint; for Equal only."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint. Absent: every effect."""
@@ -73,7 +78,7 @@ class SecretKeyRef(Boundary):
 class EnvironmentVariable(Boundary):
     """An environment variable whose value a Secret holds."""
 
-    name: Annotated[str, Field(pattern=VARIABLE_PATTERN)]
+    name: Annotated[str, Field(pattern=VARIABLE_PATTERN, max_length=256)]
     """Name of the variable."""
     secret_key_ref: SecretKeyRef
     """Where its value is."""
@@ -84,5 +89,5 @@ class VolumeMount(Boundary):
 
     claim_name: ObjectName
     """Name of the PersistentVolumeClaim."""
-    mount_path: Annotated[str, Field(pattern=PATH_PATTERN)]
+    mount_path: Annotated[str, Field(pattern=PATH_PATTERN, max_length=1024)]
     """Folder where its content appears."""

@@ -52,7 +52,7 @@ class FieldReference:
 
 def modelloop_schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of the ModelLoop."""
-    schema = ModelLoop.model_json_schema(schema_generator=_FileSchema)
+    schema = ModelLoop.model_json_schema(schema_generator=FileSchema)
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
 
 
@@ -76,17 +76,18 @@ def noted_fields(loop: ModelLoop) -> list[FieldReference]:
     return [field for field in field_reference().values() if field.note and _has(written, field.path)]
 
 
-class _FileSchema(GenerateJsonSchema):
+class FileSchema(GenerateJsonSchema):
     """Writes defaults as they stand in a file."""
 
     def encode_default(self, dft: Any) -> Any:
+        """Write a default; durations with their units."""
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 def _walk(group: Mapping[str, Any], definitions: Mapping[str, Any], parent: str) -> Iterator[FieldReference]:
     for name, written in group["properties"].items():
-        schema = _resolve(written, definitions)
-        items = _resolve(schema.get("items", {}), definitions)
+        schema = resolve_reference(written, definitions)
+        items = resolve_reference(schema.get("items", {}), definitions)
         path = f"{parent}.{name}" if parent else name
         below = schema if "properties" in schema else items
         yield FieldReference(
@@ -103,12 +104,16 @@ def _walk(group: Mapping[str, Any], definitions: Mapping[str, Any], parent: str)
             yield from _walk(below, definitions, path)
 
 
-def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """Follow references and drop the null of optional fields; what stands nearer to the field wins."""
+def resolve_reference(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow references and drop the null of optional fields; what stands nearer to the field wins.
+
+    The title of what was referred to is the type's name.
+    """
     parts = [part for part in schema.get("anyOf", ()) if part.get("type") != "null"]
     resolved = {**(parts[0] if parts else {}), **schema}
     if "$ref" in resolved:
-        resolved = {**_resolve(definitions[resolved["$ref"].rpartition("/")[2]], definitions), **resolved}
+        name = resolved["$ref"].rpartition("/")[2]
+        resolved = {**resolve_reference(definitions[name], definitions), **resolved, "title": name}
     return resolved
 
 

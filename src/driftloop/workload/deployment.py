@@ -13,8 +13,8 @@ from driftloop.workload.platform import Platform
 from driftloop.workload.podsecurity import build_container_security, build_pod_security
 from driftloop.workload.resources import (
     EVALUATOR_MEBIBYTES,
-    FETCH_RESOURCES,
     LABELS_MEBIBYTES,
+    build_fetch_resources,
     build_monitor_resources,
     build_server_resources,
     build_thread_env,
@@ -120,9 +120,13 @@ def _build_pod_spec(
         "containers": [server],
         "volumes": _build_volumes(loop.metadata.name),
     }
-    if platform.images.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in platform.images.pull_secrets]
-    return pod
+    serving = loop.spec.serving
+    optional = {
+        "imagePullSecrets": [{"name": name} for name in platform.images.pull_secrets],
+        "nodeSelector": serving.node_selector,
+        "tolerations": [toleration.to_dict() for toleration in serving.tolerations],
+    }
+    return pod | {key: value for key, value in optional.items() if value}
 
 
 def _build_fetch(bento_uri: str, bento_digest: str, platform: Platform) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def _build_fetch(bento_uri: str, bento_digest: str, platform: Platform) -> dict[
         "command": ["python", "-m", "driftloop.adapters.bentofetch"],
         "args": [bento_uri, bento_digest, BENTO_FOLDER],
         "env": build_store_env(platform.store),
-        "resources": FETCH_RESOURCES,
+        "resources": build_fetch_resources(),
         "securityContext": build_container_security(),
         "volumeMounts": [{"name": _MODELS, "mountPath": "/models"}, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
     }

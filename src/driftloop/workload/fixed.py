@@ -27,4 +27,6 @@ def build_fixed_objects(loop: ModelLoop, platform: Platform, owner: Owner) -> li
         build_labels_service(loop, owner),
         build_disruption_budget(loop, owner),
     ]
-    return [*objects, build_service_monitor(loop, owner)] if platform.service_monitors else objects
+    if loop.spec.serving.metrics_monitor == "ServiceMonitor":
+        objects.append(build_service_monitor(loop, owner))
+    return objects

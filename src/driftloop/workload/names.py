@@ -36,6 +36,9 @@ FETCH_CONTAINER = "fetch"
 MONITOR_CONTAINER = "monitor"
 SERVER_CONTAINER = "server"
 
+BENTO_REFUSED_EXIT_CODE = 3
+"""Of the fetch container, where what it brought is not what the digest names: trying again can't help."""
+
 SERVER_PORT = 3000
 LABELS_PORT = 8090
 SERVICE_PORT = 80

@@ -42,7 +42,5 @@ class Platform(Boundary):
     store: Store
     flush_interval_seconds: Annotated[float, Field(gt=0)] = 300
     """Time between two commits of a monitor to the object store: what a lost node may cost."""
-    service_monitors: bool = False
-    """Whether the Prometheus Operator is there, and each loop gets a ServiceMonitor."""
     api_server_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (443, 6443, 8443, 16443)
     """Ports on which a monitor may reach the API server: a NetworkPolicy sees the address behind its Service."""

@@ -6,7 +6,6 @@ from driftloop.spec import ModelLoop
 from driftloop.workload import names
 from driftloop.workload.owner import Owner
 
-_CPU_PERCENT = 70
 _SCALE_DOWN_SECONDS = 300
 
 
@@ -42,7 +41,7 @@ def build_autoscaler(loop: ModelLoop, model_version: str, owner: Owner) -> dict[
     if not is_autoscaled(loop):
         return None
     name = loop.metadata.name
-    target = {"type": "Utilization", "averageUtilization": _CPU_PERCENT}
+    target = {"type": "Utilization", "averageUtilization": loop.spec.serving.target_utilization}
     metric = {"name": "cpu", "container": names.SERVER_CONTAINER, "target": target}
     return {
         "apiVersion": "autoscaling/v2",

@@ -1,0 +1,169 @@
+"""The rules of the validators in `spec`, once more in CEL, so that the API server itself refuses what breaks them.
+
+One row a `RuleError`, under the type whose validator raises it; a test holds both to the same words and the same
+verdicts. What a schema can express (types, bounds, choices) is in the types alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from driftloop.spec.learning import METRICS_BY_TASK, NAME_PATTERN
+from driftloop.spec.messages import PATTERN_WORDS
+from driftloop.spec.operation import DATABASES
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold of an object, and what to tell of a field where it doesn't."""
+
+    field: str
+    """The field to blame, below the object that the rule is about; empty: the object itself."""
+    expression: str
+    """In CEL; true where all is well. Any field may be absent: the API server tries the rule on the group's default,
+    too, before it fills in the fields' own."""
+    constraint: str
+    """As in `RuleError`."""
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the rule as an item of `x-kubernetes-validations`."""
+        told = f"{self.field.rpartition('.')[2]} {self.constraint}.".lstrip()
+        path = {"fieldPath": f".{self.field}"} if self.field else {}
+        return {
+            "rule": self.expression,
+            "message": f"{told} {self.remedy}".strip(),
+            "reason": "FieldValueInvalid",
+        } | path
+
+
+def _is_set(field: str) -> str:
+    return f"(has(self.{field}) && self.{field} != '')"
+
+
+def _differs(column: str, other: str, other_name: str) -> Rule:
+    return Rule(
+        column,
+        f"!has(self.{column}) || !has(self.{other}) || self.{column} != self.{other}",
+        f"must be another column than {other_name}",
+    )
+
+
+def _not_sensitive(column: str) -> Rule:
+    return Rule(
+        "sensitiveColumns",
+        f"!has(self.sensitiveColumns) || !has(self.{column}) || !(self.{column} in self.sensitiveColumns)",
+        f"must be other columns than {column}",
+    )
+
+
+_IS_DATABASE = f"(has(self.uri) && self.uri.matches('^({'|'.join(DATABASES)})([+:]|$)'))"
+
+RULES: Mapping[str, tuple[Rule, ...]] = {
+    "ModelLoop": (  # the API server takes no path into metadata
+        Rule("", f"self.metadata.name.matches('{NAME_PATTERN}')", f"metadata.name {PATTERN_WORDS[NAME_PATTERN]}"),
+        Rule("", "self.metadata.name.size() <= 50", "metadata.name must have at most 50 characters"),
+    ),
+    "ModelLoopSpec": (
+        Rule(
+            "model",
+            "!has(self.model) || self.maturity != 'ProofOfConcept'",
+            "must be absent in a ProofOfConcept",
+            "Remove it, or set maturity to Production: a model that exists proves the concept.",
+        ),
+        Rule(
+            "preparation.sampling",
+            "self.problem.task != 'Regression' || self.preparation.sampling in ['Auto', 'None']",
+            "must be Auto or None for the task Regression",
+            "Remove it: no classes to balance.",
+        ),
+        Rule(
+            "acceptance.fairness",
+            "!has(self.acceptance.fairness) || self.problem.task != 'Regression'",
+            "must be left out of the task Regression",
+            "Remove it: only classes are compared.",
+        ),
+        Rule(
+            "acceptance.fairness",
+            "!has(self.acceptance.fairness) || self.problem.task == 'Regression'"
+            " || (has(self.data.sensitiveColumns) && self.data.sensitiveColumns.size() > 0)",
+            "must have data.sensitiveColumns to compare groups of",
+            "Name the columns there.",
+        ),
+        Rule(
+            "monitoring.labels.uri",
+            "!has(self.monitoring.labels.uri) || has(self.data.keyColumn)",
+            "must come with data.keyColumn: labels of a table are joined by it",
+            "Add keyColumn to data, or remove uri and send labels by POST /labels.",
+        ),
+    ),
+    "ProblemSpec": tuple(
+        Rule(
+            "metric.name",
+            f"self.task != '{task}' || !{_is_set('metric.name')} || self.metric.name in {list(metrics)}",
+            f"must be a metric of the task {task}",
+            f"Use one of: {', '.join(metrics)}.",
+        )
+        for task, metrics in METRICS_BY_TASK.items()
+    ),
+    "DataSpec": (
+        _differs("timeColumn", "targetColumn", "targetColumn"),
+        _differs("keyColumn", "targetColumn", "targetColumn"),
+        _differs("keyColumn", "timeColumn", "timeColumn"),
+        _not_sensitive("targetColumn"),
+        _not_sensitive("timeColumn"),
+        _not_sensitive("keyColumn"),
+        Rule(
+            "sensitiveColumns",
+            "!has(self.sensitiveColumns) || self.sensitiveColumns.all(x, self.sensitiveColumns.exists_one(y, x == y))",
+            "must name each column once",
+        ),
+    ),
+    "RolloutSpec": (
+        Rule(
+            "stepWeights",
+            "!has(self.stepWeights) || (self.stepWeights.isSorted()"
+            " && self.stepWeights.all(x, self.stepWeights.exists_one(y, x == y)))",
+            "must rise from step to step",
+        ),
+    ),
+    "ServingSpec": (
+        Rule(
+            "minReplicas",
+            "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            "must be at most maxReplicas",
+            "Raise maxReplicas, or lower it.",
+        ),
+    ),
+    "LabelsSpec": (
+        Rule(
+            "query",
+            f"has(self.query) || !{_IS_DATABASE}",
+            "must be set where uri is a database",
+            "Add the table's name, or a SELECT statement.",
+        ),
+        Rule(
+            "query",
+            "!has(self.query) || (has(self.uri) && self.uri.matches('^[A-Za-z0-9_+]+:'))",
+            "must come with a database as uri",
+            "Set uri to an SQLAlchemy URL.",
+        ),
+    ),
+    "Toleration": (
+        Rule(
+            "operator",
+            f"self.operator != 'Equal' || {_is_set('key')}",
+            "must be Exists where key is empty",
+            "Set key, or operator to Exists.",
+        ),
+        Rule(
+            "value",
+            f"self.operator != 'Exists' || !{_is_set('value')}",
+            "must be left out where operator is Exists",
+            "Remove it, or set operator to Equal.",
+        ),
+    ),
+    "DriftReportSpec": (
+        Rule("", "self == oldSelf", "a drift report says what was seen, and never changes", "Delete it instead."),
+    ),
+}
