@@ -165,9 +165,10 @@ def test_applying_takes_back_what_is_not_applied_any_more_and_keeps_what_others_
 
 
 def test_status_and_spec_are_reached_apart(api, place):
-    made = api.create(a_loop(place) | {"status": {"phase": "invented"}})
+    made = api.create(a_loop(place) | {"status": {"uid": "invented"}})
     assert "status" not in made
-    api.patch_status("ModelLoop", place, "flights", {"conditions": [{"type": "Ready", "status": "False"}]})
+    ready = {"type": "Ready", "status": "False", "reason": "New", "lastTransitionTime": "2026-11-25T00:00:00Z"}
+    api.patch_status("ModelLoop", place, "flights", {"conditions": [ready]})
     api.patch("ModelLoop", place, "flights", {"spec": {"suspend": True}, "status": {"conditions": []}})
     found = api.get("ModelLoop", place, "flights")
     assert found["spec"]["suspend"] is True
@@ -262,7 +263,7 @@ def test_the_version_is_told_in_numbers(api):
 
 def test_calls_are_recorded_as_access_rules_see_them(api, place, each_api_server):
     api.create(a_loop(place))
-    api.patch_status("ModelLoop", place, "flights", {"a": 1})
+    api.patch_status("ModelLoop", place, "flights", {"uid": "a"})
     api.list("Lease", place)
     calls = {(call.verb, call.group, call.resource) for call in each_api_server.calls() if call.namespace == place}
     assert {

@@ -82,6 +82,7 @@ class KubeflowApi:
             configuration.api_key_prefix["authorization"] = "Bearer"
             configuration.refresh_api_key_hook = _TokenFile(Path(token_path)).refresh
         client = kfp.ApiClient(configuration)
+        client.deserialize = _only_json(client.deserialize)
         self.url = url.rstrip("/")
         self.models = kfp
         self._health = kfp.HealthzServiceApi(client)
@@ -273,6 +274,17 @@ class KubeflowApi:
         if told is None and status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             return NotKubeflowError(self.url, f"It has no such path ({status}).")
         return KubeflowRefusedError(what, self.url, status, message)
+
+
+def _only_json(deserialize: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse answers that are no JSON object, of which the generated client makes empty objects."""
+
+    def checked(response: Any, response_type: Any) -> Any:
+        if not isinstance(json.loads(response.data or "{}"), dict):
+            raise TypeError("no JSON object")
+        return deserialize(response, response_type)
+
+    return checked
 
 
 class _TokenFile:
