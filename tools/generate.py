@@ -43,6 +43,7 @@ def _generate() -> Iterator[tuple[Path, str]]:
     from driftloop.workload.crd import driftreport_crd, modelloop_crd
     from pipelines.adoption import adoption_pipeline
     from pipelines.feasibility import feasibility_pipeline
+    from pipelines.schedule import schedule_pipeline
     from pipelines.training import training_pipeline
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
@@ -51,6 +52,7 @@ def _generate() -> Iterator[tuple[Path, str]]:
     yield CHART_FILES / "approvalpolicy.yaml", to_yaml(approval_policy(), approval_policy_binding())
     yield COMPILED / "adoption.yaml", _compile(adoption_pipeline)
     yield COMPILED / "feasibility.yaml", _compile(feasibility_pipeline)
+    yield COMPILED / "schedule.yaml", _compile(schedule_pipeline)
     yield COMPILED / "training.yaml", _compile(training_pipeline)
     for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
         module = importlib.import_module(f"components.{folder.name}.component")
