@@ -3,7 +3,15 @@
 from kfp import dsl
 
 from components.adopt.component import adopt
-from pipelines.parts import STORE_CONFIG, STORE_SECRET, Parameters, bring_data_in, judge_candidate, register_candidate, place_steps
+from pipelines.parts import (
+    STORE_CONFIG,
+    STORE_SECRET,
+    Parameters,
+    bring_data_in,
+    judge_candidate,
+    place_steps,
+    register_candidate,
+)
 
 
 @dsl.pipeline(name="driftloop-adoption", description="A model in, a verified candidate Bento out. It promotes nothing.")

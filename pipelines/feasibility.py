@@ -5,7 +5,15 @@ from kfp import dsl
 from components.feasibility.component import feasibility
 from components.sample.component import sample
 from components.validate.component import validate
-from pipelines.parts import STORE_CONFIG, STORE_SECRET, Parameters, bring_data_in, judge_candidate, place_steps, train_candidate
+from pipelines.parts import (
+    STORE_CONFIG,
+    STORE_SECRET,
+    Parameters,
+    bring_data_in,
+    judge_candidate,
+    place_steps,
+    train_candidate,
+)
 
 
 @dsl.pipeline(name="driftloop-feasibility", description="Data in, a judgement of feasibility out. It makes no Bento.")

@@ -3,7 +3,16 @@
 from kfp import dsl
 
 from components.validate.component import validate
-from pipelines.parts import STORE_CONFIG, STORE_SECRET, Parameters, bring_data_in, judge_candidate, register_candidate, place_steps, train_candidate
+from pipelines.parts import (
+    STORE_CONFIG,
+    STORE_SECRET,
+    Parameters,
+    bring_data_in,
+    judge_candidate,
+    place_steps,
+    register_candidate,
+    train_candidate,
+)
 
 
 @dsl.pipeline(name="driftloop-training", description="Data in, a verified candidate Bento out. It promotes nothing.")

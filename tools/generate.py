@@ -1,7 +1,7 @@
 """Writes everything that is generated; `--check` compares instead.
 
 Run by `make generate` and `make verify`: compiled packages, a README for each component, the reference of ModelLoops,
-the chart's custom resource definitions and admission policy.
+the chart's custom resource definitions and admission policy, and the rest of what `deployment_files` lists.
 """
 
 import difflib
@@ -23,7 +23,10 @@ _VARIES = "sdkVersion:"
 def main(arguments: list[str]) -> int:
     """Generate or check; return the exit code."""
     sys.path.insert(0, str(ROOT))
+    from tools.deployment_files import build_deployment_files
+
     wanted = dict(_generate())
+    wanted |= build_deployment_files(wanted)
     if arguments == ["--check"]:
         return _check(wanted)
     for path, text in wanted.items():
@@ -40,6 +43,7 @@ def _generate() -> Iterator[tuple[Path, str]]:
     from driftloop.workload.crd import driftreport_crd, modelloop_crd
     from pipelines.adoption import adoption_pipeline
     from pipelines.feasibility import feasibility_pipeline
+    from pipelines.schedule import schedule_pipeline
     from pipelines.training import training_pipeline
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
@@ -48,6 +52,7 @@ def _generate() -> Iterator[tuple[Path, str]]:
     yield CHART_FILES / "approvalpolicy.yaml", to_yaml(approval_policy(), approval_policy_binding())
     yield COMPILED / "adoption.yaml", _compile(adoption_pipeline)
     yield COMPILED / "feasibility.yaml", _compile(feasibility_pipeline)
+    yield COMPILED / "schedule.yaml", _compile(schedule_pipeline)
     yield COMPILED / "training.yaml", _compile(training_pipeline)
     for folder in sorted(path.parent for path in (ROOT / "components").glob("*/component.py")):
         module = importlib.import_module(f"components.{folder.name}.component")
@@ -97,7 +102,10 @@ def _lines(text: str) -> list[str]:
 
 def _check(wanted: dict[Path, str]) -> int:
     """Print how the files on disk differ from `wanted`; return 1 if they do."""
-    existing = {path.relative_to(ROOT) for path in (ROOT / COMPILED).rglob("*.yaml")}
+    from tools.deployment_files import GENERATED_FOLDERS
+
+    folders = (COMPILED, *GENERATED_FOLDERS)
+    existing = {path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.yaml")}
     differences = []
     for path in sorted(existing | wanted.keys()):
         old = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else ""

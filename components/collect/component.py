@@ -12,7 +12,7 @@ def collect(
     """Bring the data in, as one Parquet table.
 
     Args:
-        data_uri: CSV or Parquet file, folder or pattern.
+        data_uri: CSV or Parquet file, folder or pattern, or a file that names rows of the prediction log.
         data_digest: Content that the run is about; other content is refused.
         target_column: Column to predict.
         data: Group `data` of the ModelLoop.
@@ -22,7 +22,9 @@ def collect(
     import tempfile
     from pathlib import Path
 
+    from driftloop.adapters.loggedtable import collect_logged
     from driftloop.adapters.objectstore import FsspecStore
+    from driftloop.spec import is_training_rows
     from driftloop.stages.collect import collect, fetch
     from driftloop.stages.parameters import read_data_group
     from driftloop.stages.tablefile import write_table
@@ -30,4 +32,5 @@ def collect(
     spec = read_data_group(data, uri=data_uri, target_column=target_column)
     with tempfile.TemporaryDirectory() as folder:
         paths = fetch(FsspecStore(), data_uri, digest=data_digest, folder=Path(folder))
-        write_table(collect(paths, spec), table.path)
+        rows = collect_logged(paths[0], spec) if is_training_rows(data_uri) else collect(paths, spec)
+        write_table(rows, table.path)

@@ -16,14 +16,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from driftloop.adapters.kubeapi import ApiUnavailableError, KubeApi, NotFoundError
+from driftloop.workload.crd import driftreport_crd, modelloop_crd
 from driftloop.workload.kinds import KINDS
 from driftloop.workload.rights import Rule
-from tests.cluster.fakeapi import Call, FakeApi, serve
+from tests.cluster.fakeapi import Call, FakeApi
+from tests.cluster.fakeserver import serve
 from tests.cluster.realapi import TOKEN, RealApi, is_offered, kubeconfig, real_api
 
 HOW_TO_OFFER = (
@@ -164,38 +165,11 @@ def new_namespace(server: ApiServer, labels: dict[str, str] | None = None) -> It
         api.delete("Namespace", None, name)
 
 
-def bare_definitions() -> list[dict[str, Any]]:
-    """Return definitions of our custom resources without any rules, for tests of the API alone."""
-    return [
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"{kind.plural}.{kind.group}"},
-            "spec": {
-                "group": kind.group,
-                "scope": "Namespaced",
-                "names": {"plural": kind.plural, "singular": kind.name.lower(), "kind": kind.name},
-                "versions": [
-                    {
-                        "name": kind.api_version.partition("/")[2],
-                        "served": True,
-                        "storage": True,
-                        "subresources": {"status": {}},
-                        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                    }
-                ],
-            },
-        }
-        for kind in (KINDS["ModelLoop"], KINDS["DriftReport"])
-    ]
-
-
 def install_definitions(server: ApiServer) -> None:
-    """Make our custom resources known, once they are not; wait until they are served."""
+    """Make our custom resources known; wait until they are served."""
     api = server.connect()
-    for definition in bare_definitions():
-        if api.get("CustomResourceDefinition", None, definition["metadata"]["name"]) is None:
-            api.create(definition)
+    for definition in (modelloop_crd(), driftreport_crd()):
+        api.apply(definition)
     deadline = time.monotonic() + 30
     for kind in ("ModelLoop", "DriftReport"):
         while True:

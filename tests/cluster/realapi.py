@@ -118,8 +118,9 @@ def _wait_until_ready(api: RealApi, server: "subprocess.Popen[bytes]", folder: P
         try:
             if api.ca.exists():
                 context = ssl.create_default_context(cafile=str(api.ca))
-                request = urllib.request.Request(f"{api.url}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
-                with urllib.request.urlopen(request, timeout=2, context=context):
+                headers = {"Authorization": f"Bearer {TOKEN}"}
+                request = urllib.request.Request(f"{api.url}/readyz", headers=headers)  # noqa: S310
+                with urllib.request.urlopen(request, timeout=2, context=context):  # noqa: S310
                     return
         except (OSError, urllib.error.HTTPError):
             pass

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from driftloop.loop.trainingdata import LOGGED_AT, faulty_windows, labelled_rows, training_table
+from driftloop.loop.trainingdata import faulty_windows
 from driftloop.predictionlog import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
+from driftloop.predictionlog.trainingtable import LOGGED_AT, labelled_rows, training_table
 from driftloop.spec import DataSpec, VerdictKind
 from tests.loop.conftest import START, WEEK, make_verdict
 

@@ -38,7 +38,7 @@ class FsspecStore:
 
     def files(self, uri: str) -> list[str]:
         """Return the addresses behind a file, a folder or a pattern, sorted."""
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         if fs.isfile(path):
             return [uri]
         found = fs.find(path) if fs.isdir(path) else fs.glob(path)
@@ -51,7 +51,7 @@ class FsspecStore:
         Raises:
             UnreadableFileError: it may not be read, or the store broke off.
         """
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         try:
             with fs.open(path, "rb") as file:
                 while chunk := file.read(_CHUNK_BYTES):
@@ -65,7 +65,7 @@ class FsspecStore:
         Raises:
             FileExistsError: there is one already.
         """
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         if _is_local(fs):
             _create_locally(Path(path), content)
             return
@@ -82,12 +82,12 @@ class FsspecStore:
         Raises:
             FileNotFoundError: there is none.
         """
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         return bytes(fs.cat_file(path))
 
     def replace(self, uri: str, content: bytes) -> None:
         """Write a file, whole or not at all, over what may be there."""
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         if _is_local(fs):
             _replace_locally(Path(path), content)
         else:
@@ -95,13 +95,13 @@ class FsspecStore:
 
     def names(self, folder_uri: str) -> list[str]:
         """Return the names of all files below a folder, relative to it, sorted; none for a folder that is not there."""
-        fs, path = _locate(folder_uri)
+        fs, path = locate(folder_uri)
         root = path.rstrip("/") + "/"
         return sorted(str(name).removeprefix(root) for name in fs.find(root))
 
     def put_file(self, source: Path, uri: str) -> None:
         """Copy a local file to an address; in an object store it appears whole or not at all."""
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         if _is_local(fs):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         fs.put_file(str(source), path)
@@ -112,7 +112,7 @@ class FsspecStore:
         Raises:
             FileNotFoundError: there is none at the address.
         """
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.fetched")
         fs.get_file(path, str(draft))
@@ -120,7 +120,7 @@ class FsspecStore:
 
     def remove(self, uri: str) -> None:
         """Remove a file, or a folder with everything in it; what is gone already is fine."""
-        fs, path = _locate(uri)
+        fs, path = locate(uri)
         try:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
@@ -155,7 +155,8 @@ def _create_locally(path: Path, content: bytes) -> None:
         Path(draft).unlink()
 
 
-def _locate(uri: str) -> tuple[Any, str]:
+def locate(uri: str) -> tuple[Any, str]:
+    """Return the file system that an address means, and the path there."""
     import fsspec
 
     try:

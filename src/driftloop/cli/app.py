@@ -14,6 +14,7 @@ from driftloop.cli.approve import approve
 from driftloop.cli.charter import charter
 from driftloop.cli.crd import crd
 from driftloop.cli.demo import demo
+from driftloop.cli.deploy import deploy
 from driftloop.cli.doctor import doctor
 from driftloop.cli.estimate import estimate
 from driftloop.cli.explain import explain
@@ -21,6 +22,7 @@ from driftloop.cli.failures import command_arguments, describe
 from driftloop.cli.history import history
 from driftloop.cli.init import init
 from driftloop.cli.logs import logs
+from driftloop.cli.manifests import manifests
 from driftloop.cli.record import record
 from driftloop.cli.retrain import retrain
 from driftloop.cli.rollback import rollback
@@ -44,6 +46,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     crd,
     run,
     up,
+    manifests,
+    deploy,
     status,
     why,
     logs,

@@ -55,8 +55,9 @@ from driftloop.loop.history import (
 from driftloop.loop.recording import entry_of
 from driftloop.loop.status import project_status
 from driftloop.loop.telling import tell, tell_verdict
-from driftloop.loop.trainingdata import faulty_windows, time_column, training_table
+from driftloop.loop.trainingdata import faulty_windows, time_column
 from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
+from driftloop.spec.trainingrows import TRAINING_ROWS_SUFFIX
 
 POLL_SECONDS = 0.1
 FAILED_STARTS_BEFORE_GIVING_WAY = 3
@@ -264,13 +265,12 @@ class LaptopController:
                 pass
 
     def _order_run(self, decision: StartRun, now: datetime) -> None:
-        """Write down the run and the table it learns from; `_keep_run_going` starts it."""
+        """Write down the run and the rows it learns from; `_keep_run_going` starts it."""
         data_uri = self._loop.spec.data.uri
         if decision.from_log:
             rows = self._log_view.training_rows(now, self._faulty_windows())
-            table = training_table(rows, self._loop.spec.data)
-            path = self._workspace.data / f"{decision.run_key}.parquet"
-            table.to_parquet(path)
+            path = self._workspace.data / f"{decision.run_key}{TRAINING_ROWS_SUFFIX}"
+            write_atomically(path, rows.model_dump_json(by_alias=True, indent=2))
             data_uri = str(path)
         entry = entry_of(decision, self._state, now, data_uri=data_uri)
         self._record(entry)

@@ -4,14 +4,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from driftloop.loop.trainingdata import labelled_rows
 from driftloop.predictionlog import PredictionLogReader
-from driftloop.spec import MonitoringSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
+from driftloop.predictionlog.trainingtable import labelled_rows
+from driftloop.spec import MonitoringSpec, TrainingRows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -25,6 +22,7 @@ class LogView:
     """
 
     def __init__(self, folder: Path, monitoring: MonitoringSpec) -> None:
+        self._folder = folder
         self._reader = PredictionLogReader(folder)
         self._monitoring = monitoring
         self._counted: object = None
@@ -45,9 +43,11 @@ class LogView:
             self.labels = self._look_at_labels(through)
             self._counted = (through, faulty)
 
-    def training_rows(self, through: datetime, faulty: Iterable[tuple[datetime, datetime]]) -> "pd.DataFrame":
-        """Return all labelled rows up to an event time, outside the faulty windows."""
-        return labelled_rows(self._reader.joined(EPOCH, through, labelled_by=through), faulty)
+    def training_rows(self, through: datetime, faulty: Iterable[tuple[datetime, datetime]]) -> TrainingRows:
+        """Name all labelled rows up to an event time, outside the faulty windows, as the log has them now."""
+        return TrainingRows(
+            log_uri=str(self._folder.absolute()), view=self._reader.view(), through=through, leave_out=tuple(faulty)
+        )
 
     def _look_at_labels(self, through: datetime) -> dict[str, Any]:
         duration = self._monitoring.window.duration

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from driftloop.spec import ModelLoop, ModelSpec
+from driftloop.spec.operation import PipelineSpec
 
 
 def pipeline_parameters(
@@ -59,7 +60,25 @@ def pipeline_parameters(
         "acceptance": spec.acceptance.to_dict(),
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),
+        **step_parameters(spec.pipeline),
     }
+
+
+def step_parameters(spec: PipelineSpec) -> dict[str, Any]:
+    """Return what the spec says of the steps' pods; of the rest, the package has defaults. Local runs ignore them.
+
+    Where the spec names only a request or only a limit, the other is the same: the package's default might contradict.
+    """
+    parameters: dict[str, Any] = {}
+    for name in ("cpu", "memory"):
+        request, limit = spec.resources.requests.get(name), spec.resources.limits.get(name)
+        if request or limit:
+            parameters |= {f"{name}_request": request or limit, f"{name}_limit": limit or request}
+    if spec.node_selector:
+        parameters["node_selector"] = dict(spec.node_selector)
+    if spec.tolerations:
+        parameters["tolerations"] = [toleration.to_dict() for toleration in spec.tolerations]
+    return parameters
 
 
 def adoption_parameters(loop: ModelLoop, model: ModelSpec, **run: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The pipeline runner as a controller in a cluster sees it: started and looked at by run key, as often as one likes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,8 @@ from typing import Any, Protocol
 from driftloop.errors import DriftloopError
 from driftloop.loop.history import PipelineName
 from driftloop.spec import ModelLoop
+
+_CAUSE_LENGTH = 40
 
 
 class RunnerUnavailableError(DriftloopError):
@@ -45,6 +48,11 @@ class RunOrder:
     report: str = ""
     """Name of the DriftReport that called for it."""
 
+    @property
+    def cause(self) -> str:
+        """The first words of the reason, for a run's name: `ConceptDrift`, `no model yet`."""
+        return re.split(r" in the window| \(|[:;,]", self.reason, maxsplit=1)[0][:_CAUSE_LENGTH].strip()
+
 
 @dataclass(frozen=True)
 class RunView:
@@ -79,3 +87,15 @@ class Runner(Protocol):
 
     def cancel(self, order: RunOrder) -> None:
         """End the run if it is under way."""
+
+    def keep_schedule(self, loop: ModelLoop) -> None:
+        """Make `retraining.schedule` recur where the runner runs: one for the loop, off while it is suspended.
+
+        What recurs trains nothing: it files a request (`stages.remind`) that the loop answers as any other, so that
+        brakes, the champion of the moment and the run's key stay with the one who decides.
+
+        Raises: as `start`.
+        """
+
+    def drop_schedule(self, loop: ModelLoop) -> None:
+        """Remove what recurs for the loop; gone already is fine."""

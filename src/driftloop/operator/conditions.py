@@ -1,7 +1,7 @@
 """The conditions of a loop: what each is, why in one word and in words, and since when. Pure.
 
-By the conventions that kstatus reads: Reconciling and Stalled tell Flux and Argo CD whether to wait or to give up, Ready
-sums up. Source: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+By the conventions that kstatus reads: Reconciling and Stalled tell Flux and Argo CD whether to wait or to give up,
+Ready sums up. Source: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 """
 
 from collections.abc import Mapping, Sequence
@@ -120,7 +120,7 @@ def _since(known: Mapping[str, Any] | None, finding: Finding, at: datetime) -> d
     return at.replace(microsecond=0)
 
 
-def _ready(now: Circumstances) -> Finding:
+def _ready(now: Circumstances) -> Finding:  # noqa: PLR0911 (one return per reason)
     if now.stalled == INVALID_SPEC:
         return Finding("False", now.stalled, now.stalled_words)
     if now.champion and now.is_serving and now.is_watched is not False:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftloop.adapters.kubeapi import ApiUnavailableError, ConflictError, KubeApi, RejectedError
 from driftloop.errors import DriftloopError
@@ -31,6 +31,7 @@ from driftloop.operator.loopobject import read_loop
 from driftloop.operator.metrics import Metrics
 from driftloop.operator.notify import Announcer, Webhook, notice_of, notice_of_report
 from driftloop.operator.reports import decide_on, is_settled, outdated
+from driftloop.operator.requestfolder import RequestFolder
 from driftloop.operator.rollout import Readiness, Rollout, Stage
 from driftloop.operator.runs import RunDesk
 from driftloop.operator.settings import OperatorSettings
@@ -43,6 +44,9 @@ from driftloop.spec.storelayout import StoreLayout
 from driftloop.stages.package import BASELINE_FILE, SCHEMA_FILE
 from driftloop.workload.names import loop_labels
 from driftloop.workload.owner import Owner
+
+if TYPE_CHECKING:
+    from driftloop.loop.requests import Request
 
 MOST_DECISIONS = 50
 """In one step; more would mean that a decision leaves no trace."""
@@ -95,6 +99,7 @@ class LoopRun:
         self._layout = StoreLayout(settings.platform.store.uri, namespace, name)
         self._ledger = StoreLedger(around.store, self._layout.ledger)
         self._traffic = TrafficView(around.store, self._layout)
+        self._filed = RequestFolder(around.store, self._layout.requests)
         self._announcer = Announcer(around.api, around.store, self._layout, around.webhook)
         self._rollout = Rollout(
             around.api,
@@ -108,8 +113,10 @@ class LoopRun:
         self._told = 0
         self._failures = 0
         self._coming = ""
+        self._asked: tuple[Request, ...] = ()
+        self._scheduled: str | None = ""
 
-    def step(self) -> float:
+    def step(self) -> float:  # noqa: PLR0911 (one return per way to end)
         """Take one step and return after how many seconds the next is due, unless something happens before.
 
         Failures of the surroundings end the step, show in the conditions and are tried again with growing pauses.
@@ -131,7 +138,7 @@ class LoopRun:
                 return 0.0
             except NotLeaderError:
                 return self._around.settings.poll_seconds
-            except Exception as error:  # whatever it is: one loop's trouble must not end the others
+            except Exception as error:  # noqa: BLE001 (whatever it is: one loop's trouble must not end the others)
                 return self._put_off(obj, error)
         self._failures = 0
         return pause
@@ -144,6 +151,7 @@ class LoopRun:
         around.capacity.note(self._key, has_run=self._state.open_run is not None)
         reports = around.api.list("DriftReport", self._namespace, loop_labels(self._name))
         verdicts = self._traffic.look(reports)
+        self._asked = self._filed.look(self._state.handled) if loop.spec.retraining.schedule else ()
         owner = Owner(obj["metadata"]["uid"], self._uid)
         created = {report["metadata"]["name"]: report["metadata"]["creationTimestamp"] for report in reports}
         wait = self._decide_and_act(obj, loop, verdicts, owner, created)
@@ -165,6 +173,7 @@ class LoopRun:
         self._publish(obj, self._status(picture, obj))
         self._keep_reports(loop, reports, verdicts, wait)
         self._announce(obj, reports)
+        self._keep_schedule(loop)
         is_starting = self._state.champion is not None and not serving.is_available
         is_busy = self._state.open_run or self._coming or is_starting or serving.is_draining
         return around.settings.busy_poll_seconds if is_busy else around.settings.poll_seconds
@@ -198,7 +207,7 @@ class LoopRun:
             loop_uid=self._uid,
             verdicts=verdicts,
             labelled_rows=traffic.rows_to_train_on(self._state.quarantined) if traffic else 0,
-            requests=requests_of(obj, self._state),
+            requests=(*requests_of(obj, self._state), *self._asked),
             basis=basis_in_cluster(loop, self._state),
         )
         return decide(loop.spec, self._state, facts, self._around.clock())
@@ -275,6 +284,19 @@ class LoopRun:
         around.metrics.runs.labels(self._namespace, self._name, "failed" if failed else "succeeded").inc()
         around.capacity.note(self._key, has_run=False)
         return True
+
+    def _keep_schedule(self, loop: ModelLoop) -> None:
+        """Have what `retraining.schedule` says recur; a loop that never had a schedule asks the runner once."""
+        schedule = loop.spec.retraining.schedule
+        if schedule is None and self._scheduled is None:
+            return
+        try:
+            self._around.runner_of(loop).keep_schedule(loop)
+            self._scheduled = schedule
+        except DriftloopError as error:
+            if schedule is not None:
+                raise
+            _log.info("a schedule that may be left is looked for again: loop=%s error=%s", self._key, error)
 
     # The model
 

@@ -1,10 +1,11 @@
-"""Tells people: Kubernetes Events on the loop, and one CloudEvent a notice to a webhook. Each notice once, none awaited.
+"""Tells people: Kubernetes Events on the loop, and one CloudEvent a notice to a webhook. Each once, none awaited.
 
 A mark in the object store says that a notice was given, so that neither a restart nor a restored cluster repeats the
 past. A process that dies between a notice and its mark gives it twice: receivers know it by its id.
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
+import contextlib
 import json
 import logging
 import queue
@@ -165,10 +166,8 @@ class Announcer:
         return notice_id in self._given
 
     def _mark(self, notice_id: str) -> None:
-        try:
+        with contextlib.suppress(FileExistsError):
             self._store.create(f"{self._layout.notices}/{notice_id}", b"")
-        except FileExistsError:
-            pass
         if self._given is not None:
             self._given.add(notice_id)
 

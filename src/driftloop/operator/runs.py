@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from driftloop.adapters.kubeapi import RejectedError
+from driftloop.adapters.kubeflowapi import KubeflowRefusedError
 from driftloop.algorithms import resolve_algorithms
 from driftloop.errors import DriftloopError
 from driftloop.loop.history import FeasibilityJudged, LoopState, RunFinished, RunStarted
@@ -17,7 +18,8 @@ from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
 from driftloop.spec.storelayout import StoreLayout
 from driftloop.workload.platform import Platform
 
-UNPROCESSABLE = 422
+FAULTY_ORDER = (400, 422)
+"""What a server answers to an order that it will never take."""
 
 
 @dataclass
@@ -106,8 +108,8 @@ class RunDesk:
             runner.start(order)
         except RunnerUnavailableError:
             raise
-        except RejectedError as error:
-            if error.status != UNPROCESSABLE:  # a right or a quota is missing: no fault of the order
+        except (RejectedError, KubeflowRefusedError) as error:
+            if error.status not in FAULTY_ORDER:  # a right or a quota is missing
                 raise
             return RunFinished(at=now, run_key=order.run_key, error=str(error))
         self.view = RunView(RunPhase.PENDING)
@@ -140,6 +142,6 @@ class UnreadableResultError(DriftloopError):
 
     def __init__(self, uri: str, error: Exception) -> None:
         super().__init__(
-            f"The result '{uri}' must be one of this version's. It can't be read: {error}. Is the image of the pipeline "
-            "of the operator's version?"
+            f"The result '{uri}' must be one of this version's. It can't be read: {error}. "
+            "Are operator and pipeline image of one version?"
         )

@@ -1,4 +1,4 @@
-"""Settings of the operator, read once at start from the environment (`DRIFTLOOP_OPERATOR_...`); the chart sets these."""
+"""Settings of the operator, read once at start from the environment (`DRIFTLOOP_OPERATOR_...`), set by the chart."""
 
 from typing import Annotated
 

@@ -117,9 +117,9 @@ def circumstances_of(picture: Picture, verdict: Verdict | None, now: datetime, s
     is_watched, watch_words = _hear(state, picture.traffic, now, silence)
     activity, words = "", ""
     if state.open_run:
-        stage = picture.view.stage if picture.view else ""
+        run, stage = state.open_run, picture.view.stage if picture.view else ""
         activity = "RunInProgress"
-        words = f"run v{state.open_run.number} ({state.open_run.run_key}){stage and f', stage {stage}'}: {state.open_run.reason}"
+        words = f"run v{run.number} ({run.run_key}){stage and f', stage {stage}'}: {run.reason}"
     elif picture.is_rolling_out:
         activity, words = "RollingOut", wait.reasons[0]
     elif champion and not picture.is_serving:

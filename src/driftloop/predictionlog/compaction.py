@@ -137,5 +137,6 @@ def _sequences(segments: Sequence[Segment]) -> dict[str, tuple[int, int]]:
 
 
 def _next_number(folder: Path) -> int:
-    numbers = [int(path.stem.removeprefix(COMPACTED_PREFIX)) for path in folder.glob(f"{COMPACTED_PREFIX}*.parquet")]
-    return max(numbers, default=0) + 1
+    # Files from an object store carry a digest behind the number.
+    names = (path.stem.removeprefix(COMPACTED_PREFIX) for path in folder.glob(f"{COMPACTED_PREFIX}*.parquet"))
+    return max((int(name.partition("-")[0]) for name in names), default=0) + 1

@@ -62,7 +62,7 @@ class LogMaintainer:
             return True
         for kind in TIME_COLUMNS:
             for day, folder in date_folders(self._root, kind, None, None):
-                is_over = _end_of(day) <= complete_through
+                is_over = end_of(day) <= complete_through
                 state = (folder.stat().st_mtime_ns, is_over)
                 if self._settled.get(folder) == state:
                     continue
@@ -93,7 +93,7 @@ class LogMaintainer:
             for path in (self._root / kind).glob(f"{_REMOVED_PREFIX}*"):
                 shutil.rmtree(path)  # A crash came between the two steps below.
             for day, folder in date_folders(self._root, kind, None, before):
-                if _end_of(day) <= before:
+                if end_of(day) <= before:
                     # Renamed first: a reader sees the whole date or nothing of it.
                     doomed = folder.with_name(f"{_REMOVED_PREFIX}{folder.name}")
                     folder.rename(doomed)
@@ -109,5 +109,6 @@ class LogMaintainer:
             _log.error("%s", message)
 
 
-def _end_of(day: date) -> datetime:
+def end_of(day: date) -> datetime:
+    """Return the first moment behind a date, in UTC."""
     return datetime.combine(day, datetime.min.time(), UTC) + timedelta(days=1)

@@ -289,8 +289,12 @@ class PredictionLogReader:
 
 
 def complete_through(commits: Mapping[str, Commit], heard_since: datetime | None) -> datetime | None:
-    """Return the event time before which every live writer has committed everything."""
-    live = [c for c in commits.values() if heard_since is None or (c.heartbeat and c.heartbeat >= heard_since)]
+    """Return the event time before which every live writer has committed everything; who said goodbye has."""
+    live = [
+        commit
+        for commit in commits.values()
+        if not commit.ended and (heard_since is None or (commit.heartbeat and commit.heartbeat >= heard_since))
+    ]
     known = [commit.complete_through for commit in live if commit.complete_through is not None]
     return min(known) if known and len(known) == len(live) else None
 

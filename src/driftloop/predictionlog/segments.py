@@ -40,7 +40,7 @@ PREDICTIONS = "predictions"
 LABELS = "labels"
 TIME_COLUMNS = {PREDICTIONS: TIME, LABELS: LABEL_TIME}
 """The event time of each kind, by which it is parted into dates."""
-_DATE_PREFIX = "date="
+DATE_PREFIX = "date="
 COMPACTED_PREFIX = "compacted-"
 INDEX_NAME = "_index.json"
 
@@ -63,6 +63,10 @@ class Commit:
     """When it was published, by the writer's own clock."""
     received: Mapping[str, int] = field(default_factory=dict)
     """Newest batch by source, oldest source first: what comes again is known by it."""
+    dates: Mapping[date, int] = field(default_factory=dict)
+    """In an object store: the dates that the writer has segments in, and the newest number there."""
+    ended: bool = False
+    """In an object store: whether the writer said goodbye. Nothing of it will follow, and nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def read_commit(root: Path, writer_id: str) -> Commit:
     Raises:
         LogDamagedError: the record can't be read.
     """
-    path = _commit_path(root, writer_id)
+    path = commit_path(root, writer_id)
     return _parse_commit(path) if path.exists() else Commit()
 
 
@@ -103,7 +107,7 @@ def read_commits(root: Path) -> dict[str, Commit]:
     Raises:
         LogDamagedError: a record can't be read.
     """
-    return {path.stem: _parse_commit(path) for path in sorted(_commit_path(root, "*").parent.glob("[!.]*.json"))}
+    return {path.stem: _parse_commit(path) for path in sorted(commit_path(root, "*").parent.glob("[!.]*.json"))}
 
 
 def view_of(commits: Mapping[str, Commit]) -> View:
@@ -113,8 +117,14 @@ def view_of(commits: Mapping[str, Commit]) -> View:
 
 def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) -> None:
     """Make a commit visible to readers, in one step."""
+    data = format_commit(commit)
+    write_durably(commit_path(root, writer_id), lambda file: file.write(data), sync=sync)
+
+
+def format_commit(commit: Commit) -> bytes:
+    """Return a commit record's content."""
     through, heartbeat = commit.complete_through, commit.heartbeat
-    content = {
+    content: dict[str, Any] = {
         "formatVersion": FORMAT_VERSION,
         "completeThrough": through.isoformat() if through else None,
         **asdict(commit.counts),
@@ -122,8 +132,11 @@ def publish_commit(root: Path, writer_id: str, commit: Commit, *, sync: bool) ->
         "received": dict(commit.received),
         "heartbeat": heartbeat.isoformat() if heartbeat else None,
     }
-    data = json.dumps(content, indent=2).encode()
-    write_durably(_commit_path(root, writer_id), lambda file: file.write(data), sync=sync)
+    if commit.dates:
+        content["dates"] = {str(day): sequence for day, sequence in sorted(commit.dates.items())}
+    if commit.ended:
+        content["ended"] = True
+    return json.dumps(content, indent=2).encode()
 
 
 def wal_path(root: Path, writer_id: str, sequence: int) -> Path:
@@ -180,14 +193,14 @@ def open_parquet_writer(schema: pa.Schema, file: Any) -> Any:
 
 def date_folder(root: Path, kind: str, day: date) -> Path:
     """Return the folder of a date's segments."""
-    return root / kind / f"{_DATE_PREFIX}{day}"
+    return root / kind / f"{DATE_PREFIX}{day}"
 
 
 def date_folders(root: Path, kind: str, since: datetime | None, until: datetime | None) -> list[tuple[date, Path]]:
     """Return the folders that may hold events from `since` to `until`, in order."""
     folders = []
-    for path in sorted((root / kind).glob(f"{_DATE_PREFIX}*")):
-        day = date.fromisoformat(path.name.removeprefix(_DATE_PREFIX))
+    for path in sorted((root / kind).glob(f"{DATE_PREFIX}*")):
+        day = date.fromisoformat(path.name.removeprefix(DATE_PREFIX))
         if (since is None or _utc_date(since) <= day) and (until is None or day <= _utc_date(until)):
             folders.append((day, path))
     return folders
@@ -225,11 +238,22 @@ def read_index(folder: Path) -> Index:
     Raises:
         LogDamagedError: the index can't be read.
     """
-    path = folder / INDEX_NAME
     try:
-        content = json.loads(path.read_bytes())
+        data = (folder / INDEX_NAME).read_bytes()
     except FileNotFoundError:
         return Index()
+    return parse_index(data, folder)
+
+
+def parse_index(data: bytes, folder: Path) -> Index:
+    """Read an index's content; `folder` is the date's.
+
+    Raises:
+        LogDamagedError: it is none.
+    """
+    path = folder / INDEX_NAME
+    try:
+        content = json.loads(data)
     except ValueError as error:
         raise LogDamagedError(path, error, _folder_remedy(folder)) from error
     check_format(path, content.get("formatVersion"))
@@ -245,14 +269,19 @@ def read_index(folder: Path) -> Index:
 
 def publish_index(folder: Path, index: Index) -> None:
     """Make a compaction count, in one step."""
+    data = format_index(index)
+    write_durably(folder / INDEX_NAME, lambda file: file.write(data))
+
+
+def format_index(index: Index) -> bytes:
+    """Return an index's content."""
     content = {
         "formatVersion": FORMAT_VERSION,
         "covers": dict(index.covers),
         "isWhole": index.is_whole,
         "compacted": [{"file": s.path.name, "sequences": dict(s.sequences)} for s in index.compacted],
     }
-    data = json.dumps(content, indent=2).encode()
-    write_durably(folder / INDEX_NAME, lambda file: file.write(data))
+    return json.dumps(content, indent=2).encode()
 
 
 def check_format(path: Path, version: object) -> None:
@@ -283,22 +312,42 @@ def _folder_remedy(folder: Path) -> str:
 def _plain_segments(folder: Path) -> Iterator[Segment]:
     for path in sorted(folder.glob("[!._]*.parquet")):
         if not path.name.startswith(COMPACTED_PREFIX):
-            writer_id, _, number = path.stem.rpartition("-")
-            sequence = int(number.partition(".")[0])
+            writer_id, sequence = segment_origin(path.name)
             yield Segment(path, {writer_id: (sequence, sequence)})
+
+
+def segment_origin(name: str) -> tuple[str, int]:
+    """Return the writer of a plain segment and its number.
+
+    >>> segment_origin("pod-a-0000000007.1.parquet")
+    ('pod-a', 7)
+    """
+    writer_id, _, number = name.removesuffix(".parquet").rpartition("-")
+    return writer_id, int(number.partition(".")[0])
 
 
 def _segment_name(writer_id: str, sequence: int) -> str:
     return f"{writer_id}-{sequence:010d}"
 
 
-def _commit_path(root: Path, writer_id: str) -> Path:
+def commit_path(root: Path, writer_id: str) -> Path:
+    """Return the place of a writer's commit record."""
     return root / "commits" / f"{writer_id}.json"
 
 
 def _parse_commit(path: Path) -> Commit:
+    return parse_commit(path.read_bytes(), path)
+
+
+def parse_commit(data: bytes, path: Path) -> Commit:
+    """Read a commit record's content; `path` is where it was found.
+
+    Raises:
+        LogDamagedError: it is none.
+        NewerFormatError: a newer driftloop wrote it.
+    """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(data)
         version = content["formatVersion"]
         if version == FORMAT_VERSION:
             return Commit(
@@ -307,6 +356,8 @@ def _parse_commit(path: Path) -> Commit:
                 sequence=content["sequence"],
                 heartbeat=_time(content.get("heartbeat")),
                 received=content.get("received", {}),
+                dates={date.fromisoformat(day): number for day, number in content.get("dates", {}).items()},
+                ended=content.get("ended", False),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise LogDamagedError(

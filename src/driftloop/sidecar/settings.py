@@ -57,7 +57,7 @@ class MonitorSettings(BaseSettings):
     poll_interval_seconds: Annotated[float, Field(gt=0)] = 1
     """Time between two looks of the evaluator at the log."""
     store_uri: str = ""
-    """In a cluster: root of the object store that all loops share, such as `s3://bucket/driftloop`. Empty: the log stays
+    """In a cluster: root of the object store of all loops, such as `s3://bucket/driftloop`. Empty: the log stays
     on this machine, and this monitor alone judges it."""
     namespace: str = ""
     """In a cluster: namespace of the ModelLoop."""
@@ -70,7 +70,7 @@ class MonitorSettings(BaseSettings):
     label_wait_seconds: Annotated[float, Field(gt=0)] = 20
     """In a cluster: time after which a request with labels that are not in the store is answered 503."""
     local_log_mebibytes: Annotated[int, Field(ge=64)] = 1024
-    """In a cluster: size of the local log at which records are no longer taken, as on a full disk: what the store has not
+    """In a cluster: size of the local log at which no more records are taken, as on a full disk: what the store has not
     taken yet must fit into the pod's volume. Keep it below the volume's `sizeLimit`, which evicts the pod."""
     shipped_keep_seconds: Annotated[float, Field(ge=0)] = 60
     """In a cluster: time that segments stay on this machine after the store has them."""

@@ -41,9 +41,13 @@ class Window(Boundary):
     """A stretch of event time, `start <= t < end`, and the predictions logged in it."""
 
     start: datetime
+    """Event time of its start, which belongs to it."""
     end: datetime
+    """Event time of its end, which does not."""
     rows: int
+    """Predictions in it."""
     labelled_rows: int = 0
+    """Those with a label."""
 
 
 class CheckResult(Boundary):
@@ -52,7 +56,9 @@ class CheckResult(Boundary):
     check: str
     """`missing`, `column` (no value at all), `type`, `new_category` or `range`."""
     feature: str
+    """Name of the column."""
     passed: bool
+    """Whether the share is within the limit."""
     observed: float
     """Share of rows that violate the check, 0 to 1."""
     limit: float
@@ -69,7 +75,9 @@ class FeatureDrift(Boundary):
     test: str
     """Name of the test, e.g. `KolmogorovSmirnov`, `ChiSquare`."""
     statistic: float
+    """The test's own figure."""
     p_value: float
+    """Probability of such a difference by chance."""
     threshold: float
     """p-value below which the difference is significant within the false-alarm budget."""
     effect_size: float
@@ -82,9 +90,11 @@ class Performance(Boundary):
     """The loop's metric on a window's labelled predictions against the model's own test rows."""
 
     metric: str
-    value: float | None
+    """The loop's metric."""
+    value: float | None = None
     """None where the metric is undefined, e.g. one class only."""
     standard_error: float | None = None
+    """Of the value."""
     reference: float
     """The metric on the model's test rows."""
     dropped: bool = False
@@ -95,15 +105,21 @@ class Verdict(Boundary):
     """What the monitor says of one window of one model version."""
 
     kind: ReportKind
+    """What was looked at."""
     model_version: str
+    """The model whose traffic it is about."""
     window: Window
+    """The stretch of traffic."""
     verdict: VerdictKind
+    """The triage."""
     summary: str
     """One or two plain sentences: what was seen and why it is judged so."""
     checks: tuple[CheckResult, ...] = ()
+    """Every check of the inputs."""
     features: tuple[FeatureDrift, ...] = ()
     """Every test made, the largest effect first."""
     performance: Performance | None = None
+    """For the kind performance."""
     engine: str = ""
     """Library that computed the statistics."""
     silent_writers: tuple[str, ...] = ()

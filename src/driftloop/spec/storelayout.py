@@ -64,6 +64,11 @@ class StoreLayout:
         """Which logged rows a retraining learns from, written once: what `collect` makes its table of."""
         return f"{self.root}/data/{run_key}.log.json"
 
+    @property
+    def requests(self) -> str:
+        """Folder of the requests that a schedule files: one create-only `<id>.json` each (`loop.requests.Request`)."""
+        return f"{self.root}/requests"
+
     def upload(self, digest: str, file_name: str) -> str:
         """Where `driftloop deploy` puts a local file, by the SHA-256 of its content."""
         return f"{self.root}/uploads/{digest}/{file_name}"

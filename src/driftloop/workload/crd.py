@@ -134,7 +134,7 @@ def structural_schema(model: type[BaseModel], *, with_defaults: bool = True) -> 
 def _convert(written: Mapping[str, Any], definitions: Mapping[str, Any], *, with_defaults: bool) -> dict[str, Any]:
     schema = resolve_reference(written, definitions)
     described = " ".join(schema.get("description", "").split())
-    converted = {"description": described} if described else {}
+    converted: dict[str, Any] = {"description": described} if described else {}
     converted |= {name: schema[name] for name in _KEPT if schema.get(name, False) is not False}
     converted |= _choices_and_bounds(schema)
     for name in ("items", "additionalProperties"):

@@ -13,8 +13,8 @@ from driftloop.workload.platform import Platform
 from driftloop.workload.podsecurity import build_container_security, build_pod_security
 from driftloop.workload.resources import (
     EVALUATOR_MEBIBYTES,
-    FETCH_RESOURCES,
     LABELS_MEBIBYTES,
+    build_fetch_resources,
     build_monitor_resources,
     build_server_resources,
     build_thread_env,
@@ -138,7 +138,7 @@ def _build_fetch(bento_uri: str, bento_digest: str, platform: Platform) -> dict[
         "command": ["python", "-m", "driftloop.adapters.bentofetch"],
         "args": [bento_uri, bento_digest, BENTO_FOLDER],
         "env": build_store_env(platform.store),
-        "resources": FETCH_RESOURCES,
+        "resources": build_fetch_resources(),
         "securityContext": build_container_security(),
         "volumeMounts": [{"name": _MODELS, "mountPath": "/models"}, {"name": "fetch-tmp", "mountPath": "/tmp"}],  # noqa: S108
     }

@@ -15,10 +15,6 @@ _SERVER_DEFAULTS = {
     "requests": {"cpu": "250m", "memory": "512Mi"},
     "limits": {"cpu": "1", "memory": "1Gi"},
 }
-FETCH_RESOURCES = {
-    "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "64Mi"},
-    "limits": {"cpu": "1", "memory": "512Mi"},
-}
 
 
 def build_server_resources(resources: ResourcesSpec) -> dict[str, dict[str, str]]:
@@ -33,6 +29,11 @@ def build_server_resources(resources: ResourcesSpec) -> dict[str, dict[str, str]
         group: {name: amount for name, amount in defaults.items() if name not in named} | dict(stated[group])
         for group, defaults in _SERVER_DEFAULTS.items()
     }
+
+
+def build_fetch_resources() -> dict[str, dict[str, str]]:
+    """Return the `resources` of the container that fetches the Bento; they are free again once it is done."""
+    return {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
 
 
 def build_monitor_resources(*, polls_labels: bool) -> dict[str, dict[str, str]]:

@@ -1,0 +1,44 @@
+"""The table of a retraining: labelled predictions under the names of the user's own table."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from driftloop.predictionlog.columns import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
+from driftloop.spec import DataSpec
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+LOGGED_AT = "logged_at"
+"""Time column of the table when the ModelLoop names none."""
+
+
+def labelled_rows(joined: "pd.DataFrame", faulty: Iterable[tuple["datetime", "datetime"]]) -> "pd.DataFrame":
+    """Return the rows of the joined view that have a label and lie in no faulty window `start <= t < end`."""
+    keep = joined[LABEL].notna()
+    for start, end in faulty:
+        keep &= ~((joined[TIME] >= start) & (joined[TIME] < end))
+    return joined[keep]
+
+
+def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
+    """Return labelled rows under the names of the user's own table: features, target, key and time.
+
+    Rows come in order of time and key, where there are keys: prediction ids are drawn anew by every server, and the
+    same traffic must make the same table, and so the same model.
+    """
+    rows = rows.sort_values([TIME, KEY if data.key_column else PREDICTION_ID], kind="stable")
+    features = {c: c.removeprefix(FEATURE_PREFIX) for c in rows.columns if c.startswith(FEATURE_PREFIX)}
+    table = rows[list(features)].rename(columns=features)
+    table[data.target_column] = rows[LABEL].infer_objects()
+    table[time_column(data)] = rows[TIME]
+    if data.key_column:
+        table[data.key_column] = rows[KEY]
+    return table.reset_index(drop=True)
+
+
+def time_column(data: DataSpec) -> str:
+    """Return the name of the time column of a table made by `training_table`."""
+    return data.time_column or LOGGED_AT
