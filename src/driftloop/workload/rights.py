@@ -64,7 +64,7 @@ RBAC_RULES: Mapping[AccessRole, tuple[Rule, ...]] = {
         _on("NetworkPolicy", verbs=_OWN),
         _on("Role", "RoleBinding", verbs=_OWN),
         _on("Lease", verbs=_OWN),
-        _on("Job", verbs=_OWN),
+        _on("Job", "CronJob", verbs=_OWN),
         _on("ServiceMonitor", verbs=_OWN),
         _on("Pod", verbs=_READ),
         _on("Pod", verbs=("get",), subresource="log"),  # why a run failed
