@@ -52,7 +52,9 @@ class Pods:
             image="driftloop-pipeline:1",
             code_digest="code",
         )
-        order = RunOrder(loop=loop, run_key=run_key, number=1, pipeline="training", parameters=parameters, reason="test")
+        order = RunOrder(
+            loop=loop, run_key=run_key, number=1, pipeline="training", parameters=parameters, reason="test"
+        )
         work = self.folder / pod  # every pod begins with an empty one
         work.mkdir()
         (work / "order.json").write_text(order_content(order))
