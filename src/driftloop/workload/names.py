@@ -33,6 +33,11 @@ APPROVE_ANNOTATION = "driftloop.dev/approve"
 FINALIZER = "driftloop.dev/loop"
 """Keeps a ModelLoop until what its owner references can't reach is cleaned up."""
 
+OPERATOR_LEASE = "driftloop-operator"
+"""In the operator's namespace: its holder acts."""
+OPERATOR_LABELS: Mapping[str, str] = {NAME_LABEL: "driftloop", COMPONENT_LABEL: "operator"}
+"""Of the operator's Deployment, whatever the release is called."""
+
 FETCH_CONTAINER = "fetch"
 MONITOR_CONTAINER = "monitor"
 SERVER_CONTAINER = "server"
