@@ -101,8 +101,7 @@ def test_a_job_runs_claims_stores_and_is_never_doubled(pods):
     assert result.run_id == "job-1"
     assert result.runtime_image == "driftloop-serving:1"
     assert result.bento_uri == f"{layout.root}/bentos/{result.bento_digest}"
-    assert "bento.yaml" in store.names(result.bento_uri)
-    manifest = json.loads(store.read(f"{result.bento_uri}/src/model/manifest.json"))
+    manifest = json.loads(store.read(f"{result.bento_uri}/model/manifest.json"))
     assert manifest["runtimeImage"] == "driftloop-serving:1"
 
     code, told, _ = pods.run("third-pod")  # the run has its result: there is nothing to do
