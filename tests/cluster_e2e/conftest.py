@@ -165,7 +165,9 @@ def wine_rows() -> list[dict[str, str]]:
         wines = list(csv.DictReader(file))
     rows = []
     for wine in random_.choices(wines, k=ROWS):
-        row = {name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"}
+        row = {
+            name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"
+        }
         rows.append(row | {"cultivar": wine["cultivar"]})
     return rows
 

@@ -58,9 +58,7 @@ class KfpServer:
     late: list[Callable[[], Any]] = field(default_factory=list)
     """Requests whose commit is still to come."""
     things: dict[str, dict[str, dict[str, Any]]] = field(
-        default_factory=lambda: {
-            kind: {} for kind in ("pipelines", "versions", "experiments", "runs", "recurringruns")
-        }
+        default_factory=lambda: {kind: {} for kind in ("pipelines", "versions", "experiments", "runs", "recurringruns")}
     )
     namespaces: dict[str, str] = field(default_factory=dict)
     """Of runs, whose own object does not say."""
@@ -114,9 +112,7 @@ class KfpServer:
                 experiment = {"namespace": "", **check(body, kfp.V2beta1Experiment)}
                 if bool(experiment["namespace"]) != self.multi_user:
                     raise RefusedError(400, "Invalid input error: namespace")
-                self._unique(
-                    "experiments", display_name=experiment["display_name"], namespace=experiment["namespace"]
-                )
+                self._unique("experiments", display_name=experiment["display_name"], namespace=experiment["namespace"])
                 return self._add("experiments", "experiment_id", experiment)
             case "GET", ["runs"]:
                 return self._list("runs", "runs", query, namespace=query.get("namespace", ""))

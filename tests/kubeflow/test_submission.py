@@ -106,7 +106,11 @@ def test_users_of_their_own_get_pipelines_and_experiments_in_their_namespace(mak
     cluster = make_cluster(multi_user=True, token="first")
     runner = cluster.runner(token_path=str(token))
     runner.start(make_order("a" * 12))
-    assert {thing["namespace"] for kind in ("pipelines", "experiments", "runs") for thing in cluster.kfp.things[kind].values()} == {NAMESPACE}
+    assert {
+        thing["namespace"]
+        for kind in ("pipelines", "experiments", "runs")
+        for thing in cluster.kfp.things[kind].values()
+    } == {NAMESPACE}
     assert cluster.objects.get("ConfigMap", NAMESPACE, "driftloop-store")
     cluster.kfp.token = "renewed"  # as the kubelet does
     token.write_text("renewed\n")
