@@ -91,9 +91,7 @@ class Cluster:
 
     def runner(self, **options) -> KubeflowRunner:
         """Another operator, which knows nothing yet."""
-        return KubeflowRunner(
-            options.pop("url", self.kfp.url), self.objects, PLATFORM, now=self.clock, **options
-        )
+        return KubeflowRunner(options.pop("url", self.kfp.url), self.objects, PLATFORM, now=self.clock, **options)
 
 
 @pytest.fixture
