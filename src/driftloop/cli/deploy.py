@@ -35,7 +35,7 @@ def deploy(
     where = namespace or loop.metadata.namespace
     loop = loop.model_copy(update={"metadata": loop.metadata.model_copy(update={"namespace": where})})
     uris = _bring_local_content(loop, file.absolute().parent, lambda: store or _operators_store(api), sure=yes)
-    api.apply(_to_object(loop, uris))
+    _apply(api, _to_object(loop, uris))
     name = loop.metadata.name
     at = f" --context {context}" if context else ""
     typer.echo(f"applied: ModelLoop '{name}' in the namespace '{where}' of {api.host}")
@@ -89,6 +89,26 @@ def _bring_local_content(loop: "ModelLoop", base: Path, find_store: Any, *, sure
             uris[content.field] = upload(content, layout)
             typer.echo(f"uploaded: {content.field} {content.source} ({_size(content.size)}) to {uris[content.field]}")
         return uris
+
+
+def _apply(api: "KubeApi", obj: dict[str, Any]) -> None:
+    """Apply the loop.
+
+    Raises:
+        DriftloopError: the cluster refuses; says what to do first where something is missing.
+    """
+    from driftloop.adapters.kubeapi import NotFoundError
+    from driftloop.errors import DriftloopError
+
+    try:
+        api.apply(obj)
+    except NotFoundError as error:
+        namespace = obj["metadata"]["namespace"]
+        if f'namespaces "{namespace}"' in error.message:
+            what, remedy = f"have the namespace '{namespace}'", f"kubectl create namespace {namespace}"
+        else:
+            what, remedy = "know ModelLoops", "helm install (see docs), or: driftloop crd | kubectl apply -f -"
+        raise DriftloopError(f"The cluster at '{api.host}' must {what}. It does not. First: {remedy}") from error
 
 
 def _operators_store(api: "KubeApi") -> str:
