@@ -1,7 +1,8 @@
 """Writes everything that is generated; `--check` compares instead.
 
 Run by `make generate` and `make verify`: compiled packages and their Kubernetes form, a README for each component, the
-reference of ModelLoops, the chart's custom resource definitions and admission policy, and what `deployment_files` lists.
+reference of ModelLoops, the chart's custom resource definitions and admission policy, and what `deployment_files` makes
+of the chart.
 """
 
 import difflib
