@@ -6,7 +6,7 @@ commits, late records, compaction and restarts leave the verdict as it is.
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -69,8 +69,13 @@ class ManifestStore:
     def starts(self, kind: ReportKind) -> list[datetime]:
         """Return the windows that have a manifest, by their start, in order."""
         make_directory(self._folder)
-        names = sorted(path.stem.removeprefix(f"{kind}-") for path in self._folder.glob(f"{kind}-*.json"))
-        return [datetime.strptime(name, _START_FORMAT).replace(tzinfo=UTC) for name in names]
+        return self._starts(kind, [path.name for path in self._folder.glob("*.json")])
+
+    @staticmethod
+    def _starts(kind: ReportKind, names: Iterable[str]) -> list[datetime]:
+        prefix = f"{kind}-"
+        texts = sorted(name.removesuffix(".json").removeprefix(prefix) for name in names if name.startswith(prefix))
+        return [datetime.strptime(text, _START_FORMAT).replace(tzinfo=UTC) for text in texts]
 
     def _path(self, kind: ReportKind, start: datetime) -> Path:
         return self._folder / f"{kind}-{start.astimezone(UTC).strftime(_START_FORMAT)}.json"

@@ -6,6 +6,7 @@ goes on with. One writer per id, one thread per writer.
 """
 
 import contextlib
+import errno
 import fcntl
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,6 +71,7 @@ class PredictionLogWriter:
         writer_id: str,
         sync: bool = True,
         sync_appends: bool = True,
+        max_bytes: int | None = None,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Open the log.
@@ -79,6 +81,7 @@ class PredictionLogWriter:
             writer_id: who writes: letters, digits, `.`, `_` and `-`.
             sync: wait for the disk. False gives up safety against power loss, not against a killed process.
             sync_appends: wait at each append; False leaves that to `sync` and `commit`.
+            max_bytes: size of the whole folder at which appends are refused, as on a full disk; None for no bound.
             utc_now: clock of the heartbeat in commit records.
         """
         if not re.fullmatch(_WRITER_ID_PATTERN, writer_id):
@@ -87,10 +90,12 @@ class PredictionLogWriter:
         self._writer_id = writer_id
         self._sync = sync
         self._sync_appends = sync and sync_appends
+        self._max_bytes = max_bytes
         self._utc_now = utc_now
         self._commit = Commit()
         self._pending = LogCounts()
         self._received: dict[str, int] = {}
+        self._measured_bytes = 0
         self._wal: WriteAheadFile | None = None
         with contextlib.ExitStack() as undo:
             try:
@@ -114,6 +119,11 @@ class PredictionLogWriter:
     def committed(self) -> LogCounts:
         """What readers see."""
         return self._commit.counts
+
+    @property
+    def sequence(self) -> int:
+        """Number of the newest commit; what is appended now will count with the next one."""
+        return self._commit.sequence
 
     @property
     def pending(self) -> LogCounts:
@@ -204,6 +214,7 @@ class PredictionLogWriter:
             # Before the append: a flush that fails after it would refuse records that are kept.
             self.commit()
         try:
+            self._refuse_beyond_bound()
             if self._wal is None:
                 path = wal_path(self._root, self._writer_id, self._commit.sequence + 1)
                 self._wal = WriteAheadFile(path, sync=self._sync_appends)
@@ -212,6 +223,16 @@ class PredictionLogWriter:
             raise LogWriteError("an append failed", self._root, error) from error
         self._pending = sum(map(count, records), self._pending)
         _note(records, self._received)
+
+    def _refuse_beyond_bound(self) -> None:
+        """Raise what a full disk would once the folder has reached its bound."""
+        if self._max_bytes is None:
+            return
+        if self._wal is None or not self._measured_bytes:  # Segments come with commits only.
+            self._measured_bytes = sum(map(_size, self._root.rglob("*")))
+        if self._measured_bytes + (self._wal.size if self._wal else 0) > self._max_bytes:
+            self._measured_bytes = 0  # Measure again: it may be emptied meanwhile.
+            raise OSError(errno.EDQUOT, f"it has reached its bound of {self._max_bytes} bytes")
 
     def _open_lock(self) -> TextIO:
         path = wal_path(self._root, self._writer_id, 0).with_name(f"{self._writer_id}.lock")
@@ -256,3 +277,10 @@ def _note(records: Iterable[PredictionBatch | Label], received: dict[str, int]) 
         if isinstance(record, PredictionBatch) and record.source:
             newest = max(record.sequence, received.pop(record.source, 0))
             received[record.source] = newest
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # removed since it was listed
+        return 0

@@ -1,4 +1,4 @@
-"""`python -m driftloop.sidecar [intake|evaluator|labels]`: the monitor's processes; no role: their supervisor."""
+"""`python -m driftloop.sidecar [ROLE]`: the monitor's processes, by role; without one: their supervisor."""
 
 import logging
 import sys
@@ -49,8 +49,16 @@ def _run(role: str, settings: MonitorSettings) -> int:
         from driftloop.sidecar.labelpoll import main as run_label_poll
 
         run_label_poll(settings)
+    elif role == "ship":
+        from driftloop.sidecar.ship import main as run_ship
+
+        run_ship(settings)
+    elif role == "leader":
+        from driftloop.sidecar.leader import main as run_leader
+
+        run_leader(settings)
     else:
-        _log.error("The role must be 'intake', 'evaluator', 'labels' or absent. Got '%s'.", role)
+        _log.error("The role must be 'intake', 'evaluator', 'labels', 'ship', 'leader' or absent. Got '%s'.", role)
         return 2
     return 0
 

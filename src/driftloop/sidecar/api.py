@@ -9,6 +9,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
@@ -22,13 +23,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from driftloop.errors import DriftloopError
-from driftloop.sidecar.logqueue import LogQueue, QueueFullError
+from driftloop.sidecar.logqueue import LogQueue, NotShippedError, QueueFullError
 from driftloop.sidecar.settings import MEBIBYTE
+from driftloop.sidecar.shipnotes import ShipNotes
 from driftloop.sidecar.tap import Tap
 from driftloop.sidecar.wire import LabelMessage, LabelsRequest, first_problem
 
 MAX_BODY_BYTES = 8 * MEBIBYTE
 """Longest request; at some 50 bytes a label, 160,000 labels."""
+RETRY_AFTER_SECONDS = 5
+"""When to send again what was answered 503."""
 SHUTDOWN_SECONDS = 2
 """Time given to open requests when the intake stops."""
 
@@ -51,7 +55,12 @@ class _RefusedError(Exception):
 
 
 def build_app(
-    queue: LogQueue, tap: Tap, *, replay: bool, label_table: Callable[[], dict[str, Any] | None] = lambda: None
+    queue: LogQueue,
+    tap: Tap,
+    *,
+    replay: bool,
+    label_table: Callable[[], dict[str, Any] | None] = lambda: None,
+    notes: ShipNotes | None = None,
 ) -> Starlette:
     """Return the application.
 
@@ -60,13 +69,14 @@ def build_app(
         tap: the other way in, for its counts.
         replay: whether labels bring their own time.
         label_table: returns the status of the polled label table; None where none is polled.
+        notes: how far the object store is; None where the log stays on this machine.
     """
 
     async def labels(request: Request) -> JSONResponse:
         messages = _parse_labels(await _read_body(request), replay=replay)
         try:
             await queue.put_labels(messages)
-        except QueueFullError as error:
+        except (QueueFullError, NotShippedError) as error:
             raise _RefusedError(503, str(error)) from error
         except DriftloopError as error:
             raise _RefusedError(507, str(error)) from error
@@ -94,6 +104,7 @@ def build_app(
                 "connections": tap.connections,
                 "lastError": queue.last_error,
                 "labelTable": label_table(),
+                "store": notes.read().to_dict() if notes else None,
             }
         )
 
@@ -103,7 +114,7 @@ def build_app(
         return JSONResponse({"status": "ok"})
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(queue, tap, label_table))
+    registry.register(_Metrics(queue, tap, label_table, notes))
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -153,8 +164,15 @@ class _Server(uvicorn.Server):
 class _Metrics:
     """Prometheus view of the intake's counts."""
 
-    def __init__(self, queue: LogQueue, tap: Tap, label_table: Callable[[], dict[str, Any] | None]) -> None:
+    def __init__(
+        self,
+        queue: LogQueue,
+        tap: Tap,
+        label_table: Callable[[], dict[str, Any] | None],
+        notes: ShipNotes | None,
+    ) -> None:
         self._label_table = label_table
+        self._notes = notes
         self._queue = queue
         self._tap = tap
 
@@ -183,6 +201,11 @@ class _Metrics:
             yield GaugeMetricFamily(
                 f"{prefix}_label_table_failures", "Attempts to read it that failed in a row.", table["failures"]
             )
+        if self._notes is not None:
+            note = self._notes.read()
+            unshipped = max(counts.rows - note.rows, 0)
+            yield GaugeMetricFamily(f"{prefix}_unshipped", "Predictions not in the object store yet.", unshipped)
+            yield GaugeMetricFamily(f"{prefix}_ship_failures", "Attempts to ship that failed in a row.", note.failures)
         through = self._queue.complete_through
         yield GaugeMetricFamily(
             f"{prefix}_complete_through_timestamp_seconds",
@@ -194,7 +217,8 @@ class _Metrics:
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, _RefusedError):
         raise error
-    return JSONResponse({"error": {"message": str(error), "field": error.field}}, error.status)
+    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return JSONResponse({"error": {"message": str(error), "field": error.field}}, error.status, headers)
 
 
 async def _read_body(request: Request) -> bytes:

@@ -6,7 +6,7 @@ kill at any moment loses no verdict and doubles none. Between verdicts it looks 
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ class _Traffic:
     view: View
     duration: timedelta
     counts: dict[tuple[datetime, datetime], int]
-    tell: "_Telling"
+    tell: "Telling"
 
     def first_time(self, start: datetime, end: datetime) -> datetime | None:
         return self.reader.first_on_time(start, end, duration=self.duration, view=self.view, on_damage=self.tell)
@@ -57,12 +57,13 @@ class _Traffic:
 
 
 @dataclass
-class _Telling:
+class Telling:
     """Logs each error once, however often it is met."""
 
     told: set[str] = field(default_factory=set)
 
     def __call__(self, error: DriftloopError) -> None:
+        """Log an error unless it was."""
         if str(error) not in self.told:
             self.told.add(str(error))
             logger.error("%s", error)
@@ -71,19 +72,41 @@ class _Telling:
 class Evaluator:
     """Judges what is due in one loop's log."""
 
-    def __init__(self, loop: ModelLoop, settings: MonitorSettings, engine: DriftTest) -> None:
+    def __init__(
+        self,
+        loop: ModelLoop,
+        settings: MonitorSettings,
+        engine: DriftTest,
+        *,
+        journal: VerdictJournal | None = None,
+        manifests: ManifestStore | None = None,
+        retention: timedelta | None = None,
+        fetch_baseline: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take up the work where the files say it was left.
+
+        Args:
+            loop: what is watched.
+            settings: where log, state and baselines are.
+            engine: of the drift tests.
+            journal: keeper of verdicts; None for one in the state folder.
+            manifests: keeper of closed windows; None for one in the state folder.
+            retention: age at which a date of the log is removed; None for the loop's.
+            fetch_baseline: puts the baseline of a model version into its folder, if there is one elsewhere.
+        """
         self._loop = loop
         self._monitoring = loop.spec.monitoring
         self._settings = settings
         self._engine = engine
         self._reader = PredictionLogReader(settings.log_dir)
-        self._journal = VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
+        self._journal = journal or VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
         self._evidence = EvidencePages(settings.state_dir)
-        self._manifests = ManifestStore(settings.state_dir / "manifests")
-        self._maintainer = LogMaintainer(settings.log_dir, self._monitoring.log_retention)
+        self._manifests = manifests or ManifestStore(settings.state_dir / "manifests")
+        self._maintainer = LogMaintainer(settings.log_dir, retention or self._monitoring.log_retention)
+        self._fetch_baseline = fetch_baseline
         self._judges: dict[str, Judge] = {}
         self._unreadable: set[str] = set()
-        self._tell = _Telling()
+        self._tell = Telling()
         self._counts: dict[tuple[datetime, datetime], int] = {}
         self._quiet_through: datetime | None = None
         self._progress = self._journal.progress()
@@ -96,18 +119,33 @@ class Evaluator:
         self._unlabelled = [start for start in starts if start not in judged]
         """Windows whose performance is not judged yet, by their start."""
 
-    def catch_up(self, now: datetime) -> None:
+    @property
+    def progress(self) -> Progress:
+        """How far everything is judged."""
+        return self._progress
+
+    @property
+    def needed_since(self) -> datetime:
+        """Earliest event time that a window to be judged may still read."""
+        return min([self._since, *self._unlabelled[:1]])
+
+    def begin_again(self) -> None:
+        """Judge the newest windows once more at the next call: the last one was cut off by an error."""
+        self._seen = None
+
+    def catch_up(self, now: datetime, *, wait_for_all: bool = False) -> None:
         """Judge everything that fell due since the last call, then write how far that is.
 
         Args:
             now: wall clock, by which silent writers are told from idle ones; not used in a replay.
+            wait_for_all: wait for silent writers too: they may have been silent because nobody could hear them.
 
         Raises:
             DriftloopError: the log's commit records can't be read.
         """
         commits = self._reader.commits()
         silence = timedelta(seconds=self._settings.writer_silence_seconds)
-        heard_since = now - silence if self._settings.clock == "wall" else None
+        heard_since = now - silence if self._settings.clock == "wall" and not wait_for_all else None
         through, view = complete_through(commits, heard_since), view_of(commits)
         if through is None or (through == self._progress.complete_through and view == self._seen):
             return
@@ -123,10 +161,9 @@ class Evaluator:
         through = self._progress.complete_through
         if self._seen is None or through is None:
             return False
-        needed_since = min([self._since, *self._unlabelled[:1]])
         try:
             return self._maintainer.step(
-                through=self._progress.counted, complete_through=through, needed_since=needed_since, now=now
+                through=self._progress.counted, complete_through=through, needed_since=self.needed_since, now=now
             )
         except (DriftloopError, OSError) as error:
             self._tell(DriftloopError(f"Looking after the prediction log failed, and is tried again: {error}"))
@@ -291,6 +328,7 @@ class Evaluator:
     def _judge_of(self, version: str) -> Judge | None:
         if version not in self._judges:
             folder = self._settings.baselines_dir / version
+            self._fetch_baseline(version)
             try:
                 schema = DataSchema.model_validate_json((folder / "schema.json").read_bytes())
                 baseline = Baseline.model_validate_json((folder / "baseline.json").read_bytes())
@@ -326,6 +364,7 @@ def _silent_writers(commits: Mapping[str, Commit], due: Manifest, heard_since: d
         writer_id
         for writer_id, commit in sorted(commits.items())
         if commit.heartbeat is not None
+        and not commit.ended
         and due.start <= commit.heartbeat < heard_since
         and (commit.complete_through is None or commit.complete_through < due.due)
     )
@@ -346,9 +385,13 @@ def make_engine(name: str) -> DriftTest:
 
 def main(settings: MonitorSettings) -> None:
     """Judge forever. The engine is imported first, long before the first window closes."""
+    if settings.store_uri:
+        from driftloop.sidecar.clusterevaluator import main as judge_shared_log
+
+        return judge_shared_log(settings)
     loop = read_modelloop(settings.loop_file)
     evaluator = Evaluator(loop, settings, make_engine(loop.spec.monitoring.engine))
-    tell = _Telling()
+    tell = Telling()
     next_upkeep = time.monotonic()
     while True:
         try:

@@ -14,8 +14,9 @@ from functools import partial
 from driftloop.predictionlog import PredictionLogWriter
 from driftloop.sidecar.api import build_app, listen
 from driftloop.sidecar.labelstatus import read_status
-from driftloop.sidecar.logqueue import LogQueue
-from driftloop.sidecar.settings import MonitorSettings
+from driftloop.sidecar.logqueue import LogQueue, Shared
+from driftloop.sidecar.settings import MEBIBYTE, MonitorSettings
+from driftloop.sidecar.shipnotes import ShipNotes
 from driftloop.sidecar.tap import Tap
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
         writer_id=settings.writer_id,
         sync=settings.sync != "never",
         sync_appends=settings.sync == "always",
+        max_bytes=settings.local_log_mebibytes * MEBIBYTE if settings.store_uri else None,
     ) as writer:
+        notes = ShipNotes(settings.log_dir)
         queue = LogQueue(
             writer,
             replay=replay,
@@ -56,11 +59,20 @@ async def serve(settings: MonitorSettings, stop: asyncio.Event) -> None:
             utc_now=lambda: datetime.now(UTC),
             sync_interval_seconds=settings.sync_interval_seconds if settings.sync == "interval" else None,
             return_seconds=settings.return_seconds,
+            shared=Shared(notes, settings.label_commit_seconds, settings.label_wait_seconds)
+            if settings.store_uri
+            else None,
         )
         tap = Tap(queue)
         writing = asyncio.create_task(queue.run())
         stopping = asyncio.create_task(stop.wait())
-        app = build_app(queue, tap, replay=replay, label_table=partial(read_status, settings.state_dir))
+        app = build_app(
+            queue,
+            tap,
+            replay=replay,
+            label_table=partial(read_status, settings.state_dir),
+            notes=notes if settings.store_uri else None,
+        )
         try:
             async with listen(app, settings.host, settings.labels_port), tap.listen(settings.tap_socket):
                 _log.info("takes records on %s, labels on port %d", settings.tap_socket, settings.labels_port)

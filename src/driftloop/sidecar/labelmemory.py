@@ -4,17 +4,22 @@ An append-only file of 16-byte entries: what a row is about, and what it says. O
 holds. A crash can only tear its end, which is cut; what was torn becomes a label once more, with the same value.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from driftloop.predictionlog.durablefile import make_directory, sync_directory, write_durably
+from driftloop.predictionlog.logstore import LogStore
 
 ENTRY_BYTES = 16
+UPLOAD_SECONDS = 10.0
+"""Least time between two uploads while a table is taken over."""
 COMPACTED_FROM = 1 << 16
 """Entries below which superseded ones are not worth removing."""
 
@@ -59,6 +64,45 @@ class LabelMemory:
         self._identities, self._contents = _last_of_each(
             np.concatenate([self._identities, identities]), np.concatenate([self._contents, contents])
         )
+
+
+class SharedLabelMemory(LabelMemory):
+    """A memory that goes with the loop: kept in the object store, for the monitor that polls the table next.
+
+    Args:
+        path: the local file; replaced by what the store has.
+        store: the object store.
+        uri: of the memory there.
+
+    Raises (all methods):
+        StoreUnavailableError: the store may lack what is remembered here.
+    """
+
+    def __init__(self, path: Path, store: LogStore, uri: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Take over what the store has."""
+        self._store = store
+        self._uri = uri
+        self._monotonic = monotonic
+        self._next_upload = float("-inf")
+        self._is_behind = False
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # nothing was polled yet
+            store.get_file(uri, path)
+        super().__init__(path)
+
+    def remember(self, identities: Digests, contents: Digests) -> None:
+        """Add rows."""
+        super().remember(identities, contents)
+        self._is_behind = True
+        if self._monotonic() >= self._next_upload:
+            self.upload()
+
+    def upload(self) -> None:
+        """Bring the store up to what is remembered."""
+        if self._is_behind:
+            self._store.put_file(self._path, self._uri)
+            self._is_behind = False
+            self._next_upload = self._monotonic() + UPLOAD_SECONDS
 
 
 def digests(texts: Sequence[str]) -> Digests:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from driftloop.errors import DriftloopError
-from driftloop.sidecar.labelmemory import LabelMemory, digests
+from driftloop.sidecar.labelmemory import LabelMemory, SharedLabelMemory, digests
 from driftloop.sidecar.labelrows import read_rows
 from driftloop.sidecar.labelstatus import PollStatus, write_status
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.spec import ModelLoop
 from driftloop.spec.loading import read_modelloop
+from driftloop.spec.storelayout import StoreLayout
 
 POSTED_LABELS = 5000
 """Labels of one request."""
@@ -167,17 +168,34 @@ def main(settings: MonitorSettings) -> None:
         return
     from driftloop.adapters.labeltable import LabelTable
 
+    memory = _memory(settings, loop.metadata.name)
     poll = LabelPoll(
         loop,
         LabelTable(labels.uri, labels.query),
-        LabelMemory(memory_path(settings)),
+        memory,
         post_to(f"http://{_reachable(settings.host)}:{settings.labels_port}/labels"),
         replay=settings.clock == "replay",
     )
     while True:
         seconds = poll.poll()
+        if isinstance(memory, SharedLabelMemory):
+            try:
+                memory.upload()
+            except DriftloopError as error:
+                logger.warning("%s", error)
+                seconds = min(seconds, LONGEST_RETRY_SECONDS)
         write_status(settings.state_dir, poll.status)
         time.sleep(seconds)
+
+
+def _memory(settings: MonitorSettings, loop: str) -> LabelMemory:
+    """Return what is known of the table: in a cluster what whoever polled it last knew."""
+    if not settings.store_uri:
+        return LabelMemory(memory_path(settings))
+    from driftloop.adapters.logobjects import LogObjects
+
+    layout = StoreLayout(settings.store_uri, settings.namespace, loop)
+    return SharedLabelMemory(memory_path(settings), LogObjects(), f"{layout.monitor}/labelpoll.seen")
 
 
 def memory_path(settings: MonitorSettings) -> Path:

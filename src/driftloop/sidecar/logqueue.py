@@ -11,12 +11,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from driftloop.errors import DriftloopError
 from driftloop.predictionlog import LogCounts, PredictionBatch, PredictionLogWriter
+from driftloop.sidecar.shipnotes import ShipNotes
 from driftloop.sidecar.watermark import RETURN_SECONDS, Watermarks
 from driftloop.sidecar.wire import Goodbye, Hello, LabelMessage, Watermark
 
@@ -31,6 +32,13 @@ RETRY_SECONDS = 1.0
 """Time between two attempts to append while the disk refuses."""
 COMMIT_RETRY_SECONDS = 10.0
 """Time between two attempts to commit while the disk refuses."""
+SHIP_LOOK_SECONDS = 0.05
+"""Time between two looks whether labels are in the object store."""
+FIRST_COMMIT_SECONDS = 1.0
+"""Time to the first commit of a monitor that shares its log, once it may promise something."""
+IDLE_MARGIN = timedelta(seconds=10)
+"""How far the promise of a monitor without a model server stays behind the clock: one that comes may bring answers of
+the moment before it was connected."""
 STALL_SECONDS = 2.5
 """Time between two rounds after which it is the monitor that was not listening."""
 
@@ -44,6 +52,28 @@ class QueueFullError(DriftloopError):
         super().__init__(
             f"The monitor can hold {LABEL_REQUESTS} requests for the disk, and does. Send again in a second."
         )
+
+
+class NotShippedError(DriftloopError):
+    """Labels are on this monitor's disk and not in the object store."""
+
+    def __init__(self, seconds: float, reason: str | None) -> None:
+        super().__init__(
+            f"The labels must be in the object store before they are acknowledged. After {seconds:g} s they are not: "
+            f"{reason or 'it is slow'}. They are kept and shipped later, unless this pod is lost: send them again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What is another where the log is shipped to an object store that several monitors share."""
+
+    notes: ShipNotes
+    """How far the store is."""
+    label_commit_seconds: float
+    """Least time between two commits for the sake of labels."""
+    label_wait_seconds: float
+    """Time that a request with labels is held until the store has them."""
 
 
 class Connection(Protocol):
@@ -67,7 +97,8 @@ class Read:
 @dataclass(frozen=True, slots=True)
 class _Labels:
     messages: Sequence[LabelMessage]
-    written: "asyncio.Future[None]"
+    written: "asyncio.Future[int]"
+    """Number of the commit that will hold them, once they are on disk."""
 
 
 class LogQueue:
@@ -82,6 +113,7 @@ class LogQueue:
         utc_now: Callable[[], datetime],
         sync_interval_seconds: float | None = None,
         return_seconds: float = RETURN_SECONDS,
+        shared: Shared | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the queue; `run` works it off.
@@ -93,6 +125,7 @@ class LogQueue:
             utc_now: clock that gives labels without a time theirs.
             sync_interval_seconds: time between two waits for the disk of a writer that does not wait at each append.
             return_seconds: time after the start in which no promise is made, because model servers may come back.
+            shared: the object store that the log is shipped to; None where it stays on this machine.
             monotonic: clock of intervals, in seconds.
         """
         self._writer = writer
@@ -100,9 +133,17 @@ class LogQueue:
         self._interval = commit_interval_seconds
         self._sync_interval = sync_interval_seconds
         self._utc_now = utc_now
+        self._shared = shared
+        self._next_label_commit = float("-inf")
+        self._labels_uncommitted = False
+        self._waiting = 0
         self._monotonic = monotonic
         now = monotonic()
-        self._next_commit = now + (0 if replay else commit_interval_seconds)
+        # Others' windows wait for the first promise of a new monitor.
+        first = (
+            min(return_seconds + FIRST_COMMIT_SECONDS, commit_interval_seconds) if shared else commit_interval_seconds
+        )
+        self._next_commit = now + (0 if replay else first)
         self._next_sync = now
         self._round_at = now
         self._watermarks = Watermarks(now + return_seconds)
@@ -155,18 +196,33 @@ class LogQueue:
         self._news.set()
 
     async def put_labels(self, messages: Sequence[LabelMessage]) -> None:
-        """Add labels; returns when they are on disk.
+        """Add labels; returns when they are on disk, and in the object store where there is one.
 
         Raises:
             QueueFullError: there is no room.
+            NotShippedError: the object store does not have them yet.
             DriftloopError: the log does not take them.
         """
-        if len(self._labels) >= LABEL_REQUESTS:
+        if self._waiting >= LABEL_REQUESTS:
             raise QueueFullError
         labels = _Labels(messages, asyncio.get_running_loop().create_future())
         self._labels.append(labels)
         self._news.set()
-        await labels.written
+        self._waiting += 1
+        try:
+            sequence = await labels.written
+            if self._shared is not None:
+                await self._shipped(self._shared, sequence)
+        finally:
+            self._waiting -= 1
+
+    async def _shipped(self, shared: Shared, sequence: int) -> None:
+        """Wait until the object store has a commit."""
+        deadline = self._monotonic() + shared.label_wait_seconds
+        while (note := shared.notes.read()).sequence < sequence:
+            if self._monotonic() >= deadline or self._closing:
+                raise NotShippedError(shared.label_wait_seconds, note.last_error)
+            await asyncio.sleep(SHIP_LOOK_SECONDS)
 
     def close(self) -> None:
         """Let `run` write what is queued, commit, and end."""
@@ -198,7 +254,9 @@ class LogQueue:
             self._acknowledge()
         labels, self._labels = self._labels, []
         if labels:
-            _answer(labels, await in_thread(self._write_labels, labels))
+            error = await in_thread(self._write_labels, labels)
+            self._labels_uncommitted |= self._shared is not None and error is None
+            _answer(labels, error, self._writer.sequence + 1)
         if self._is_sync_due():
             await in_thread(self._sync)
 
@@ -206,10 +264,11 @@ class LogQueue:
         """Wait for news, or for the next thing to do without any."""
         if self._closing:
             return
+        seconds = RETRY_SECONDS if self._held else min(TICK_SECONDS, self._sync_interval or TICK_SECONDS)
+        if self._labels_uncommitted:
+            seconds = min(seconds, max(self._next_label_commit - self._monotonic(), 0))
         try:
-            async with asyncio.timeout(
-                RETRY_SECONDS if self._held else min(TICK_SECONDS, self._sync_interval or TICK_SECONDS)
-            ):
+            async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
             return
@@ -289,6 +348,8 @@ class LogQueue:
 
     def _is_commit_due(self) -> bool:
         now = self._monotonic()
+        if self._labels_uncommitted and now >= self._next_label_commit:
+            return True
         if now < self._next_commit:
             return False
         through, known = self._watermarks.through(now), self._writer.complete_through
@@ -298,11 +359,22 @@ class LogQueue:
         now = self._monotonic()
         try:
             # What is held is older than what was said behind it: no promise passes it.
-            self._writer.commit(None if self._held else self._watermarks.through(now))
+            self._writer.commit(None if self._held else self._through(now))
             self._next_commit = now + (0 if self._replay else self._interval)
+            self._next_label_commit = now + (self._shared.label_commit_seconds if self._shared else 0)
+            self._labels_uncommitted = False
         except DriftloopError as error:
-            self._next_commit = now + COMMIT_RETRY_SECONDS
+            self._next_commit = self._next_label_commit = now + COMMIT_RETRY_SECONDS
             self._report("a commit of the log failed", error)
+
+    def _through(self, now: float) -> datetime | None:
+        """Return what can be promised complete."""
+        through = self._watermarks.through(now)
+        if self._shared is None or not self._watermarks.is_quiet(now):
+            return through
+        # No server, so the clock speaks: others' windows must not wait for a pod that never serves.
+        idle = self._utc_now() - IDLE_MARGIN
+        return max(through, idle) if through else idle
 
     def _report(self, event: str, error: DriftloopError) -> None:
         if self.last_error is None:
@@ -326,11 +398,11 @@ def _batches(reads: Sequence[Read]) -> list[PredictionBatch]:
     return batches
 
 
-def _answer(labels: Sequence[_Labels], error: DriftloopError | None) -> None:
+def _answer(labels: Sequence[_Labels], error: DriftloopError | None, sequence: int) -> None:
     for item in labels:
         if item.written.cancelled():
             continue  # The client has gone.
         if error is None:
-            item.written.set_result(None)
+            item.written.set_result(sequence)
         else:
             item.written.set_exception(error)

@@ -73,13 +73,30 @@ class Child:
 
 def monitor_children(settings: MonitorSettings) -> list[Child]:
     """Return the monitor's processes; they read their settings from the environment, as this one did."""
-    command = [sys.executable, "-m", "driftloop.sidecar"]
+    if settings.store_uri:
+        return [
+            Child("intake", monitor_command("intake")),
+            Child("shipping process", monitor_command("ship")),
+            Child("leader", monitor_command("leader")),
+        ]
+    return [Child("intake", monitor_command("intake")), *judging_children(settings)]
+
+
+def judging_children(settings: MonitorSettings) -> list[Child]:
+    """Return the processes of which a loop needs one each, however many monitors it has."""
+    evaluator_bytes, labels_bytes = (
+        mebibytes * MEBIBYTE for mebibytes in (settings.evaluator_memory_mebibytes, settings.labels_memory_mebibytes)
+    )
     return [
-        Child("intake", [*command, "intake"]),
-        Child("evaluator", [*command, "evaluator"], settings.evaluator_memory_mebibytes * MEBIBYTE),
+        Child("evaluator", monitor_command("evaluator"), evaluator_bytes),
         # Apart, so that a table of any size or shape can hurt neither.
-        Child("label process", [*command, "labels"], settings.labels_memory_mebibytes * MEBIBYTE, may_finish=True),
+        Child("label process", monitor_command("labels"), labels_bytes, may_finish=True),
     ]
+
+
+def monitor_command(role: str) -> list[str]:
+    """Return the command of one of the monitor's processes."""
+    return [sys.executable, "-m", "driftloop.sidecar", role]
 
 
 def supervise(children: Sequence[Child]) -> None:
@@ -93,20 +110,24 @@ def supervise(children: Sequence[Child]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     while not stopping:
-        now = time.monotonic()
-        for child in children:
-            if child.process is None and now >= child.start_at:
-                try:
-                    child.start(now)
-                except OSError as error:
-                    _log.error("the %s can't be started: %s", child.name, error)
-                    child.note_death(now)
+        start_due(children, time.monotonic())
         time.sleep(_POLL_SECONDS)
-        _reap(children)
-    _stop(children)
+        reap(children)
+    stop_children(children)
 
 
-def _reap(children: Sequence[Child]) -> None:
+def start_due(children: Sequence[Child], now: float) -> None:
+    """Start the children that do not run and whose pause is over."""
+    for child in children:
+        if child.process is None and now >= child.start_at:
+            try:
+                child.start(now)
+            except OSError as error:
+                _log.error("the %s can't be started: %s", child.name, error)
+                child.note_death(now)
+
+
+def reap(children: Sequence[Child]) -> None:
     """Collect dead processes: the children, and orphans that process 1 inherits."""
     while True:
         try:
@@ -121,7 +142,8 @@ def _reap(children: Sequence[Child]) -> None:
                 child.note_death(time.monotonic())
 
 
-def _stop(children: Sequence[Child]) -> None:
+def stop_children(children: Sequence[Child]) -> None:
+    """End the children that run."""
     running = [child.process for child in children if child.process is not None]
     for process in running:
         process.terminate()
@@ -132,3 +154,5 @@ def _stop(children: Sequence[Child]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    for child in children:
+        child.process = None

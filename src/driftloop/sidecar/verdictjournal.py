@@ -48,6 +48,8 @@ class VerdictJournal:
         self._judged: set[_Key] = set()
         self._newest_end: dict[ReportKind, datetime] = {}
         self._standing: dict[tuple[ReportKind, str], VerdictKind] = {}
+        self.faulty_windows: set[tuple[datetime, datetime]] = set()
+        """Windows that a verdict called faulty."""
         for line in self._whole_lines():
             self._remember(Verdict.model_validate_json(line))
 
@@ -109,6 +111,8 @@ class VerdictJournal:
     def _remember(self, verdict: Verdict) -> None:
         self._judged.add((verdict.kind, verdict.model_version, verdict.window.start))
         self._newest_end[verdict.kind] = verdict.window.end
+        if verdict.verdict is VerdictKind.DATA_FAULT:
+            self.faulty_windows.add((verdict.window.start, verdict.window.end))
         if verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA:
             self._standing[verdict.kind, verdict.model_version] = verdict.verdict
 

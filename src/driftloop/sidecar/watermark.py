@@ -9,6 +9,8 @@ from datetime import datetime
 
 SILENCE_SECONDS = 5.0
 """Time without a watermark after which a server no longer holds the others back."""
+QUIET_SECONDS = 60.0
+"""Time without a watermark after which the clock may speak for a server, where time is the wall's."""
 RETURN_SECONDS = 3.0
 """Time that a server has to come back after its connection, or the monitor itself, has ended. A tap tries at least
 every second."""
@@ -62,6 +64,12 @@ class Watermarks:
         """Begin everybody's silence anew: it was the monitor that did not listen."""
         for server in self._servers.values():
             server.heard = now
+
+    def is_quiet(self, now: float) -> bool:
+        """Return whether no server is connected that was heard of lately, and none is expected back."""
+        return now >= self.starts_at and not any(
+            server.gone is not None or now - server.heard < QUIET_SECONDS for server in self._servers.values()
+        )
 
     def through(self, now: float) -> datetime | None:
         """Return the event time up to which nothing is outstanding; None while that is not known."""

@@ -61,7 +61,7 @@ class MonitorState(Boundary):
     evaluated_through: Mapping[ReportKind, datetime] = Field(default_factory=dict)
     """Event time up to which windows of a kind are judged."""
     rows: int = 0
-    """Predictions in the log, since the loop began."""
+    """Predictions of the monitors in `writers`: those that wrote within the log's retention."""
     labels: int = 0
     dropped: int = 0
     """Predictions that were served and never reached the log."""

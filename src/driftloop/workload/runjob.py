@@ -49,7 +49,7 @@ def build_run_job(order: RunOrder, platform: Platform, owner: Mapping[str, Any])
     """Return the Job of a run; its name is that of the run, so that there is never a second."""
     name = names.run_job_name(order.loop.metadata.name, order.run_key)
     metadata = _metadata(order.loop, name, owner, order)
-    pods = order.loop.spec.pipeline
+    pods = order.loop.spec.run_pods
     container = _container(
         platform,
         ["python", "-m", "driftloop.adapters.pipelinejob", f"{ORDER_FOLDER}/{ORDER_FILE}", WORK_FOLDER],
@@ -207,7 +207,7 @@ def _spec_env(pods: PipelineSpec) -> list[dict[str, Any]]:
     return [
         {
             "name": variable.name,
-            "valueFrom": {"secretKeyRef": {"name": variable.secret_key_ref.name, "key": variable.secret_key_ref.key}},
+            "valueFrom": {"secretKeyRef": variable.secret_key_ref.to_dict()},
         }
         for variable in pods.env
     ]
