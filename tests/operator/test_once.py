@@ -45,6 +45,7 @@ class Running:
         self._thread = threading.Thread(target=self._run, name=identity)
         self._thread.start()
         assert self.ready.wait(PATIENCE_SECONDS), self._failure
+        until(self.has_stepped, "the operator took no step")
 
     def _run(self) -> None:
         try:
@@ -52,6 +53,9 @@ class Running:
         except BaseException as error:
             self._failure = error
             raise
+
+    def has_stepped(self) -> bool:
+        return self.around.metrics.steps._value.get() > 0
 
     def end(self) -> None:
         self._stop.set()
@@ -138,10 +142,11 @@ def test_one_drift_starts_one_run_within_a_second(world, capsys):
     keys = [entry.run_key for entry in world.entries() if entry.entry == "RunStarted"]
     assert len(keys) == len(set(keys)) == EPISODES + 1
     assert len(jobs(world)) == EPISODES
-    p99 = sorted(seconds)[round(0.99 * (len(seconds) - 1))]
+    p99 = statistics.quantiles(seconds, n=100, method="inclusive")[98]
     with capsys.disabled():
         print(
             f"\n{EPISODES} drifts, each seen by {REPLICAS} replicas and 2 operators: {len(jobs(world))} runs started; "
-            f"from DriftReport to submitted run p50 {statistics.median(seconds):.3f} s, p99 {p99:.3f} s"
+            f"from DriftReport to submitted run p50 {statistics.median(seconds):.3f} s, p99 {p99:.3f} s, "
+            f"longest {max(seconds):.3f} s"
         )
     assert p99 <= 1

@@ -294,6 +294,7 @@ class World:
         return [
             LEDGER_ENTRY.validate_json(self.store.read(f"{self.layout.ledger}/{name}"))
             for name in self.store.names(self.layout.ledger)
+            if name.endswith(".json")  # else a draft that is about to be linked
         ]
 
     def kinds(self) -> list[str]:

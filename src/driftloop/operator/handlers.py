@@ -24,6 +24,8 @@ from driftloop.workload.names import FINALIZER, LOOP_LABEL
 
 LEASE = "driftloop-operator"
 RETRY_SECONDS = 2.0
+STEP_SECONDS = 20.0
+"""Longest wait for a step under way when its loop is deleted or the operator ends."""
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _log = logging.getLogger(__name__)
@@ -98,6 +100,7 @@ class Operator:
         settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=API_GROUP)
         settings.peering.standalone = True
         settings.background.cancellation_polling = 1.0
+        settings.background.instant_exit_timeout = STEP_SECONDS
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         await self._hold_lease()
