@@ -85,8 +85,7 @@ def test_argo_cd_applies_on_the_servers_side():
 
 def test_every_path_of_the_example_exists():
     text = "\n".join(path.read_text(encoding="utf-8") for path in EXAMPLE.rglob("*.yaml"))
-    named = set(re.findall(r"path: \"?(?:\./)?(manifests/[^\"
-]+)", text))
+    named = set(re.findall(r'path: "?(?:\./)?(manifests/[^"\s]+(?: \.environment \}\})?)', text))
     assert len(named) > 3
     for path in named:
         for environment_name in ("dev", "prod"):

@@ -1,4 +1,4 @@
-"""A cluster in small for tests of the operator: a fake API server, an object store, a runner that keeps its own books."""
+"""A cluster in small for tests of the operator: an API server, an object store, a runner that keeps its own books."""
 
 import json
 from dataclasses import dataclass, field
@@ -294,6 +294,7 @@ class World:
         return [
             LEDGER_ENTRY.validate_json(self.store.read(f"{self.layout.ledger}/{name}"))
             for name in self.store.names(self.layout.ledger)
+            if name.endswith(".json")  # else a draft that is about to be linked
         ]
 
     def kinds(self) -> list[str]:
