@@ -22,8 +22,8 @@ def collect(
     import tempfile
     from pathlib import Path
 
+    from driftloop.adapters.datastore import open_data
     from driftloop.adapters.loggedtable import collect_logged
-    from driftloop.adapters.objectstore import FsspecStore
     from driftloop.spec import is_training_rows
     from driftloop.stages.collect import collect, fetch
     from driftloop.stages.parameters import read_data_group
@@ -31,6 +31,6 @@ def collect(
 
     spec = read_data_group(data, uri=data_uri, target_column=target_column)
     with tempfile.TemporaryDirectory() as folder:
-        paths = fetch(FsspecStore(), data_uri, digest=data_digest, folder=Path(folder))
+        paths = fetch(open_data(data_uri), data_uri, digest=data_digest, folder=Path(folder))
         rows = collect_logged(paths[0], spec) if is_training_rows(data_uri) else collect(paths, spec)
         write_table(rows, table.path)

@@ -21,9 +21,9 @@ def snapshot(
     Returns:
         SHA-256 of the data's content.
     """
+    from driftloop.adapters.datastore import open_data
     from driftloop.adapters.objectstore import FsspecStore
     from driftloop.stages.snapshot import claim_run, data_digest
 
-    store = FsspecStore()
-    claim_run(store, result_uri, run_key=run_key, run_id=claimant or run_id)
-    return data_digest(store, data_uri)
+    claim_run(FsspecStore(), result_uri, run_key=run_key, run_id=claimant or run_id)
+    return data_digest(open_data(data_uri), data_uri)

@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from tests.cluster.changes import StatusError
 from tests.cluster.fakeapi import Address, Call, FakeApi, status_object
-
-_ADMIN = "admin"
+from tests.cluster.realapi import TOKEN, USER
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -51,6 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if path.startswith("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"):
             self._answer(201, self._review(body))
+            return
+        if path.startswith("/apis/authentication.k8s.io/v1/selfsubjectreviews"):
+            self._answer(201, body | {"status": {"userInfo": {"username": self._user()}}})
             return
         found = self.api.discover(path) if self.command == "GET" else None
         if found is not None:
@@ -96,8 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         }[self.command]
         verb = "watch" if query.get("watch") in ("true", "1") else one if where.name else many
         resource = "/".join(filter(None, (where.kind.plural, where.subresource)))
-        user = self.headers.get("Authorization", "").partition(" ")[2] or _ADMIN
-        return Call(user, verb, where.kind.group, resource, where.namespace, where.name)
+        return Call(self._user(), verb, where.kind.group, resource, where.namespace, where.name)
+
+    def _user(self) -> str:
+        token = str(self.headers.get("Authorization", "")).partition(" ")[2]
+        return USER if token in ("", TOKEN) else token
 
     def _review(self, body: dict[str, Any]) -> dict[str, Any]:
         asked = body["spec"]["resourceAttributes"]

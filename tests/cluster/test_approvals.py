@@ -6,7 +6,6 @@ import pytest
 
 from driftloop.adapters.kubeapi import RejectedError
 from driftloop.workload.approvalpolicy import APPROVE_VERB, approval_policy, approval_policy_binding
-from driftloop.workload.crd import driftreport_crd, modelloop_crd
 from driftloop.workload.names import APPROVE_ANNOTATION
 from driftloop.workload.rights import Rule
 from tests.cluster.apiserver import install_definitions, new_namespace, run_real
@@ -19,11 +18,12 @@ USABLE = Rule(GROUP, ("modelloops",), ("get", "patch", "create", "delete"))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
+    """A real API server of its own: the policy would judge what other tests write."""
     with run_real(tmp_path_factory.mktemp("approvals")) as real:
         api = real.connect()
-        for needed in (modelloop_crd(), driftreport_crd(), approval_policy(), approval_policy_binding()):
-            api.apply(needed)
-        install_definitions(real)  # waits until they are served
+        install_definitions(real)
+        api.apply(approval_policy())
+        api.apply(approval_policy_binding())
         with new_namespace(real) as namespace:
             api.create(a_loop(namespace, "probe"))
             wait_until_enforced(api, namespace)

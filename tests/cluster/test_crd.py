@@ -14,9 +14,9 @@ from driftloop.spec.documents import Document
 from driftloop.spec.driftreport import DriftReportSpec
 from driftloop.spec.loading import parse_modelloop
 from driftloop.spec.loopstatus import DriftReportStatus, ModelLoopStatus
-from driftloop.workload.crd import driftreport_crd, modelloop_crd
+from driftloop.spec.reference import field_reference
 from driftloop.workload.crdrules import RULES
-from tests.cluster.apiserver import install_definitions, new_namespace, run_real
+from tests.cluster.apiserver import install_definitions, new_namespace
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -119,6 +119,14 @@ BAD_TOGETHER = [
     {"spec.data.keyColumn": "id", "spec.monitoring.labels.uri": "postgresql+psycopg://h/db"},
     {"spec.data.keyColumn": "id", "spec.monitoring.labels.uri": "sqlite"},
 ]
+# Lists of groups, and a good item of each.
+ITEMS = {
+    "spec.problem.successCriteria": {"name": "missed", "goal": 1},
+    "spec.pipeline.tolerations": {"key": "spot"},
+    "spec.pipeline.env": {"name": "TOKEN", "secretKeyRef": {"name": "lake", "key": "token"}},
+    "spec.pipeline.volumes": {"claimName": "flights", "mountPath": "/data"},
+    "spec.serving.tolerations": {"key": "spot"},
+}
 RULES_IN_WORDS = {rule.constraint for rules in RULES.values() for rule in rules}
 # What one of them can't know, or reads in another way: the change, whether driftloop takes it, and the API server.
 DIFFERENT = [
@@ -127,6 +135,7 @@ DIFFERENT = [
     ({"spec.serving.resources.limits.cpu": 0.5}, True, False),  # IntOrString knows no fractions; "0.5" is fine
     ({"spec.training.randomState": 2**64}, True, False),  # whole numbers have 64 bits
     ({"spec.training.randomState": 5.0}, False, True),  # JSON knows one kind of number
+    ({"spec.pipeline.nodeSelector": {"pool": None}}, False, True),  # dropped, as every null is
 ]
 
 
@@ -155,14 +164,9 @@ def validate(loop):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A real API server of its own, which knows our custom resources as the chart installs them."""
-    with run_real(tmp_path_factory.mktemp("crd")) as real:
-        api = real.connect()
-        for definition in (modelloop_crd(), driftreport_crd()):
-            api.apply(definition)
-        install_definitions(real)  # waits until they are served
-        yield real
+def server(real_api_server):
+    install_definitions(real_api_server)
+    return real_api_server
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +214,21 @@ def test_what_driftloop_refuses_the_api_server_refuses_and_names_the_field_and_t
         if problem.constraint in RULES_IN_WORDS:
             assert problem.constraint in told
             assert problem.remedy.rstrip(".") in told
+
+
+def test_they_agree_on_every_field_and_every_shape_of_value(judge):
+    shapes = (None, "", "x", "1h", 0, 30, 0.5, True, [], {}, ["x"], [{}], {"a": "b"})
+    different, tried = [], 0
+    for path in (path for path in field_reference() if path.startswith("spec.")):
+        holder = next((name for name in ITEMS if path.startswith(f"{name}.")), "")
+        for shape in shapes:
+            item = put(ITEMS[holder], path.removeprefix(f"{holder}."), shape) if holder else None
+            loop = a_loop({holder: [item]} if holder else {path: shape})
+            tried += 1
+            if (validate(loop) == []) != (judge(loop) == ""):
+                different.append((path, shape))
+    assert tried > 1000
+    assert different == []
 
 
 @pytest.mark.parametrize(("changes", "driftloop_takes_it", "api_server_takes_it"), DIFFERENT, ids=str)

@@ -252,6 +252,20 @@ def test_an_administrator_may_do_everything(api, place):
     assert api.review_access("patch", "driftloop.dev", "modelloops/status")
 
 
+def test_a_user_has_a_name(api, each_api_server):
+    if each_api_server.fake or each_api_server.real:
+        assert api.user_name() == "admin"
+    else:
+        assert api.user_name()
+
+
+def test_the_writer_of_a_patch_is_noted(api, place, each_api_server):
+    api.create(a_map(place))
+    patched = api.patch("ConfigMap", place, "a", {"metadata": {"annotations": {"q": "1"}}}, manager="alice")
+    if each_api_server.is_real:  # the fake keeps no managed fields
+        assert "alice" in {entry["manager"] for entry in patched["metadata"]["managedFields"]}
+
+
 def test_the_log_of_a_pod_that_is_not_there_is_not_found(api, place):
     with pytest.raises(NotFoundError, match=f"The log of Pod '{place}/gone'"):
         api.pod_log(place, "gone", "main")

@@ -28,6 +28,8 @@ class E2ESettings:
         default_factory=lambda: os.environ.get("DRIFTLOOP_E2E_STORE_IMAGE", "chrislusf/seaweedfs:latest")
     )
     """SeaweedFS, which the tests run as their own object store."""
+    kubeflow_url: str = field(default_factory=lambda: os.environ.get("DRIFTLOOP_E2E_KUBEFLOW_URL", ""))
+    """API of a Kubeflow Pipelines without users in the cluster, such as `http://ml-pipeline.kubeflow:8888`."""
 
     def image(self, role: str) -> str:
         return f"{self.image_prefix}{role}:{self.image_tag}"

@@ -95,10 +95,10 @@ class Store:
             return False
         return True
 
-    def ledger(self) -> list[dict[str, Any]]:
-        """Return the loop's ledger, oldest entry first."""
+    def ledger(self, loop: str = LOOP) -> list[dict[str, Any]]:
+        """Return a loop's ledger, oldest entry first."""
         files = self.files()
-        names = sorted(files.find(f"{self.root}/ledger"))
+        names = sorted(files.find(f"{BUCKET}/loops/{LOOPS}/{loop}/ledger"))
         return [json.loads(files.cat_file(name)) for name in names]
 
 
@@ -148,6 +148,7 @@ def build_values(settings: E2ESettings) -> dict[str, Any]:
             "endpointUrl": f"http://store.{STORAGE}:8333",
             "secretName": STORE_SECRET,
         },
+        "kubeflow": {"url": settings.kubeflow_url},
         "flushIntervalSeconds": FLUSH_SECONDS,
         "operator": {"pollSeconds": 3, "busyPollSeconds": 1, "drainSeconds": 10, "availableSeconds": 240},
     }
@@ -215,16 +216,16 @@ def deploy(cluster: Cluster, installed: None, store: Store, tmp_path_factory: py
     return run
 
 
-def loop_object(cluster: Cluster) -> dict[str, Any]:
+def loop_object(cluster: Cluster, name: str = LOOP) -> dict[str, Any]:
     """Return the ModelLoop as the API server has it."""
-    return cluster.get("modelloop", LOOPS, LOOP)
+    return cluster.get("modelloop", LOOPS, name)
 
 
-def wait_until_ready(cluster: Cluster, seconds: float) -> dict[str, Any]:
+def wait_until_ready(cluster: Cluster, seconds: float, name: str = LOOP) -> dict[str, Any]:
     """Return the ModelLoop once it is Ready; a stalled one fails with its message."""
 
     def is_ready() -> Any:
-        loop = loop_object(cluster)
+        loop = loop_object(cluster, name)
         stalled = condition(loop, "Stalled")
         assert stalled.get("status") != "True", stalled.get("message")
         return loop if condition(loop, "Ready").get("status") == "True" else None

@@ -47,7 +47,7 @@ def test_a_run_is_submitted_by_reference_under_names_for_people(cluster):
     parameters = run["runtime_config"]["parameters"]
     assert parameters["image"] == "driftloop-pipeline:1"
     assert parameters["runtime_image"] == "driftloop-serving:1"
-    assert parameters["store_secret"] == "store-keys"
+    assert parameters["store_secret"] == "store-keys"  # noqa: S105
     store = cluster.objects.get("ConfigMap", "kubeflow", parameters["store_config"])
     assert store["data"]["AWS_ENDPOINT_URL"] == "http://s3.storage:8333"
     assert "service_account" not in run
@@ -103,7 +103,7 @@ def test_every_step_satisfies_the_restricted_standard_and_tells_what_it_does():
 def test_users_of_their_own_get_pipelines_and_experiments_in_their_namespace(make_cluster, tmp_path):
     token = tmp_path / "token"
     token.write_text("first\n")
-    cluster = make_cluster(multi_user=True, token="first")
+    cluster = make_cluster(multi_user=True, token="first")  # noqa: S106
     runner = cluster.runner(token_path=str(token))
     runner.start(make_order("a" * 12))
     assert {
@@ -112,7 +112,7 @@ def test_users_of_their_own_get_pipelines_and_experiments_in_their_namespace(mak
         for thing in cluster.kfp.things[kind].values()
     } == {NAMESPACE}
     assert cluster.objects.get("ConfigMap", NAMESPACE, "driftloop-store")
-    cluster.kfp.token = "renewed"  # as the kubelet does
+    cluster.kfp.token = "renewed"  # noqa: S105 (the kubelet does so)
     token.write_text("renewed\n")
     runner.start(make_order("b" * 12))
     assert len(cluster.kfp.runs) == 2
@@ -238,7 +238,7 @@ def test_a_refused_submission_may_be_made_again_at_once(cluster):
     body = '{"message": "Invalid input error: quota", "code": 3}'
     cluster.kfp.faults.append(Fault(*CREATE, kind="refuse", status=400, body=body, times=1))
     runner, order = cluster.runner(), make_order()
-    with pytest.raises(KubeflowRefusedError, match="refused to create the run.*quota"):
+    with pytest.raises(KubeflowRefusedError, match=r"refused to create the run.*quota"):
         runner.start(order)
     runner.start(order)
     assert len(cluster.kfp.runs) == 1
@@ -280,7 +280,7 @@ def test_a_server_that_is_not_there_is_unavailable(cluster):
 
 
 def test_a_missing_token_is_told_with_the_path(cluster, tmp_path):
-    with pytest.raises(DriftloopError, match="must be readable at '.*token'"):
+    with pytest.raises(DriftloopError, match=r"must be readable at '.*token'"):
         cluster.runner(token_path=str(tmp_path / "token")).start(make_order())
 
 

@@ -107,6 +107,7 @@ class World:
         self.layout = StoreLayout(store_uri, namespace, NAME)
         self.runs = RunServer()
         self.offset = timedelta()
+        self.windows = 0
         self.broken_bentos: dict[str, Exception] = {}
         self.holds_lease = True
         self.restart()
@@ -214,6 +215,9 @@ class World:
         self.make_available(digest)
         self.steps(2)
 
+    def end_drain(self) -> None:
+        self.offset += timedelta(seconds=self.settings.drain_seconds + 1)
+
     def write_state(self, labelled_rows: int = 1000, **more) -> None:
         state = MonitorState(
             time=self.now(),
@@ -264,10 +268,13 @@ class World:
         }
 
     def drift(self, **more) -> str:
-        """Let traffic drift; return the report's name."""
-        self.offset += 2 * HOUR
+        """Let traffic drift; return the report's name.
+
+        Windows end after the champion took over, and so a bit in the future.
+        """
+        self.windows += 1
         self.write_state()
-        return self.report(self.make_verdict(**more))
+        return self.report(self.make_verdict(at=self.now() + self.windows * HOUR, **more))
 
     # What is seen
 

@@ -147,8 +147,10 @@ def test_the_autoscaler_scales_the_champion():
 
 def test_a_servicemonitor_is_made_only_where_it_is_asked_for():
     asked = make_loop(serving={"metricsMonitor": "ServiceMonitor"})
-    kinds = [[one["kind"] for one in build_fixed_objects(loop, PLATFORM, OWNER)] for loop in (make_loop(), asked)]
-    assert [("ServiceMonitor" in one) for one in kinds] == [False, True]
+    everywhere = PLATFORM.model_copy(update={"service_monitors": True})
+    for loop, platform, expected in ((make_loop(), PLATFORM, 0), (asked, PLATFORM, 1), (make_loop(), everywhere, 1)):
+        kinds = [one["kind"] for one in build_fixed_objects(loop, platform, OWNER)]
+        assert kinds.count("ServiceMonitor") == expected
 
 
 def test_the_monitors_read_the_loop_as_it_is():

@@ -21,7 +21,7 @@ def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMI
     """Fetch and check one Bento; return the exit code."""
     try:
         fetch(bento_uri, digest, Path(folder))
-    except (DriftloopError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - every library behind fsspec fails in its own way
         reason = str(error) if isinstance(error, DriftloopError) else _unreachable(bento_uri, error)
         _log.error("%s", reason)
         if termination_log.parent.is_dir():
@@ -31,7 +31,7 @@ def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMI
     return 0
 
 
-def _unreachable(bento_uri: str, error: OSError) -> str:
+def _unreachable(bento_uri: str, error: Exception) -> str:
     return (
         f"The Bento '{bento_uri}' must be readable from this pod. It is not: {error}. "
         "Check the object store, the Secret with its keys, and the NetworkPolicy. "

@@ -34,7 +34,9 @@ def tell_failed_pods(objects: KubeApi, namespace: str, run_id: str, stages: Coll
         _log.warning("pods of a failed run not read", extra={"namespace": namespace, "error": str(error)})
         return ""
     reasons = {stage: text for pod in pods for stage, text in _failure(objects, pod, stages)}
-    return " ".join(f"The stage '{stage}' failed: {text.rstrip('.')}." for stage, text in reasons.items())
+    return " ".join(
+        f"The stage '{stage}' failed: {' '.join(text.split()).rstrip('.')}." for stage, text in reasons.items()
+    )
 
 
 def explain_container(status: Mapping[str, Any], log: str) -> str:

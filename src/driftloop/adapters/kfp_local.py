@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError
 from driftloop.spec import FeasibilityResult, RunResult
 from driftloop.stages.snapshot import claim_uri
@@ -136,10 +137,22 @@ def stage_names(package: str = TRAINING) -> tuple[str, ...]:
     return tuple(_stage_outputs(package))
 
 
-def read_result(path: Path, package: str = TRAINING) -> RunResult | FeasibilityResult:
-    """Read the result that a run of a package left."""
+def read_result(uri: Path | str, package: str = TRAINING) -> RunResult | FeasibilityResult:
+    """Read the result that a run of a package left.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     kind = FeasibilityResult if package == FEASIBILITY else RunResult
-    return kind.model_validate_json(path.read_bytes())
+    return kind.model_validate_json(FsspecStore().read(str(uri)))
+
+
+def _has_result(uri: str) -> bool:
+    try:
+        FsspecStore().read(uri)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def run_training(
@@ -155,7 +168,7 @@ def run_training(
     """Run a package and return its outcome. A run that has a result already is not run again.
 
     Args:
-        parameters: of the pipeline (`stages.parameters.build_parameters`); addresses are local paths.
+        parameters: of the pipeline (`loop.parameters`); addresses are local paths, or of an object store.
         runs_dir: gets a folder per run key, with log and artifacts. Later runs take cached artifacts from here.
         cache_dir: what was computed before, by content of the inputs.
         on_event: called in this thread as stages start and end.
@@ -169,29 +182,32 @@ def run_training(
         RunInProgressError: another process is at the same run.
         RunCancelledError: `cancelled` was set.
     """
-    run_key, result_path = str(parameters["run_key"]), Path(parameters["result_uri"])
+    run_key, result_uri = str(parameters["run_key"]), str(parameters["result_uri"])
     folder = runs_dir.resolve() / run_key
     folder.mkdir(parents=True, exist_ok=True)
-    result_path.parent.mkdir(parents=True, exist_ok=True)
+    is_here = "://" not in result_uri
     started = time.monotonic()
-    with _only_process(result_path, run_key):
+    with _only_process(Path(result_uri) if is_here else folder / "result", run_key):
         events: list[StageEvent] = []
-        if not result_path.exists():
-            # Nobody else is at this run: a claim without a result is left from a process that died.
-            Path(claim_uri(str(result_path))).unlink(missing_ok=True)
+        if not _has_result(result_uri):
+            if is_here:
+                # Nobody else is at this run: a claim without a result is left from a process that died. Elsewhere
+                # that can't be told, and the parameter `claimant` says whose claim it is.
+                Path(claim_uri(result_uri)).unlink(missing_ok=True)
             for event in _run_child(
                 package, parameters, folder, cache_dir.resolve(), bentoml_home=bentoml_home, cancelled=cancelled
             ):
                 events.append(event)
                 on_event(event)
-            _check_complete(package, events, parameters, folder, result_path)
+            _check_complete(package, events, parameters, folder)
             _gather_pages(package, folder)
-        result = read_result(result_path, package)
+        result = read_result(result_uri, package)
     return RunOutcome(result=result, events=tuple(events), seconds=time.monotonic() - started, folder=folder)
 
 
 @contextmanager
 def _only_process(result_path: Path, run_key: str) -> Iterator[None]:
+    result_path.parent.mkdir(parents=True, exist_ok=True)
     with result_path.with_name(f"{result_path.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -270,9 +286,7 @@ def _lines(pipe: Any, cancelled: threading.Event | None) -> Iterator[bytes]:
         yield from lines
 
 
-def _check_complete(
-    package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path, result_path: Path
-) -> None:
+def _check_complete(package: str, events: list[StageEvent], parameters: Mapping[str, Any], folder: Path) -> None:
     done = Counter(event.stage for event in events if event.state in (StageState.FINISHED, StageState.CACHED))
     made = Counter(event.stage for event in events if event.state is StageState.FINISHED)
     missing = []
@@ -285,8 +299,8 @@ def _check_complete(
             for name in outputs
             if len(list(folder.glob(f"artifacts/**/{stage}/{name}"))) < made[stage]
         ]
-    if not result_path.exists():
-        missing.append(str(result_path))
+    if not _has_result(parameters["result_uri"]):
+        missing.append(parameters["result_uri"])
     if missing:
         raise IncompleteRunError(missing, folder / LOG_FILE)
 

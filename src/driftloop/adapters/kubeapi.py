@@ -171,13 +171,31 @@ class KubeApi:
         what = _call(obj["kind"], namespace, name)
         return self._object("PUT", kind_of(obj).path(namespace, name), what, {"fieldManager": FIELD_MANAGER}, body=obj)
 
-    def patch(self, kind: str, namespace: str | None, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Change an object by a JSON merge patch (RFC 7396): null removes."""
-        return self._merge(kind, namespace, name, patch)
+    def patch(
+        self,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        manager: str = FIELD_MANAGER,
+    ) -> dict[str, Any]:
+        """Change an object by a JSON merge patch (RFC 7396): null removes.
+
+        Args:
+            kind: of the object.
+            namespace: of the object.
+            name: of the object.
+            patch: what changes.
+            manager: who the API server notes as the writer of these fields; 128 characters at most.
+        """
+        path, what = kind_of(kind).path(namespace, name), _call(kind, namespace, name)
+        return self._merge(path, what, patch, manager)
 
     def patch_status(self, kind: str, namespace: str | None, name: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """Change an object's status by a JSON merge patch; its spec can't be reached this way."""
-        return self._merge(kind, namespace, name, {"status": status}, "status")
+        path, what = kind_of(kind).path(namespace, name, "status"), _call(kind, namespace, name)
+        return self._merge(path, what, {"status": status}, FIELD_MANAGER)
 
     def delete(self, kind: str, namespace: str | None, name: str) -> None:
         """Delete an object, and in the background what it owns; gone already is fine."""
@@ -229,25 +247,21 @@ class KubeApi:
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         return bool(self._object("POST", path, "The access review", body=review)["status"]["allowed"])
 
+    def user_name(self) -> str:
+        """Return who this user is to the API server."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        return str(self._object("POST", path, "The user's name", body=review)["status"]["userInfo"]["username"])
+
     def pod_log(self, namespace: str, name: str, container: str, *, tail_lines: int = 200) -> str:
         """Return the last lines that a pod's container wrote."""
         query = {"container": container, "tailLines": str(tail_lines)}
         path = kind_of("Pod").path(namespace, name, "log")
         return self._send("GET", path, f"The log of Pod '{namespace}/{name}'", query).decode(errors="replace")
 
-    def _merge(
-        self, kind: str, namespace: str | None, name: str, patch: Mapping[str, Any], subresource: str = ""
-    ) -> dict[str, Any]:
-        path = kind_of(kind).path(namespace, name, subresource)
-        what = _call(kind, namespace, name)
-        return self._object(
-            "PATCH",
-            path,
-            what,
-            {"fieldManager": FIELD_MANAGER},
-            body=patch,
-            content_type="application/merge-patch+json",
-        )
+    def _merge(self, path: str, what: str, patch: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        query = {"fieldManager": manager}
+        return self._object("PATCH", path, what, query, body=patch, content_type="application/merge-patch+json")
 
     def _object(self, *request: Any, **more: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._send(*request, **more))

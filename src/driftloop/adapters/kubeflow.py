@@ -94,7 +94,7 @@ class KubeflowRunner:
         """Start the run unless it was started before."""
         if self._find(order):
             return
-        target = self._prepare(order.loop, read_package(order.pipeline, order.loop.spec.pipeline))
+        target = self._prepare(order.loop, read_package(order.pipeline, order.loop.spec.run_pods))
         if self._claim.take(order) and self._find(order):
             return  # the attempt before this one took effect late
         try:

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,18 @@ class UnreadableFileError(InvalidInputError):
 
 
 class FsspecStore:
-    """Files at any address; each address says by itself which file system it means."""
+    """Files at any address; each address says by itself which file system it means.
+
+    Args:
+        options: of fsspec's file system, such as credentials; nothing: by the environment.
+    """
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        self._options = dict(options or {})
 
     def files(self, uri: str) -> list[str]:
         """Return the addresses behind a file, a folder or a pattern, sorted."""
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         if fs.isfile(path):
             return [uri]
         found = fs.find(path) if fs.isdir(path) else fs.glob(path)
@@ -51,7 +58,7 @@ class FsspecStore:
         Raises:
             UnreadableFileError: it may not be read, or the store broke off.
         """
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         try:
             with fs.open(path, "rb") as file:
                 while chunk := file.read(_CHUNK_BYTES):
@@ -65,7 +72,7 @@ class FsspecStore:
         Raises:
             FileExistsError: there is one already.
         """
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         if _is_local(fs):
             _create_locally(Path(path), content)
             return
@@ -82,12 +89,12 @@ class FsspecStore:
         Raises:
             FileNotFoundError: there is none.
         """
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         return bytes(fs.cat_file(path))
 
     def replace(self, uri: str, content: bytes) -> None:
         """Write a file, whole or not at all, over what may be there."""
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         if _is_local(fs):
             _replace_locally(Path(path), content)
         else:
@@ -95,13 +102,13 @@ class FsspecStore:
 
     def names(self, folder_uri: str) -> list[str]:
         """Return the names of all files below a folder, relative to it, sorted; none for a folder that is not there."""
-        fs, path = locate(folder_uri)
+        fs, path = locate(folder_uri, self._options)
         root = path.rstrip("/") + "/"
         return sorted(str(name).removeprefix(root) for name in fs.find(root))
 
     def put_file(self, source: Path, uri: str) -> None:
         """Copy a local file to an address; in an object store it appears whole or not at all."""
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         if _is_local(fs):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         fs.put_file(str(source), path)
@@ -112,7 +119,7 @@ class FsspecStore:
         Raises:
             FileNotFoundError: there is none at the address.
         """
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.fetched")
         fs.get_file(path, str(draft))
@@ -120,7 +127,7 @@ class FsspecStore:
 
     def remove(self, uri: str) -> None:
         """Remove a file, or a folder with everything in it; what is gone already is fine."""
-        fs, path = locate(uri)
+        fs, path = locate(uri, self._options)
         try:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
@@ -155,14 +162,14 @@ def _create_locally(path: Path, content: bytes) -> None:
         Path(draft).unlink()
 
 
-def locate(uri: str) -> tuple[Any, str]:
+def locate(uri: str, options: Mapping[str, Any] | None = None) -> tuple[Any, str]:
     """Return the file system that an address means, and the path there."""
     import fsspec
 
     try:
         # Other processes write too: a listing that was true a moment ago is none.
-        options = {"use_listings_cache": False} if uri.startswith("s3:") else {}
-        fs, path = fsspec.core.url_to_fs(uri, **options)
+        fresh = {"use_listings_cache": False} if uri.startswith("s3:") else {}
+        fs, path = fsspec.core.url_to_fs(uri, **fresh, **(options or {}))
     except (ImportError, ValueError) as error:
         raise UnknownStoreError(uri, error) from error
     return fs, str(path)

@@ -59,6 +59,7 @@ def _equip(content: str, pods: PipelineSpec) -> str:
         {
             "secretNameParameter": {"runtimeValue": {"constant": variable.secret_key_ref.name}},
             "keyToEnv": [{"secretKey": variable.secret_key_ref.key, "envVar": variable.name}],
+            "optional": variable.secret_key_ref.optional,
         }
         for variable in pods.env
     ]

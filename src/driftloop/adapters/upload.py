@@ -113,15 +113,13 @@ def upload(content: LocalContent, layout: StoreLayout) -> str:
     Raises:
         UploadError: the store can't be reached, or refuses.
     """
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-
     store, folder = FsspecStore(), layout.upload(content.digest, "").rstrip("/")
     try:
         there = set(store.names(folder))
         for name, path in content.files.items():
             if name not in there:
                 store.put_file(path, layout.upload(content.digest, name))
-    except (OSError, BotoCoreError) as error:
+    except Exception as error:  # every library behind fsspec has failures of its own kind
         raise UploadError(folder, error) from error
     return content.uri(layout)
 

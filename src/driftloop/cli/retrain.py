@@ -5,12 +5,18 @@ from typing import Annotated
 import typer
 
 from driftloop.cli.asking import WaitOption, ask
+from driftloop.cli.clusterasking import ask_cluster
+from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption, find_place
 from driftloop.cli.status import JsonOption, WorkspaceOption
 
 
 def retrain(
     reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     workspace: WorkspaceOption = None,
+    *,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    loop: LoopOption = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -21,4 +27,9 @@ def retrain(
     """
     from driftloop.loop.requests import Retrain
 
-    ask(workspace, Retrain(reason=reason), wait=wait, as_json=as_json)
+    action = Retrain(reason=reason)
+    place = find_place(context, namespace, loop, workspace)
+    if place:
+        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
+    else:
+        ask(workspace, action, wait=wait, as_json=as_json)

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from driftloop.cli.asking import WaitOption, ask
+from driftloop.cli.clusterasking import ask_cluster
+from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption, find_place
 from driftloop.cli.status import JsonOption, WorkspaceOption
 
 
@@ -16,10 +18,19 @@ def rollback(
         ),
     ] = "",
     workspace: WorkspaceOption = None,
+    *,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    loop: LoopOption = None,
     wait: WaitOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Go back to an earlier champion; the one that is left is not promoted again by the same data."""
     from driftloop.loop.requests import Rollback
 
-    ask(workspace, Rollback(model=model), wait=wait, as_json=as_json)
+    action = Rollback(model=model)
+    place = find_place(context, namespace, loop, workspace)
+    if place:
+        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
+    else:
+        ask(workspace, action, wait=wait, as_json=as_json)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from driftloop.cli.clusterloop import ContextOption, LoopArgument, NamespaceOption, find_place
 from driftloop.controller.workspace import Workspace
 from driftloop.errors import InvalidInputError
 
@@ -40,28 +41,39 @@ class LoopFileMissingError(InvalidInputError):
         )
 
 
-def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """Show the champion, the newest verdict and the last decisions."""
+def status(
+    name: LoopArgument = None,
+    workspace: WorkspaceOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the champion, the newest verdict and the last decisions: of a loop here, or of loops in a cluster."""
+    place = find_place(context, namespace, name, workspace)
+    if place:
+        from driftloop.cli.clusterstatus import show_status
+
+        show_status(place, name, as_json=as_json)
+        return
     facts = read_status(workspace)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    console = Console()
     conditions = {c["type"]: c["status"] == "True" for c in facts["conditions"]}
     champion, verdict = facts["champion"], facts["lastVerdict"]
-    table = Table(show_header=True, box=None)
-    for column in ("LOOP", "READY", "CHAMPION", "SCORE", "DRIFT", "PROMOTIONS", "LABELLED"):
-        table.add_column(column)
-    table.add_row(
-        facts["loop"],
-        str(conditions["Ready"]) if facts["running"] else "stopped",
-        champion["label"] if champion else "none yet",
-        f"{champion['metric']} {champion['score']:.3f}" if champion else "",
-        verdict["verdict"] if verdict else "no verdict yet",
-        str(facts["promotions"]),
-        _count(facts["labelledRows"]),
+    show_table(
+        [
+            [
+                facts["loop"],
+                str(conditions["Ready"]) if facts["running"] else "stopped",
+                champion["label"] if champion else "none yet",
+                f"{champion['metric']} {champion['score']:.3f}" if champion else "",
+                verdict["verdict"] if verdict else "no verdict yet",
+                str(facts["promotions"]),
+                count_words(facts["labelledRows"]),
+            ]
+        ]
     )
-    console.print(table)
     from driftloop.loop.history import LEDGER_ENTRY
     from driftloop.loop.telling import tell
 
@@ -70,11 +82,23 @@ def status(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
     for request in facts["requests"]:
         typer.echo(f"  asked by {request['by']}, not answered yet: {request['verb']} ({request['id']})")
     for entry in facts["history"]:
-        typer.echo(f"  {_day(entry['at'])}  {tell(LEDGER_ENTRY.validate_python(entry))}")
+        typer.echo(f"  {day_words(entry['at'])}  {tell(LEDGER_ENTRY.validate_python(entry))}")
 
 
-def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+def why(
+    name: LoopArgument = None,
+    workspace: WorkspaceOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what the loop waits for: rows and labels so far, the next evaluation, what blocks."""
+    place = find_place(context, namespace, name, workspace)
+    if place:
+        from driftloop.cli.clusterstatus import show_reasons
+
+        show_reasons(place, name, as_json=as_json)
+        return
     facts = read_status(workspace)
     keys = (
         "running",
@@ -91,6 +115,10 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({key: facts[key] for key in keys}, indent=2))
         return
+    _show_reasons(facts)
+
+
+def _show_reasons(facts: dict[str, Any]) -> None:
     console = Console(highlight=False, markup=False)
     if not facts["running"]:
         console.print("• nobody runs this loop; start it with: driftloop up FILE")
@@ -106,14 +134,24 @@ def why(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
         console.print(f"so far: {told}")
         if log.get("late"):
             console.print(f"too late for a verdict: {log['late']:,} predictions; they are used for training")
-    rows = _count(facts["labelledRows"])
+    rows = count_words(facts["labelledRows"])
     console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
     if facts["labels"].get("predictions"):
-        console.print(_tell_labels(facts["labels"]))
+        console.print(label_words(facts["labels"]))
     delay = facts["expectedLabelDelay"]
-    console.print(f"next window ends: {_day(facts['nextWindowEnd'])}; its performance is judged {delay} later")
+    console.print(f"next window ends: {day_words(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
         console.print(f"last failure: {facts['lastFailure']}")
+
+
+def show_table(rows: list[list[str]]) -> None:
+    """Print loops, one a row."""
+    table = Table(show_header=True, box=None)
+    for column in ("LOOP", "READY", "CHAMPION", "SCORE", "DRIFT", "PROMOTIONS", "LABELLED"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def find_workspace(named: Path | None) -> Path:
@@ -192,21 +230,23 @@ def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
     ) | {"labelledRows": None}
 
 
-def _tell_labels(labels: dict[str, Any]) -> str:
-    """One line on how far the truth about the newest complete window is known."""
+def label_words(labels: dict[str, Any]) -> str:
+    """Return one line on how far the truth about the newest complete window is known."""
     told = f"{labels['labelled']:,} of {labels['predictions']:,} labelled"
     if labels["waiting"]:
         told += f"; {labels['waiting']:,} still expected"
     if labels["overdue"]:
         told += f"; {labels['overdue']:,} overdue"
-    return f"window of {_day(labels['windowStart'])} to {_day(labels['windowEnd'])}: {told}"
+    return f"window of {day_words(labels['windowStart'])} to {day_words(labels['windowEnd'])}: {told}"
 
 
-def _count(rows: int | None) -> str:
+def count_words(rows: int | None) -> str:
+    """Return a count of rows in words."""
     return "not counted" if rows is None else f"{rows:,}"
 
 
-def _day(text: str) -> str:
+def day_words(text: str) -> str:
+    """Return an ISO 8601 time to the minute."""
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
 
 
@@ -218,5 +258,5 @@ def _tell_criterion(criterion: dict[str, Any]) -> str:
         return f"{criterion['name']}: not measured yet ({goal}); driftloop record NAME VALUE"
     verdict = {True: ", reached", False: ", not reached", None: ""}[criterion["reached"]]
     note = f"; {criterion['note']}" if criterion["note"] else ""
-    measured = f"measured {_day(criterion['measuredAt'])} by {criterion['by']}{note}"
+    measured = f"measured {day_words(criterion['measuredAt'])} by {criterion['by']}{note}"
     return f"{criterion['name']}: {criterion['value']:g} ({goal}{verdict}; {measured})"

@@ -24,6 +24,15 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+DATA_VARIABLE_PREFIX = "DRIFTLOOP_DATA_"
+"""Of the environment variables by which a run's pods get what `data.secretRef` holds."""
+DATA_SECRET_KEYS = {
+    "AWS_ACCESS_KEY_ID": True,
+    "AWS_SECRET_ACCESS_KEY": True,
+    "AWS_ENDPOINT_URL": False,
+    "AWS_DEFAULT_REGION": False,
+}
+"""Keys of that Secret, and whether it must have each."""
 FEWEST_ROWS = 30
 """No model is trained on fewer rows, whatever `data.minRows` says."""
 
@@ -113,8 +122,8 @@ class DataSpec(Boundary):
     uri: Annotated[str, Field(min_length=1)]
     """Parquet or CSV file: a path (relative to this file), or an address of an object store."""
     secret_ref: Annotated[SecretRef | None, CLUSTER_ONLY] = None
-    """Credentials for the address: a Secret with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, and with
-    `AWS_ENDPOINT_URL` and `AWS_DEFAULT_REGION` where they differ from the platform's. Absent: as for its own store."""
+    """Credentials of an S3 address, other than the platform's own: a Secret with `AWS_ACCESS_KEY_ID` and
+    `AWS_SECRET_ACCESS_KEY`, and with `AWS_ENDPOINT_URL` and `AWS_DEFAULT_REGION` where they differ."""
     target_column: ColumnName
     """Column to predict."""
     time_column: ColumnName | None = None

@@ -9,15 +9,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.driftreport import Performance, ReportKind, VerdictKind, Window
 
 HISTORY_SHOWN = 10
-LONGEST_MESSAGE = 32768
+LONGEST_MESSAGE = 4096
 
-Message = Annotated[str, Field(max_length=LONGEST_MESSAGE)]
+
+def _shorten(message: object) -> object:
+    """Cut what would not be taken: a status that can't be written tells nothing."""
+    if isinstance(message, str) and len(message) > LONGEST_MESSAGE:
+        return f"{message[: LONGEST_MESSAGE - 1]}…"
+    return message
+
+
+Message = Annotated[str, Field(max_length=LONGEST_MESSAGE), BeforeValidator(_shorten)]
 Score = Annotated[float, AfterValidator(lambda score: round(score, 4))]
 
 

@@ -8,6 +8,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
 from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.learning import (
+    DATA_SECRET_KEYS,
+    DATA_VARIABLE_PREFIX,
     NAME_PATTERN,
     AcceptanceSpec,
     DataSpec,
@@ -24,6 +26,7 @@ from driftloop.spec.operation import (
     RetrainingSpec,
     ServingSpec,
 )
+from driftloop.spec.placement import EnvironmentVariable, SecretKeyRef
 
 API_GROUP = "driftloop.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -60,6 +63,21 @@ class ModelLoopSpec(Boundary):
     deletion_policy: Annotated[Literal["Retain", "Purge"], CLUSTER_ONLY] = "Retain"
     """What happens to the loop's folder in the object store (models, log, history) when the loop is deleted. Retain: it
     stays, and a loop made again under the same name goes on from it. Purge: it is removed."""
+
+    @property
+    def run_pods(self) -> PipelineSpec:
+        """What the pods of a run get: the group `pipeline`, and the credentials of the data in their environment."""
+        secret = self.data.secret_ref
+        if secret is None:
+            return self.pipeline
+        credentials = (
+            EnvironmentVariable(
+                name=f"{DATA_VARIABLE_PREFIX}{key}",
+                secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
+            )
+            for key, is_needed in DATA_SECRET_KEYS.items()
+        )
+        return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 
     @field_validator("model")
     @classmethod

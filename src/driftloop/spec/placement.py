@@ -5,7 +5,7 @@ Parts of the ModelLoop's groups `pipeline` and `serving`. Field docstrings are t
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from driftloop.spec.boundary import Boundary, RuleError
 
@@ -21,12 +21,7 @@ def _read_quantity(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-Quantity = Annotated[
-    str,
-    BeforeValidator(_read_quantity),
-    Field(pattern=QUANTITY_PATTERN),
-    WithJsonSchema({"type": "string", "pattern": QUANTITY_PATTERN}),
-]
+Quantity = Annotated[str, Field(pattern=QUANTITY_PATTERN), BeforeValidator(_read_quantity)]
 ObjectName = Annotated[str, Field(pattern=OBJECT_NAME_PATTERN, max_length=253)]
 
 
@@ -73,6 +68,8 @@ class SecretKeyRef(Boundary):
     """Name of the Secret."""
     key: Annotated[str, Field(pattern=SECRET_KEY_PATTERN, max_length=253)]
     """Key in it."""
+    optional: bool = False
+    """Whether pods start without it."""
 
 
 class EnvironmentVariable(Boundary):

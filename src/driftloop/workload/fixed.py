@@ -27,6 +27,6 @@ def build_fixed_objects(loop: ModelLoop, platform: Platform, owner: Owner) -> li
         build_labels_service(loop, owner),
         build_disruption_budget(loop, owner),
     ]
-    if loop.spec.serving.metrics_monitor == "ServiceMonitor":
+    if platform.service_monitors or loop.spec.serving.metrics_monitor == "ServiceMonitor":
         objects.append(build_service_monitor(loop, owner))
     return objects

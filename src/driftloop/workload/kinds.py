@@ -50,6 +50,7 @@ _TABLE = (
     Kind("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings", is_namespaced=False),
     Kind("Lease", "coordination.k8s.io/v1", "leases"),
     Kind("Job", "batch/v1", "jobs"),
+    Kind("CronJob", "batch/v1", "cronjobs"),
     Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
     Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
     Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers"),

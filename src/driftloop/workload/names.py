@@ -3,6 +3,7 @@
 One definition for builders, operator, monitor and tests.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,11 @@ APPROVE_ANNOTATION = "driftloop.dev/approve"
 FINALIZER = "driftloop.dev/loop"
 """Keeps a ModelLoop until what its owner references can't reach is cleaned up."""
 
+OPERATOR_LEASE = "driftloop-operator"
+"""In the operator's namespace: its holder acts."""
+OPERATOR_LABELS: Mapping[str, str] = {NAME_LABEL: "driftloop", COMPONENT_LABEL: "operator"}
+"""Of the operator's Deployment, whatever the release is called."""
+
 FETCH_CONTAINER = "fetch"
 MONITOR_CONTAINER = "monitor"
 SERVER_CONTAINER = "server"
@@ -50,6 +56,9 @@ LOOP_FILE = "loop.json"
 
 NO_MODEL = "none"
 """Model version that a Service selects as long as there is no champion: no pod has it."""
+
+
+_LONGEST_SCHEDULED = 52 - len("-schedule")
 
 
 def deployment_name(loop: str, model_version: str) -> str:
@@ -109,6 +118,17 @@ def evaluator_lease_name(loop: str) -> str:
 def run_job_name(loop: str, run_key: str) -> str:
     """Return the name of the Job of one run."""
     return f"{loop}-{run_key}"
+
+
+def schedule_name(loop: str) -> str:
+    """Return the name of the CronJob of `retraining.schedule`: at most 52 characters, as Kubernetes wants.
+
+    >>> schedule_name("wine")
+    'wine-schedule'
+    """
+    if len(loop) > _LONGEST_SCHEDULED:
+        loop = f"{loop[: _LONGEST_SCHEDULED - 9]}-{hashlib.sha256(loop.encode()).hexdigest()[:8]}"
+    return f"{loop}-schedule"
 
 
 def loop_labels(loop: str) -> dict[str, str]:

@@ -42,5 +42,7 @@ class Platform(Boundary):
     store: Store
     flush_interval_seconds: Annotated[float, Field(gt=0)] = 300
     """Time between two commits of a monitor to the object store: what a lost node may cost."""
+    service_monitors: bool = False
+    """Whether every loop gets a ServiceMonitor, for the Prometheus Operator; a loop may ask for one by itself."""
     api_server_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (443, 6443, 8443, 16443)
     """Ports on which a monitor may reach the API server: a NetworkPolicy sees the address behind its Service."""

@@ -3,7 +3,7 @@
 Rights that a controller hands on (the monitor's Role) must be among its own: the API server refuses escalation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -64,7 +64,7 @@ RBAC_RULES: Mapping[AccessRole, tuple[Rule, ...]] = {
         _on("NetworkPolicy", verbs=_OWN),
         _on("Role", "RoleBinding", verbs=_OWN),
         _on("Lease", verbs=_OWN),
-        _on("Job", verbs=_OWN),
+        _on("Job", "CronJob", verbs=_OWN),
         _on("ServiceMonitor", verbs=_OWN),
         _on("Pod", verbs=_READ),
         _on("Pod", verbs=("get",), subresource="log"),  # why a run failed
@@ -78,6 +78,20 @@ RBAC_RULES: Mapping[AccessRole, tuple[Rule, ...]] = {
     ),
     AccessRole.JOB: (),
 }
+
+
+def permits(rules: Iterable[Rule], verb: str, group: str, resource: str) -> bool:
+    """Return whether rules without names of objects allow something; a resource may be `modelloops/status`.
+
+    >>> permits(RBAC_RULES[AccessRole.OPERATOR], "patch", "driftloop.dev", "modelloops/status")
+    True
+    >>> permits(RBAC_RULES[AccessRole.OPERATOR], "get", "", "secrets")
+    False
+    """
+    return any(
+        rule.group == group and resource in rule.resources and verb in rule.verbs and not rule.resource_names
+        for rule in rules
+    )
 
 
 def policy_rules(role: AccessRole) -> list[dict[str, Any]]:
