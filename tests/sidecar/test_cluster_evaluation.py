@@ -70,11 +70,12 @@ def test_another_evaluator_goes_on_from_what_is_in_the_store_alone(shared, expec
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chance=st.randoms(use_true_random=False), failures=st.lists(st.integers(1, 25), max_size=10))
+@given(seed=st.integers(0, 2**32), failures=st.lists(st.integers(1, 25), max_size=10))
 def test_any_failures_of_the_store_and_any_change_of_evaluator_give_the_same_verdicts(
-    tmp_path_factory, s3, expected, chance, failures
+    tmp_path_factory, s3, expected, seed, failures
 ):
-    shared = SharedLoop(tmp_path_factory.mktemp("any"), f"{s3.uri}/{uuid.UUID(int=random.getrandbits(128)).hex}")
+    chance = random.Random(seed)  # drawn at once: how often it is asked depends on the machine's speed
+    shared = SharedLoop(tmp_path_factory.mktemp("any"), f"{s3.uri}/{uuid.uuid4().hex}")
     store = Faulty()
     store.calls_until_failure = list(failures)
     pods = [shared.pod("pod-a"), shared.pod("pod-b")]
@@ -125,6 +126,7 @@ def test_a_dead_pod_is_waited_for_then_left_out_and_named(shared, monkeypatch):
     evaluator = shared.evaluator("alive")
     evaluator.step(traffic.START + timedelta(hours=12, minutes=14))
     assert shared.verdicts() == []
+    evaluator._state_writer._next_count = 0.0
     evaluator.step(traffic.START + timedelta(hours=12, minutes=16))
     (verdict,) = shared.verdicts()
     assert verdict.silent_writers == ("dead",)
