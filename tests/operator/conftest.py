@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ __all__ = ["fake_api_server"]
 
 
 @pytest.fixture
-def world(fake_api_server: ApiServer, tmp_path: Path) -> Iterator[World]:
+def world(fake_api_server: ApiServer, tmp_path: Path) -> World:
     """One loop on a fake API server, its object store in a folder, and an operator that takes steps when told to."""
     install_definitions(fake_api_server)
-    yield World(fake_api_server, str(tmp_path / "store"))
+    return World(fake_api_server, str(tmp_path / "store"))

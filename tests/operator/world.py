@@ -1,4 +1,4 @@
-"""A cluster in small for tests of the operator: a fake API server, an object store, a runner that keeps its own books."""
+"""A cluster in small for tests of the operator: an API server, an object store, a runner that keeps its own books."""
 
 import json
 from dataclasses import dataclass, field
@@ -117,7 +117,9 @@ class World:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
 
-    def around(self, api: KubeApi | None = None, store=None, runner=None, webhook: Webhook | None = None) -> Surroundings:
+    def around(
+        self, api: KubeApi | None = None, store=None, runner=None, webhook: Webhook | None = None
+    ) -> Surroundings:
         api, runner, metrics = api or self.api, runner or self.runs, Metrics()
         guarded = GuardedStore(store or self.store, metrics)
         return Surroundings(
@@ -126,9 +128,7 @@ class World:
             settings=self.settings,
             runner_of=lambda _loop: runner,
             read_part=self.read_part,
-            capacity=Capacity(
-                self.settings.max_concurrent_runs, lambda: loops_with_runs(api, guarded, self.settings)
-            ),
+            capacity=Capacity(self.settings.max_concurrent_runs, lambda: loops_with_runs(api, guarded, self.settings)),
             webhook=webhook or Webhook("", 1, metrics),
             metrics=metrics,
             may_act=lambda: self.holds_lease,
@@ -294,6 +294,7 @@ class World:
         return [
             LEDGER_ENTRY.validate_json(self.store.read(f"{self.layout.ledger}/{name}"))
             for name in self.store.names(self.layout.ledger)
+            if name.endswith(".json")  # else a draft that is about to be linked
         ]
 
     def kinds(self) -> list[str]:

@@ -13,6 +13,7 @@ from driftloop.adapters import bentofetch
 from driftloop.adapters.bento import ARCHIVE, PARTS, BentoNotFoundError, BuiltBento, fetch, fetched, put, read_part
 from driftloop.adapters.bentoarchive import UnsafeArchiveError, pack, unpack
 from driftloop.adapters.objectstore import FsspecStore
+from driftloop.workload.names import BENTO_REFUSED_EXIT_CODE
 from driftloop.stages.package import ContentDiffersError, verify_digests
 from tests.flightcontent import assemble_flights
 from tests.s3server import s3_server
@@ -202,7 +203,7 @@ def test_the_init_container_started_twice_is_content(stored, bento, tmp_path):
 def test_the_reason_shows_in_the_pod_s_status(bento, s3, tmp_path):
     uri = tampered(bento, s3, tmp_path, lambda copy: (copy / "src/service.py").write_text("import os"))
     code = bentofetch.main(uri, bento[1], str(tmp_path / "bento"), tmp_path / "termination-log")
-    assert code == 1
+    assert code == BENTO_REFUSED_EXIT_CODE
     assert "'service.py' has another content" in (tmp_path / "termination-log").read_text()
 
 

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 from driftloop.adapters.bento import fetch
+from driftloop.adapters.bentoarchive import UnsafeArchiveError
 from driftloop.errors import DriftloopError
+from driftloop.stages.package import ContentDiffersError
+from driftloop.workload.names import BENTO_REFUSED_EXIT_CODE
 
 TERMINATION_LOG = Path("/dev/termination-log")
 _LONGEST_MESSAGE = 4096  # what Kubernetes keeps
@@ -26,7 +29,8 @@ def main(bento_uri: str, digest: str, folder: str, termination_log: Path = TERMI
         _log.error("%s", reason)
         if termination_log.parent.is_dir():
             termination_log.write_text(reason[:_LONGEST_MESSAGE], encoding="utf-8")
-        return 1
+        is_final = isinstance(error, ContentDiffersError | UnsafeArchiveError)
+        return BENTO_REFUSED_EXIT_CODE if is_final else 1
     _log.info("fetched and verified the Bento %s", digest)
     return 0
 

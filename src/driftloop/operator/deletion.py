@@ -20,6 +20,7 @@ OWNED_KINDS = (
     "HorizontalPodAutoscaler",
     "PodDisruptionBudget",
     "Deployment",
+    "CronJob",
     "Job",
     "Service",
     "ServiceMonitor",
@@ -51,7 +52,7 @@ def delete_loop(around: Surroundings, obj: dict[str, object], namespace: str, na
         DriftloopError: the API server or the object store is away; try again.
     """
     layout = StoreLayout(around.settings.platform.store.uri, namespace, name)
-    _cancel_run(around, obj, layout)
+    _stop_runs(around, obj, layout)
     for kind in OWNED_KINDS:
         try:
             around.api.delete_all(kind, namespace, loop_labels(name))
@@ -67,10 +68,12 @@ def delete_loop(around: Surroundings, obj: dict[str, object], namespace: str, na
     around.metrics.forget(namespace, name)
 
 
-def _cancel_run(around: Surroundings, obj: dict[str, object], layout: StoreLayout) -> None:
-    """End the run under way; one that can't be reached ends by itself, and its result is of no use to anybody."""
+def _stop_runs(around: Surroundings, obj: dict[str, object], layout: StoreLayout) -> None:
+    """End the run under way, and what recurs; a run that can't be reached ends by itself and is of no use to anybody."""
     try:
         loop = read_loop(obj)
+        if loop.spec.retraining.schedule:
+            around.runner_of(loop).drop_schedule(loop)
         ledger = StoreLedger(around.store, layout.ledger)
         ledger.catch_up()
         state = replay(ledger.entries)

@@ -14,7 +14,6 @@ from typing import Any
 
 import kopf
 
-from driftloop.adapters.kubeapi import KubeApi
 from driftloop.adapters.lease import Lease
 from driftloop.errors import DriftloopError
 from driftloop.operator.deletion import delete_loop
@@ -25,6 +24,8 @@ from driftloop.workload.names import FINALIZER, LOOP_LABEL
 
 LEASE = "driftloop-operator"
 RETRY_SECONDS = 2.0
+STEP_SECONDS = 20.0
+"""Longest wait for a step under way when its loop is deleted or the operator ends."""
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Operator:
         settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=API_GROUP)
         settings.peering.standalone = True
         settings.background.cancellation_polling = 1.0
+        settings.background.instant_exit_timeout = STEP_SECONDS
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         await self._hold_lease()
@@ -193,18 +195,17 @@ def plain(body: kopf.Body) -> dict[str, Any]:
 
 
 async def run_operator(
-    around: Surroundings, api: KubeApi, *, stop: asyncio.Event | None = None, ready: asyncio.Event | None = None
+    around: Surroundings, *, stop: asyncio.Event | None = None, ready: asyncio.Event | None = None
 ) -> None:
     """Run until `stop` is set, or until a signal where there is none.
 
     Args:
         around: shared by all loops; its `may_act` is replaced by the Lease of this operator.
-        api: for the Lease.
         stop: ends the operator.
         ready: set once it watches.
     """
     settings = around.settings
-    lease = Lease(api, settings.namespace, LEASE, settings.identity, int(settings.lease_seconds))
+    lease = Lease(around.api, settings.namespace, LEASE, settings.identity, int(settings.lease_seconds))
     registry = kopf.OperatorRegistry()
     Operator(replace(around, may_act=lambda: lease.is_held), lease).register(registry)
     await kopf.operator(

@@ -8,6 +8,7 @@ loop at once; appending to the ledger is the fence against another operator.
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from driftloop.operator.metrics import Metrics
 from driftloop.operator.notify import Announcer, Webhook, notice_of, notice_of_report
 from driftloop.operator.reports import decide_on, is_settled, outdated
 from driftloop.operator.requestfolder import RequestFolder
-from driftloop.operator.rollout import Readiness, Rollout, Stage
+from driftloop.operator.rollout import REAPPLY_SECONDS, Readiness, Rollout, Stage
 from driftloop.operator.runs import RunDesk
 from driftloop.operator.settings import OperatorSettings
 from driftloop.operator.status import Picture, build_status
@@ -114,7 +115,7 @@ class LoopRun:
         self._failures = 0
         self._coming = ""
         self._asked: tuple[Request, ...] = ()
-        self._scheduled: str | None = ""
+        self._schedule = ("", 0.0)
 
     def step(self) -> float:  # noqa: PLR0911 (one return per way to end)
         """Take one step and return after how many seconds the next is due, unless something happens before.
@@ -286,17 +287,20 @@ class LoopRun:
         return True
 
     def _keep_schedule(self, loop: ModelLoop) -> None:
-        """Have what `retraining.schedule` says recur; a loop that never had a schedule asks the runner once."""
+        """Have what `retraining.schedule` says recur; a loop without one asks the runner once, for one that is left."""
         schedule = loop.spec.retraining.schedule
-        if schedule is None and self._scheduled is None:
+        wanted = f"{schedule} {loop.spec.pipeline.runner} {loop.spec.suspend}" if schedule else "none"
+        known, seen = self._schedule
+        if known == wanted and (schedule is None or time.monotonic() < seen + REAPPLY_SECONDS):
             return
         try:
             self._around.runner_of(loop).keep_schedule(loop)
-            self._scheduled = schedule
         except DriftloopError as error:
             if schedule is not None:
                 raise
             _log.info("a schedule that may be left is looked for again: loop=%s error=%s", self._key, error)
+        else:
+            self._schedule = (wanted, time.monotonic())
 
     # The model
 

@@ -26,6 +26,8 @@ class RequestFolder:
         """Return what is not handled, and clear away what is. A file that is no request is left, and named once."""
         found = []
         for name in self._store.names(self._folder):
+            if not name.endswith(".json"):
+                continue
             if name not in self._read:
                 self._read[name] = self._parse(name)
             request = self._read[name]
