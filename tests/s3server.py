@@ -63,7 +63,8 @@ def s3_server() -> Iterator[S3Server]:
                 f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
                 f"-master.port.grpc={_grpc(master)}", f"-volume.port.grpc={_grpc(volume)}",
                 f"-filer.port.grpc={_grpc(filer)}", "-master.volumeSizeLimitMB=64", "-volume.max=20",
-                "-filer", "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.port.grpc={_grpc(s3)}", f"-s3.config={folder}/s3.json",
+                "-filer", "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+                f"-s3.port.grpc={_grpc(s3)}", f"-s3.config={folder}/s3.json",
             ],
             stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip

@@ -210,7 +210,12 @@ class Tap:
 async def replace_pod(service, old, new, *, hearing_seconds):
     """Take a pod's place as a Deployment with `maxUnavailable: 0` does; return the old one's exit code."""
     service.endpoints.append(await new.start())
-    old.end()
+    return await end_pod(service, old, hearing_seconds=hearing_seconds)
+
+
+async def end_pod(service, pod, *, hearing_seconds):
+    """End a pod that the Service goes on choosing for a while; return its exit code."""
+    pod.end()
     await asyncio.sleep(hearing_seconds)
-    service.endpoints.remove(old)
-    return await asyncio.wait_for(old.process.wait(), 60)
+    service.endpoints.remove(pod)
+    return await asyncio.wait_for(pod.process.wait(), 60)
