@@ -30,8 +30,9 @@ def test_a_schedule_is_one_recurring_run_that_asks(cluster):
     assert pipeline["name"] == "driftloop-schedule"
     (experiment,) = cluster.kfp.things["experiments"].values()
     assert experiment["display_name"] == "team-a/wine"
-    requests = recurring["runtime_config"]["parameters"]["requests_uri"]
-    assert requests == "s3://bucket/driftloop/loops/team-a/wine/requests"
+    parameters = recurring["runtime_config"]["parameters"]
+    assert parameters["requests_uri"] == "s3://bucket/driftloop/loops/team-a/wine/requests"
+    assert parameters["moment"] == "[[CurrentTime.200601021504]]"
 
 
 def test_a_changed_schedule_replaces_the_recurring_run(cluster):
