@@ -35,6 +35,8 @@ STORE_CONFIG = "driftloop-store"
 """ConfigMap that the runner keeps beside the steps' pods: endpoint and region of the object store."""
 SCHEDULE_LOOK = timedelta(minutes=10)
 """Time between two looks at a recurring run that is as it shall be."""
+_MOMENT = "[[CurrentTime.200601021504]]"
+"""What Kubeflow fills in as it creates a run: the minute. (`[[ScheduledTime]]` stays as it is in v2 runs of 2.17.)"""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 _KUBEFLOW_NAMESPACE = "kubeflow"
@@ -266,6 +268,7 @@ class KubeflowRunner:
             "loop": loop.metadata.name,
             "requests_uri": layout.requests,
             "schedule": loop.spec.retraining.schedule,
+            "moment": _MOMENT,
             "image": self._platform.images.pipeline,
             **{name: placed[name] for name in ("node_selector", "tolerations") if name in placed},
             **self._store_parameters(),
