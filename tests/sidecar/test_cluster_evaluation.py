@@ -106,6 +106,22 @@ def test_any_failures_of_the_store_and_any_change_of_evaluator_give_the_same_ver
     assert len(shared.reports()) == len(set(shared.reports()))
 
 
+def test_the_copy_of_the_log_holds_what_windows_need_and_no_more(shared):
+    pod = shared.pod("pod-a")
+    evaluator = shared.evaluator("pod-a")
+    for number in range(8):
+        pod.send(predictions_of(number % DAYS, None) if number < DAYS else [], through=number + 1)
+        evaluator._next_maintenance = 0.0
+        for _ in range(4):
+            evaluator.step(NOW)
+            evaluator._next_maintenance = 0.0
+    dates = {path.name for path in (shared.root / "pod-a" / "state" / "evaluator" / "log").rglob("date=*")}
+    assert dates == set()
+    copied = shared.evaluator("another")
+    copied.step(NOW)
+    assert not list((shared.root / "another").rglob("*.parquet")), "nor does a new one fetch what was judged"
+
+
 def test_two_evaluators_at_once_agree(shared, expected):
     pod = shared.pod("pod-a")
     one, other = shared.evaluator("one"), shared.evaluator("other")
