@@ -120,7 +120,7 @@ def installed(cluster: Cluster, store: Store, tmp_path_factory: pytest.TempPathF
             namespace=name,
         )
     values = tmp_path_factory.mktemp("values") / "values.yaml"
-    values.write_text(yaml.safe_dump(build_values(cluster.settings)))
+    values.write_text(yaml.safe_dump(build_values(cluster.settings) | {"crds": {"install": own_crds}}))
     with ExitStack() as stack:
         for name in (SYSTEM, LOOPS):
             stack.callback(

@@ -58,6 +58,7 @@ def main() -> int:
     os.environ.setdefault("AWS_DEFAULT_REGION", store.region)
     if store.endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL", store.endpoint_url)
+    os.environ.setdefault("POD_ID", settings.identity)  # else kopf asks for the user's name, and a pod's user has none
     try:
         api = KubeApi.connect()
     except DriftloopError as error:
