@@ -1,4 +1,5 @@
 import hashlib
+import json
 import tarfile
 
 import pytest
@@ -70,6 +71,13 @@ def test_local_data_are_uploaded_by_digest_and_it_says_so(cluster, s3, tmp_path)
     assert f"uploaded: data.uri wine.csv (32 bytes) to {uri}" in done.output
     assert applied(cluster)["data"]["uri"] == uri
     assert FsspecStore().read(uri) == DATA.encode()
+
+
+def test_programs_are_told_in_json(cluster, s3, tmp_path):
+    done = run(write_loop(tmp_path), "--store", f"{s3.uri}/a", "--json")
+    told = json.loads(done.stdout)
+    assert (told["namespace"], told["name"]) == ("team", "wine")
+    assert told["uploaded"]["data.uri"] == applied(cluster)["data"]["uri"]
 
 
 def test_the_file_of_the_user_stays_as_it_is(cluster, s3, tmp_path):

@@ -161,12 +161,14 @@ def delete_loops(cluster: Cluster) -> None:
 
 def wine_rows() -> list[dict[str, str]]:
     """Return the wines of the example, each several times with a little noise: enough rows for short windows."""
-    random_ = random.Random(0)  # noqa: S311
+    random_ = random.Random(0)
     with (ROOT / "examples" / "wine" / "wine.csv").open() as file:
         wines = list(csv.DictReader(file))
     rows = []
     for wine in random_.choices(wines, k=ROWS):
-        row = {name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"}
+        row = {
+            name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"
+        }
         rows.append(row | {"cultivar": wine["cultivar"]})
     return rows
 

@@ -38,8 +38,9 @@ class Pod:
         self._command.append("--keep-alive-seconds=75")
         self._environment = os.environ | ({"DRIFTLOOP_SERVING_TAP_SOCKET": str(tap)} if tap else {})
         self.log = log
+        self.process = None
 
-    async def start(self, ready_seconds=90):
+    async def start(self, ready_seconds=120):
         with self.log.open("wb") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdout=output, stderr=output
@@ -63,6 +64,12 @@ class Pod:
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
+
+    async def kill(self):
+        """Leave nothing behind, whatever became of the test."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
 
 
 class Service:

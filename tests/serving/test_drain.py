@@ -99,13 +99,17 @@ def test_a_rolling_change_fails_no_request_and_loses_no_record(served, tmp_path)
         await service.start()
         await tap.start()
         pods = [Pod(served, tmp_path / f"{n}.log", drain_seconds=3, tap=tap.path) for n in range(3)]
-        service.endpoints += [await pods[0].start()]
-        load = Load(service.port, BODY, clients=6)
-        load.start()
-        codes = [await replace_pod(service, old, new, hearing_seconds=1) for old, new in pairwise(pods)]
-        await load.stop()
-        pods[-1].end()
-        codes.append(await pods[-1].process.wait())
+        try:
+            service.endpoints += [await pods[0].start()]
+            load = Load(service.port, BODY, clients=6)
+            load.start()
+            codes = [await replace_pod(service, old, new, hearing_seconds=1) for old, new in pairwise(pods)]
+            await load.stop()
+            pods[-1].end()
+            codes.append(await pods[-1].process.wait())
+        finally:
+            for pod in pods:
+                await pod.kill()
         service.stop()
         tap.stop()
         return load, tap, codes
@@ -122,16 +126,20 @@ def test_a_rolling_change_fails_no_request_and_loses_no_record(served, tmp_path)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_server_told_to_end_answers_until_its_drain_is_over(served, tmp_path):
     async def drain():
-        pod = await Pod(served, tmp_path / "log", drain_seconds=2).start()
-        pod.end()
-        started = time.monotonic()
-        while await pod.ask_ready() != 503:
-            assert time.monotonic() < started + 2
-        client = Client("127.0.0.1", pod.port)
-        status, headers, _ = await client.ask("POST", "/predict", BODY)
-        code = await pod.process.wait()
-        return status, headers["connection"], code, time.monotonic() - started
+        pod = Pod(served, tmp_path / "log", drain_seconds=4)
+        try:
+            await pod.start()
+            pod.end()
+            started = time.monotonic()
+            while await pod.ask_ready() != 503:
+                assert time.monotonic() < started + 4
+            client = Client("127.0.0.1", pod.port)
+            status, headers, _ = await client.ask("POST", "/predict", BODY)
+            code = await pod.process.wait()
+            return status, headers["connection"], code, time.monotonic() - started
+        finally:
+            await pod.kill()
 
     status, connection, code, seconds = asyncio.run(drain())
     assert (status, connection, code) == (200, "close", 0)
-    assert seconds >= 2
+    assert seconds >= 4
