@@ -22,7 +22,12 @@ def offer(target: str) -> None:
 
 
 for plural in ("modelloops", "driftreports"):
-    api.list_namespaced_custom_object("driftloop.dev", "v1alpha1", namespace, plural, limit=1)
+    try:
+        api.list_namespaced_custom_object("driftloop.dev", "v1alpha1", namespace, plural, limit=1)
+    except client.ApiException as error:
+        if error.status != 404:
+            raise
+        sys.exit(f"The API server must know {plural}.driftloop.dev. It does not. Set crds.install=true, or apply them.")
 offer("late")
 try:
     offer("")
