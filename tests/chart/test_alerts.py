@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -31,9 +32,11 @@ def test_every_rule_asks_for_conditions_and_labels_that_are_there():
         assert set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))) <= labels
 
 
-def test_prometheus_takes_the_rules():
+@pytest.mark.parametrize("command", [("check", FILE), ("test", Path(__file__).with_name("alerts_test.yaml"))])
+def test_prometheus_takes_the_rules_and_alerts_when_it_should(command):
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed. Get it with: apt-get install prometheus")
-    outcome = subprocess.run([promtool, "check", "rules", FILE], capture_output=True, text=True, check=False)
+    verb, file = command
+    outcome = subprocess.run([promtool, verb, "rules", file], capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

@@ -1,6 +1,7 @@
 """Each role's entry points import nothing that its image lacks: the packages of its extra, and what those need."""
 
 import contextlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REPOSITORY = Path(__file__).parents[2]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
 _CHECK = """
 import sys
 
@@ -69,3 +72,23 @@ def test_a_role_imports_nothing_that_its_image_lacks(role, module):
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr[-1500:]
+
+
+@pytest.mark.parametrize("role", ["controller", "monitor", "serving", "pipeline"])
+def test_an_image_runs_as_a_number_and_is_pinned(role):
+    stage = re.split(r"^FROM .* AS ", DOCKERFILE, flags=re.MULTILINE)
+    [mine] = [text for text in stage if text.startswith(f"{role}\n")]
+    assert "USER 10001:10001" in mine  # Kubernetes checks `runAsNonRoot` without reading /etc/passwd
+    assert f'-c /needs/constraints.txt "$(echo /needs/*.whl)[{role}]"' in mine
+    assert "apt" not in mine
+
+
+def test_the_base_image_and_the_package_index_are_arguments():
+    assert "ARG PYTHON_IMAGE=" in DOCKERFILE
+    assert all(
+        line.endswith(("${PYTHON_IMAGE} AS needs", "${PYTHON_IMAGE} AS wheel", "${PYTHON_IMAGE} AS base"))
+        or line.startswith("FROM base AS")
+        for line in DOCKERFILE.splitlines()
+        if line.startswith("FROM ")
+    )
+    assert "ARG PIP_INDEX_URL" in DOCKERFILE
