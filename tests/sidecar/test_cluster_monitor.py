@@ -24,7 +24,7 @@ from tests.sidecar.sharedloop import SharedLoop
 
 __all__ = ["fake_api_server", "s3", "store_uri"]
 
-pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.local, pytest.mark.slow, pytest.mark.timeout(600)]
 FLUSH_SECONDS = 3.0
 
 
