@@ -20,9 +20,8 @@ from driftloop.operator.deletion import delete_loop
 from driftloop.operator.looprun import LoopRun, Surroundings
 from driftloop.spec.modelloop import API_GROUP
 from driftloop.workload.kinds import kind_of
-from driftloop.workload.names import FINALIZER, LOOP_LABEL
+from driftloop.workload.names import FINALIZER, LOOP_LABEL, OPERATOR_LEASE
 
-LEASE = "driftloop-operator"
 RETRY_SECONDS = 2.0
 STEP_SECONDS = 20.0
 """Longest wait for a step under way when its loop is deleted or the operator ends."""
@@ -205,7 +204,7 @@ async def run_operator(
         ready: set once it watches.
     """
     settings = around.settings
-    lease = Lease(around.api, settings.namespace, LEASE, settings.identity, int(settings.lease_seconds))
+    lease = Lease(around.api, settings.namespace, OPERATOR_LEASE, settings.identity, int(settings.lease_seconds))
     registry = kopf.OperatorRegistry()
     Operator(replace(around, may_act=lambda: lease.is_held), lease).register(registry)
     await kopf.operator(
