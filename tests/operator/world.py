@@ -20,7 +20,9 @@ from driftloop.spec.driftreport import report_name
 from driftloop.spec.storelayout import StoreLayout
 from driftloop.workload.names import deployment_name, loop_labels, owner_reference
 from tests.cluster.apiserver import ApiServer
+from tests.cluster.realapi import TOKEN
 
+OPERATOR_USER = "operator"
 NAME = "wine"
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 HOUR = timedelta(hours=1)
@@ -101,6 +103,10 @@ class World:
     def __init__(self, server: ApiServer, store_uri: str, namespace: str = "default", **settings) -> None:
         self.server = server
         self.api: KubeApi = server.connect()
+        file = server.kubeconfig.with_name("operator.kubeconfig")
+        file.write_text(server.kubeconfig.read_text().replace(TOKEN, OPERATOR_USER))
+        self.operator_api = server.connect(file)
+        """As the operator's own user, whose calls are compared with its access rules."""
         self.namespace = namespace
         self.store = FsspecStore()
         self.settings = make_settings(store_uri, **settings)
@@ -120,7 +126,7 @@ class World:
     def around(
         self, api: KubeApi | None = None, store=None, runner=None, webhook: Webhook | None = None
     ) -> Surroundings:
-        api, runner, metrics = api or self.api, runner or self.runs, Metrics()
+        api, runner, metrics = api or self.operator_api, runner or self.runs, Metrics()
         guarded = GuardedStore(store or self.store, metrics)
         return Surroundings(
             api=api,
