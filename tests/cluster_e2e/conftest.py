@@ -23,7 +23,8 @@ STORE_SECRET = "object-store"
 ACCESS_KEY, SECRET_KEY, BUCKET = "driftloop", "driftloop-secret", "driftloop"
 FLUSH_SECONDS = 5
 LOOP = "wine"
-ROWS = 600
+ROWS = 1500
+"""Of the table, and fewest labelled ones for a retraining: most of them must be of the changed world."""
 LABELS = {"class_0": "class_1", "class_1": "class_2", "class_2": "class_0"}
 """What the cultivators are called after the world has changed: the model is wrong from then on."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}

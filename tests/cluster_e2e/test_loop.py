@@ -69,13 +69,14 @@ def test_one_file_becomes_a_served_model(cluster, deploy, store):
 def test_drift_is_reported_starts_exactly_one_run_and_the_better_model_takes_over(cluster, store):
     first = champion(cluster)
     before = kinds(store)
-    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 45}) as healthy:
+    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 25}) as healthy:
         healthy = healthy.wait(120)
     assert healthy["failed"] == 0, healthy["failures"]
     assert healthy["labels"] > 0, healthy["labelFailures"]
     assert kinds(store) == before, "healthy traffic calls for nothing"
     began = time.monotonic()
-    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": RETRAINED_SECONDS, "relabel": LABELS}):
+    drifted = {"seconds": RETRAINED_SECONDS, "relabel": LABELS, "rows_per_request": 3}
+    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | drifted):
         alarms = cluster.until(
             "a DriftReport tells of concept drift",
             lambda: [r for r in reports(cluster) if r["spec"]["verdict"]["verdict"] == "ConceptDrift"],

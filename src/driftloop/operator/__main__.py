@@ -54,6 +54,7 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # probes knock every few seconds
     store = settings.platform.store
     os.environ.setdefault("AWS_DEFAULT_REGION", store.region)
     if store.endpoint_url:
