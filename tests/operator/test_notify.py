@@ -58,8 +58,13 @@ def test_every_notice_is_posted_once_across_restarts(world, receiver):
 
     kinds = [event["type"] for _, event in receiver.events]
     assert sorted(kinds) == sorted(
-        ["dev.driftloop.RunStarted", "dev.driftloop.RunFinished", "dev.driftloop.Promoted",
-         "dev.driftloop.RunStarted", "dev.driftloop.ConceptDrift"]  # fmt: skip
+        [
+            "dev.driftloop.RunStarted",
+            "dev.driftloop.RunFinished",
+            "dev.driftloop.Promoted",
+            "dev.driftloop.RunStarted",
+            "dev.driftloop.ConceptDrift",
+        ]
     )
     content_type, event = next((t, e) for t, e in receiver.events if e["type"].endswith("ConceptDrift"))
     assert content_type == "application/cloudevents+json"

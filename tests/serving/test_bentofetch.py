@@ -13,8 +13,8 @@ from driftloop.adapters import bentofetch
 from driftloop.adapters.bento import ARCHIVE, PARTS, BentoNotFoundError, BuiltBento, fetch, fetched, put, read_part
 from driftloop.adapters.bentoarchive import UnsafeArchiveError, pack, unpack
 from driftloop.adapters.objectstore import FsspecStore
-from driftloop.workload.names import BENTO_REFUSED_EXIT_CODE
 from driftloop.stages.package import ContentDiffersError, verify_digests
+from driftloop.workload.names import BENTO_REFUSED_EXIT_CODE
 from tests.flightcontent import assemble_flights
 from tests.s3server import s3_server
 from tests.smallmodel import write_model_files
