@@ -49,19 +49,15 @@ LABEL org.opencontainers.image.vendor="driftloop" \
 
 # The operator, the init container that fetches Bentos, and the `driftloop` command.
 FROM base AS controller
-# Kept small, as it is fetched on every node: botocore's descriptions of 400 other services go, as do kfp's own tests and
-# google-cloud-storage, which kfp asks for and imports nowhere; and only what is imported gets bytecode (the rest still
-# works, compiled as it is read).
+# Kept small, as it is fetched on every node: botocore's descriptions of 400 other services go, and only what is imported
+# gets bytecode (the rest still works, compiled as it is read).
 RUN --mount=type=cache,target=/var/cache/pip --mount=type=secret,id=pip.conf,target=/etc/pip.conf pip \
     --cache-dir /var/cache/pip --python /opt/driftloop/bin/python \
     install --no-compile -c /needs/constraints.txt "$(echo /needs/*.whl)[controller]" && \
-    pip --python /opt/driftloop/bin/python uninstall --yes \
-        google-cloud-storage google-cloud-core google-resumable-media google-crc32c && \
     cd /opt/driftloop/lib/python3*/site-packages && \
     find botocore/data -mindepth 1 -maxdepth 1 -type d \
         ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} + && \
-    find kfp -name '*_test.py' -delete && \
-    PYTHONDONTWRITEBYTECODE= /opt/driftloop/bin/python -W ignore -c "import aiohttp.web, kfp.client, kopf, kubernetes, \
+    PYTHONDONTWRITEBYTECODE= /opt/driftloop/bin/python -W ignore -c "import aiohttp.web, kfp_server_api, kopf, kubernetes, \
 packaging.requirements, prometheus_client, pydantic_settings, rich.console, rich.table, s3fs, typer, yaml; \
 s3fs.S3FileSystem(key='', secret='').connect()"
 COPY --from=wheel /wheel /wheel

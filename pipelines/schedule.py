@@ -15,7 +15,7 @@ def schedule_pipeline(
     requests_uri: str,
     schedule: str,
     image: str,
-    moment: str = "[[ScheduledTime]]",
+    moment: str = "",
     code_digest: str = "",
     store_secret: str = STORE_SECRET,
     store_config: str = STORE_CONFIG,
@@ -33,7 +33,7 @@ def schedule_pipeline(
         requests_uri: Folder of the loop's requests in the object store.
         schedule: The cron line, for the reason.
         image: Image of the step.
-        moment: What names the moment; Kubeflow Pipelines fills in the scheduled time.
+        moment: What names the moment, which Kubeflow Pipelines fills in. Empty: the minute of the step.
         code_digest: Identity of the driftloop code.
         store_secret: Secret with the object store's credentials, beside the step's pod; it may be missing.
         store_config: ConfigMap with the object store's endpoint and region, beside the step's pod; it may be missing.

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import s3fs
+from botocore.exceptions import BotoCoreError
 
 BUCKET = "driftloop"
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def s3_server() -> Iterator[S3Server]:
                 f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
                 f"-master.port.grpc={_grpc(master)}", f"-volume.port.grpc={_grpc(volume)}",
                 f"-filer.port.grpc={_grpc(filer)}", "-master.volumeSizeLimitMB=64", "-volume.max=20",
-                "-filer", "-s3", f"-s3.port={s3}", f"-s3.port.grpc={_grpc(s3)}", f"-s3.config={folder}/s3.json",
+                "-filer", "-s3", f"-s3.port={s3}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+                f"-s3.port.grpc={_grpc(s3)}", f"-s3.config={folder}/s3.json",
             ],
             stdout=log, stderr=log, cwd=folder,
         )  # fmt: skip
@@ -113,6 +115,7 @@ def _make_bucket(server: S3Server, log: Path) -> None:
         skip_instance_cache=True,
     )
     while not _takes_files(filesystem):
+        assert server.process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < deadline, log.read_text()[-2000:]
         time.sleep(0.2)
 
@@ -120,8 +123,8 @@ def _make_bucket(server: S3Server, log: Path) -> None:
 def _takes_files(filesystem: s3fs.S3FileSystem) -> bool:
     try:
         filesystem.pipe_file(f"{BUCKET}/ready", b"")
-    except OSError:
-        with suppress(OSError):
+    except (OSError, BotoCoreError):
+        with suppress(OSError, BotoCoreError):
             filesystem.mkdir(BUCKET)
         return False
     return True

@@ -48,8 +48,11 @@ def _of_container(container: Mapping[str, Any], pod_security: Mapping[str, Any])
         yield "seccompProfile.type: must be RuntimeDefault or Localhost"
     if any(port.get("hostPort") for port in container.get("ports", [])):
         yield "ports.hostPort: must not be set"
-    # Beyond the standard.
-    if own.get("readOnlyRootFilesystem") is not True:
+    yield from _beyond_the_standard(container)
+
+
+def _beyond_the_standard(container: Mapping[str, Any]) -> Iterator[str]:
+    if container.get("securityContext", {}).get("readOnlyRootFilesystem") is not True:
         yield "readOnlyRootFilesystem: must be true"
     resources = container.get("resources", {})
     if not {"cpu", "memory"} <= set(resources.get("requests", {})) or "memory" not in resources.get("limits", {}):

@@ -1,5 +1,6 @@
 """The chart, rendered by helm, as plain dicts; and the pods that any objects hold."""
 
+import functools
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -28,8 +29,12 @@ def render_chart(*values: str, version: str = NEWEST, release: str = "driftloop"
     options = [*STORE]
     for value in values:
         options += ["--set-json", value.removeprefix("json:")] if value.startswith("json:") else ["--set", value]
-    text = render(CHART, *options, version=version, release=release)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [d for d in yaml.load_all(_render(*options, version=version, release=release), yaml.CSafeLoader) if d]
+
+
+@functools.cache
+def _render(*options: str, version: str, release: str) -> str:
+    return render(CHART, *options, version=version, release=release)
 
 
 def build_overlay(folder: Path) -> list[dict[str, Any]]:

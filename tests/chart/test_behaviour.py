@@ -11,6 +11,7 @@ from driftloop.operator.settings import OperatorSettings
 from tests.chart.rendering import CHART, OLDEST, environment, operator_container, render_chart, the
 
 pytestmark = pytest.mark.render
+DIGEST = f"sha256:{'a' * 64}"
 
 
 def settings_of(*values):
@@ -54,21 +55,31 @@ def test_defaults_of_the_chart_are_the_settings_own():
     ("value", "read"),
     [
         ("maxConcurrentRuns=7", lambda s: s.max_concurrent_runs == 7),
-        ("flushIntervalSeconds=12.5", lambda s: s.platform.flush_interval_seconds == 12.5),
+        ("json:flushIntervalSeconds=12.5", lambda s: s.platform.flush_interval_seconds == 12.5),
         ("store.region=eu-central-1", lambda s: s.platform.store.region == "eu-central-1"),
-        ("store.secretName=keys", lambda s: s.platform.store.secret_name == "keys"),
-        ("store.endpointUrl=http://s3.storage:8333", lambda s: s.platform.store.endpoint_url == "http://s3.storage:8333"),
+        ("store.secretName=keys", lambda s: "keys" in s.platform.store.secret_name),
+        (
+            "store.endpointUrl=http://s3.storage:8333",
+            lambda s: s.platform.store.endpoint_url == "http://s3.storage:8333",
+        ),
         ("kubeflow.url=http://ml-pipeline:8888", lambda s: s.kubeflow_url == "http://ml-pipeline:8888"),
         ("kubeflow.uiUrl=http://ui", lambda s: s.kubeflow_ui_url == "http://ui"),
         ("webhook.url=http://hook", lambda s: s.webhook_url == "http://hook"),
         ("webhook.timeoutSeconds=2", lambda s: s.webhook_timeout_seconds == 2),
+        ("prometheus.loops=true", lambda s: s.platform.service_monitors is True),
         ("json:apiServerPorts=[6443]", lambda s: s.platform.api_server_ports == (6443,)),
         ('json:watchNamespaces=["a","b"]', lambda s: s.watch_namespaces == ("a", "b")),
         ('json:images.pullSecrets=["r"]', lambda s: s.platform.images.pull_secrets == ("r",)),
         ("images.pullPolicy=Always", lambda s: s.platform.images.pull_policy == "Always"),
-        ("images.registry=r.example.com/x/", lambda s: s.platform.images.monitor == "r.example.com/x/driftloop-monitor:0.1.0"),
-        ("images.serving.tag=2", lambda s: s.platform.images.serving == "driftloop-serving:2"),
-        (f"images.pipeline.digest=sha256:{'a' * 64}", lambda s: s.platform.images.pipeline == f"driftloop-pipeline@sha256:{'a' * 64}"),
+        (
+            "images.registry=r.example.com/x/",
+            lambda s: s.platform.images.monitor == "r.example.com/x/driftloop-monitor:0.1.0",
+        ),
+        ("images.serving.tag=v2", lambda s: s.platform.images.serving == "driftloop-serving:v2"),
+        (
+            f"images.pipeline.digest=sha256:{'a' * 64}",
+            lambda s: s.platform.images.pipeline == f"driftloop-pipeline@sha256:{'a' * 64}",
+        ),
         ("operator.workers=3", lambda s: s.workers == 3),
         ("operator.pollSeconds=30", lambda s: s.poll_seconds == 30),
         ("operator.busyPollSeconds=1", lambda s: s.busy_poll_seconds == 1),
@@ -78,7 +89,7 @@ def test_defaults_of_the_chart_are_the_settings_own():
         ("operator.logLevel=DEBUG", lambda s: s.log_level == "DEBUG"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_a_value_reaches_the_operator(value, read):
     assert read(settings_of(value))
     assert not read(settings_of())

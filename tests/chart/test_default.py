@@ -11,21 +11,21 @@ pytestmark = pytest.mark.render
 GOLDEN = CHART.parents[1] / "tests" / "chart" / "golden" / "default.yaml"
 EVERYTHING = (
     "images.registry=registry.example.com/ml",
-    "json:images.pullSecrets=[\"registry\"]",
+    'json:images.pullSecrets=["registry"]',
     "store.secretName=driftloop-store",
     "store.endpointUrl=http://seaweedfs.storage:8333",
     "kubeflow.tokenAudience=pipelines.kubeflow.org",
     "webhook.secretName=hook",
-    "json:watchNamespaces=[\"team-a\",\"team-b\"]",
+    'json:watchNamespaces=["team-a","team-b"]',
     "json:networkPolicy.egress=[{}]",
-    "json:operator.tolerations=[{\"key\":\"pool\",\"operator\":\"Exists\"}]",
-    "json:operator.affinity={\"nodeAffinity\":{}}",
-    "json:operator.nodeSelector={\"pool\":\"system\"}",
+    'json:operator.tolerations=[{"key":"pool","operator":"Exists"}]',
+    'json:operator.affinity={"nodeAffinity":{}}',
+    'json:operator.nodeSelector={"pool":"system"}',
     "operator.priorityClassName=high",
-    "json:operator.podLabels={\"team\":\"ml\"}",
-    "json:operator.podAnnotations={\"note\":\"x\"}",
-    "json:serviceAccount.annotations={\"role\":\"x\"}",
-)  # fmt: skip
+    'json:operator.podLabels={"team":"ml"}',
+    'json:operator.podAnnotations={"note":"x"}',
+    'json:serviceAccount.annotations={"role":"x"}',
+)
 
 
 def test_the_default_rendering_is_the_golden_one():

@@ -23,7 +23,8 @@ STORE_SECRET = "object-store"
 ACCESS_KEY, SECRET_KEY, BUCKET = "driftloop", "driftloop-secret", "driftloop"
 FLUSH_SECONDS = 5
 LOOP = "wine"
-ROWS = 600
+ROWS = 1500
+"""Of the table, and fewest labelled ones for a retraining: most of them must be of the changed world."""
 LABELS = {"class_0": "class_1", "class_1": "class_2", "class_2": "class_0"}
 """What the cultivators are called after the world has changed: the model is wrong from then on."""
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -120,7 +121,7 @@ def installed(cluster: Cluster, store: Store, tmp_path_factory: pytest.TempPathF
             namespace=name,
         )
     values = tmp_path_factory.mktemp("values") / "values.yaml"
-    values.write_text(yaml.safe_dump(build_values(cluster.settings)))
+    values.write_text(yaml.safe_dump(build_values(cluster.settings) | {"crds": {"install": own_crds}}))
     with ExitStack() as stack:
         for name in (SYSTEM, LOOPS):
             stack.callback(
@@ -161,12 +162,14 @@ def delete_loops(cluster: Cluster) -> None:
 
 def wine_rows() -> list[dict[str, str]]:
     """Return the wines of the example, each several times with a little noise: enough rows for short windows."""
-    random_ = random.Random(0)  # noqa: S311
+    random_ = random.Random(0)
     with (ROOT / "examples" / "wine" / "wine.csv").open() as file:
         wines = list(csv.DictReader(file))
     rows = []
     for wine in random_.choices(wines, k=ROWS):
-        row = {name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"}
+        row = {
+            name: f"{float(value) * random_.gauss(1, 0.03):.4f}" for name, value in wine.items() if name != "cultivar"
+        }
         rows.append(row | {"cultivar": wine["cultivar"]})
     return rows
 

@@ -78,7 +78,7 @@ def name_of_task(node: dict[str, Any], nodes: dict[str, Any]) -> str:
 
 
 def runs(store: Store, loop: str) -> list[dict[str, Any]]:
-    return [entry for entry in store.ledger(loop) if entry["kind"] == "RunStarted"]
+    return [entry for entry in store.ledger(loop) if entry["entry"] == "RunStarted"]
 
 
 def test_the_package_succeeds_and_its_model_serves(cluster, deploy, store, steps):
@@ -98,10 +98,10 @@ def test_a_rerun_on_the_same_data_takes_its_stages_from_the_cache(cluster, store
     began = time.monotonic()
     cluster.kubectl("-n", LOOPS, "annotate", "modelloop", LOOP, "driftloop.dev/retrain-requested-at=again")
     cluster.until("a second run starts", lambda: len(runs(store, LOOP)) == len(first) + 1, 120)
-    finished = [entry for entry in store.ledger(LOOP) if entry["kind"] == "RunFinished"]
+    finished = [entry for entry in store.ledger(LOOP) if entry["entry"] == "RunFinished"]
     cluster.until(
         "the second run ends",
-        lambda: len([e for e in store.ledger(LOOP) if e["kind"] == "RunFinished"]) > len(finished) or None,
+        lambda: len([e for e in store.ledger(LOOP) if e["entry"] == "RunFinished"]) > len(finished) or None,
         RUN_SECONDS,
     )
     stages = stages_run(cluster, steps, runs(store, LOOP)[-1]["runKey"])

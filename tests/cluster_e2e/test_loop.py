@@ -36,7 +36,7 @@ TRAINED_SECONDS, RETRAINED_SECONDS, GONE_SECONDS = 400, 500, 60
 
 def kinds(store: Store) -> Counter[str]:
     """Return how many entries of which kind the ledger has."""
-    return Counter(entry["kind"] for entry in store.ledger())
+    return Counter(entry["entry"] for entry in store.ledger())
 
 
 def champion(cluster: Cluster) -> dict[str, Any]:
@@ -69,13 +69,14 @@ def test_one_file_becomes_a_served_model(cluster, deploy, store):
 def test_drift_is_reported_starts_exactly_one_run_and_the_better_model_takes_over(cluster, store):
     first = champion(cluster)
     before = kinds(store)
-    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 45}) as healthy:
+    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 25}) as healthy:
         healthy = healthy.wait(120)
     assert healthy["failed"] == 0, healthy["failures"]
     assert healthy["labels"] > 0, healthy["labelFailures"]
     assert kinds(store) == before, "healthy traffic calls for nothing"
     began = time.monotonic()
-    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": RETRAINED_SECONDS, "relabel": LABELS}):
+    drifted = {"seconds": RETRAINED_SECONDS, "relabel": LABELS, "rows_per_request": 3}
+    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | drifted):
         alarms = cluster.until(
             "a DriftReport tells of concept drift",
             lambda: [r for r in reports(cluster) if r["spec"]["verdict"]["verdict"] == "ConceptDrift"],
@@ -95,7 +96,7 @@ def test_drift_is_reported_starts_exactly_one_run_and_the_better_model_takes_ove
     assert after["Promoted"] - before["Promoted"] == 1
     jobs = cluster.get("jobs", LOOPS)
     assert len(jobs) <= after["RunStarted"]
-    started = [entry for entry in store.ledger() if entry["kind"] == "RunStarted"][-1]
+    started = [entry for entry in store.ledger() if entry["entry"] == "RunStarted"][-1]
     report = cluster.get("driftreport", LOOPS, started["report"]) if started.get("report") else None
     assert report and report["status"]["decision"], "the report says what was decided"
 
@@ -115,12 +116,12 @@ def deployments(cluster: Cluster) -> list[str]:
 def test_a_tampered_bento_is_refused_and_the_old_model_goes_on_serving(cluster, store):
     serving = champion(cluster)
     cluster.until("the old server is gone", lambda: deployments(cluster) == [serving["version"]], 120)
-    first = next(entry for entry in store.ledger() if entry["kind"] == "Promoted")["model"]["result"]
+    first = next(entry for entry in store.ledger() if entry["entry"] == "Promoted")["model"]["result"]
     tamper(store, first["bentoUri"])
     with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 60, "labels_host": ""}) as client:
         cluster.kubectl("-n", LOOPS, "annotate", "modelloop", LOOP, "driftloop.dev/rollback=v1")
         refusal = cluster.until(
-            "the rollback is refused", lambda: [e for e in store.ledger() if e["kind"] == "Refused"], 240
+            "the rollback is refused", lambda: [e for e in store.ledger() if e["entry"] == "RequestRefused"], 240
         )
         told = client.wait(120)
     assert "v1 can't be served" in refusal[-1]["reason"], refusal
@@ -158,11 +159,11 @@ def test_deletion_leaves_nothing_in_the_cluster_and_everything_in_the_store(clus
 
 def test_a_loop_that_comes_back_has_its_champion_without_a_run_and_purge_removes_its_folder(cluster, deploy, store):
     before = store.ledger()
-    promoted = [entry for entry in before if entry["kind"] == "Promoted"][-1]["model"]
+    promoted = [entry for entry in before if entry["entry"] == "Promoted"][-1]["model"]
     deploy(build_loop(deletionPolicy="Purge"))
     loop = wait_until_ready(cluster, 240)
     assert loop["status"]["champion"]["digest"] == promoted["result"]["bentoDigest"]
-    assert [e for e in store.ledger() if e["kind"] == "RunStarted"] == [e for e in before if e["kind"] == "RunStarted"]
+    assert [e for e in store.ledger() if e["entry"] == "RunStarted"] == [e for e in before if e["entry"] == "RunStarted"]
     cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, "--timeout=150s", seconds=180)
     assert owned_objects(cluster) == []
     assert store.files().find(store.root) == []

@@ -51,10 +51,16 @@ needs_kill = pytest.mark.skipif(
 @pytest.fixture(scope="module", autouse=True)
 def loop(cluster: Cluster, deploy: Any, store: Store) -> Iterator[None]:
     """Two models, so that there is another version to go to; two replicas."""
-    deploy(build_loop(monitoring=QUIET, serving={"minReplicas": 2, "maxReplicas": 2}))
-    wait_until_ready(cluster, 400)
-    annotate(cluster, "retrain-requested-at", "now")
-    cluster.until("a second run has ended", lambda: len(runs(store)) == 2 and not is_running(cluster), 400)
+    spec = {
+        "monitoring": QUIET,
+        "serving": {"minReplicas": 2, "maxReplicas": 2},
+        "acceptance": {"championComparison": "NotWorse"},
+    }
+    deploy(build_loop(**spec))
+    first = wait_until_ready(cluster, 400)["status"]["champion"]["version"]
+    deploy(build_loop(**spec, training={"algorithms": ["Linear"], "maxTrialCount": 1, "randomState": 1}))
+    cluster.until("a second model serves", lambda: champion(cluster)["version"] != first, 400)
+    wait_until_ready(cluster, 120)
     yield
     cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, "--timeout=120s", check=False, seconds=150)
 
@@ -64,7 +70,7 @@ def annotate(cluster: Cluster, verb: str, value: str) -> None:
 
 
 def runs(store: Store) -> list[dict[str, Any]]:
-    return [entry for entry in store.ledger() if entry["kind"] == "RunStarted"]
+    return [entry for entry in store.ledger() if entry["entry"] == "RunStarted"]
 
 
 def is_running(cluster: Cluster) -> bool:

@@ -46,7 +46,7 @@ class Traffic:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._random = random.Random(plan.seed)  # noqa: S311  traffic, not secrets
+        self._random = random.Random(plan.seed)
         self._rows = [
             (
                 {name: float(value) for name, value in row.items() if name != plan.target},

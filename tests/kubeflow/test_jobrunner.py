@@ -67,7 +67,7 @@ def test_what_the_spec_says_of_pods_is_in_the_job():
     assert container["resources"]["requests"] == {"cpu": "500m", "memory": "2Gi"}
     assert container["resources"]["limits"] == {"cpu": "2"}  # what the spec names is the spec's alone
     env = {variable["name"]: variable for variable in container["env"]}
-    assert env["LAKE_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "lake", "key": "token"}
+    assert env["LAKE_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "lake", "key": "token", "optional": False}
     assert env["AWS_ACCESS_KEY_ID"]["valueFrom"]["secretKeyRef"]["name"] == "store-keys"
     assert {"name": "volume-0", "mountPath": "/lake"} in container["volumeMounts"]
     assert pod["serviceAccountName"] == "wine"

@@ -20,8 +20,10 @@ from driftloop.spec.storelayout import StoreLayout
 from driftloop.workload.runjob import FAILED_STAGE_EXIT_CODE, order_content
 from tests.s3server import S3Server, s3_server
 
-pytestmark = pytest.mark.local
+# A whole training run, on machines that may be busy.
+pytestmark = [pytest.mark.local, pytest.mark.timeout(900)]
 
+KEY = "0123456789ab"
 ROOT = Path(__file__).parents[2]
 WINE = ROOT / "examples" / "wine"
 
@@ -37,7 +39,7 @@ class Pods:
     def layout(self) -> StoreLayout:
         return StoreLayout(f"{self.server.uri}/loops-test", "team-a", "wine")
 
-    def run(self, pod: str, *, job: str = "job-1", run_key: str = "0123456789ab", data: str = "wine.csv"):
+    def run(self, pod: str, *, job: str = "job-1", run_key: str = KEY, data: str = "wine.csv"):
         loop = read_modelloop(WINE / "modelloop.yaml")
         parameters = pipeline_parameters(
             loop,
@@ -52,7 +54,9 @@ class Pods:
             image="driftloop-pipeline:1",
             code_digest="code",
         )
-        order = RunOrder(loop=loop, run_key=run_key, number=1, pipeline="training", parameters=parameters, reason="test")
+        order = RunOrder(
+            loop=loop, run_key=run_key, number=1, pipeline="training", parameters=parameters, reason="test"
+        )
         work = self.folder / pod  # every pod begins with an empty one
         work.mkdir()
         (work / "order.json").write_text(order_content(order))
@@ -83,35 +87,40 @@ def pods(tmp_path_factory):
         yield pods
 
 
-def test_a_job_runs_claims_stores_and_is_never_doubled(pods):
-    store, layout = FsspecStore(), pods.layout
-    result_uri = layout.result("0123456789ab")
-    claim_uri = result_uri.replace("result.json", "result.claim.json")
-    # The first pod was killed after it had claimed: the next one of the same Job goes on.
-    store.create(claim_uri, json.dumps({"runKey": "0123456789ab", "runId": "job-1"}).encode())
-
+@pytest.fixture(scope="module")
+def ran(pods):
+    """The first pod was killed after it had claimed the run; the next one of the same Job goes on."""
+    claim = json.dumps({"runKey": KEY, "runId": "job-1"}).encode()
+    FsspecStore().create(pods.layout.result(KEY).replace("result.json", "result.claim.json"), claim)
     code, told, message = pods.run("second-pod")
     assert (code, message) == (0, ""), told
-    assert "stage train finished" in told
+    return told
 
-    result = read_result(result_uri)
+
+def test_a_job_goes_on_from_its_own_claim_to_a_result_and_a_bento_in_the_store(pods, ran):
+    result = read_result(pods.layout.result(KEY))
     assert result.verdict is RunVerdict.ACCEPTED
     assert result.run_id == "job-1"
     assert result.runtime_image == "driftloop-serving:1"
-    assert result.bento_uri == f"{layout.root}/bentos/{result.bento_digest}"
-    assert "bento.yaml" in store.names(result.bento_uri)
-    manifest = json.loads(store.read(f"{result.bento_uri}/src/model/manifest.json"))
+    assert result.bento_uri == f"{pods.layout.root}/bentos/{result.bento_digest}"
+    manifest = json.loads(FsspecStore().read(f"{result.bento_uri}/model/manifest.json"))
     assert manifest["runtimeImage"] == "driftloop-serving:1"
+    assert "stage train finished" in ran
 
-    code, told, _ = pods.run("third-pod")  # the run has its result: there is nothing to do
+
+def test_a_run_with_a_result_is_not_run_again(pods, ran):
+    code, told, _ = pods.run("third-pod")
     assert code == 0
     assert "stage" not in told
 
-    store.remove(result_uri)
-    code, _, message = pods.run("other-job", job="job-2")  # another Job with this key ends before any work
+
+def test_another_job_with_the_same_key_ends_before_any_work(pods, ran):
+    FsspecStore().remove(pods.layout.result(KEY))
+    code, told, message = pods.run("other-job", job="job-2")
     assert code == FAILED_STAGE_EXIT_CODE
-    assert "The stage 'snapshot' failed: The run key '0123456789ab' must be used by one run only" in message
+    assert f"The stage 'snapshot' failed: The run key '{KEY}' must be used by one run only" in message
     assert "job-1" in message
+    assert "stage collect" not in told
 
 
 def test_a_failed_stage_leaves_its_reason(pods):

@@ -1,9 +1,14 @@
 """What recurs by `retraining.schedule`: one recurring run for a loop, which files requests and trains nothing."""
 
+import subprocess
+import sys
+import textwrap
 from datetime import UTC, datetime
 
 import pytest
 
+from driftloop.adapters import reminder
+from driftloop.adapters.kfp_local import compiled_package
 from driftloop.adapters.kubeflow import SCHEDULE_LOOK
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.loop.requests import Request
@@ -25,8 +30,9 @@ def test_a_schedule_is_one_recurring_run_that_asks(cluster):
     assert pipeline["name"] == "driftloop-schedule"
     (experiment,) = cluster.kfp.things["experiments"].values()
     assert experiment["display_name"] == "team-a/wine"
-    requests = recurring["runtime_config"]["parameters"]["requests_uri"]
-    assert requests == "s3://bucket/driftloop/loops/team-a/wine/requests"
+    parameters = recurring["runtime_config"]["parameters"]
+    assert parameters["requests_uri"] == "s3://bucket/driftloop/loops/team-a/wine/requests"
+    assert parameters["moment"] == "[[CurrentTime.200601021504]]"
 
 
 def test_a_changed_schedule_replaces_the_recurring_run(cluster):
@@ -91,3 +97,25 @@ def test_a_moment_asks_once_in_the_form_of_requests(tmp_path):
     assert (request.by, request.at, request.action.verb) == ("schedule", now, "Retrain")
     file_request(store, str(tmp_path), moment="20130401030000", schedule="0 3 1 * *", now=now)
     assert len(store.names(str(tmp_path))) == 2
+
+
+@pytest.mark.local
+def test_the_package_of_a_schedule_runs_and_files_the_moment(tmp_path):
+    script = f"""
+        from kfp import components, local
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root="root")
+        components.load_component_from_file({str(compiled_package("schedule"))!r})(
+            loop="wine", requests_uri="requests", schedule="0 3 1 * *", image="x", moment="20130301030000"
+        )
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, check=True, capture_output=True)
+    (filed,) = (tmp_path / "requests").iterdir()
+    assert Request.model_validate_json(filed.read_bytes()).id == "schedule-20130301030000"
+
+
+def test_a_cron_job_s_pod_files_its_job_s_moment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DRIFTLOOP_JOB_MOMENT", "wine-schedule-29391480")
+    for _ in range(2):
+        assert reminder.main([str(tmp_path), "0 3 1 * *"]) == 0
+    assert FsspecStore().names(str(tmp_path)) == ["schedule-wine-schedule-29391480.json"]
+    assert "asked to retrain" in capsys.readouterr().out

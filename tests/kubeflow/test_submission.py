@@ -87,8 +87,28 @@ def test_what_the_spec_says_of_pods_reaches_the_steps(cluster):
     assert version["name"] != read_package("training").version
     platform = version["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     for executor in platform.values():
-        assert executor["secretAsEnv"][-1]["keyToEnv"] == [{"secretKey": "token", "envVar": "LAKE_TOKEN"}]
+        (lake,) = [one for one in executor["secretAsEnv"] if one["keyToEnv"][0]["envVar"] == "LAKE_TOKEN"]
+        assert (lake["keyToEnv"][0]["secretKey"], lake["optional"]) == ("token", False)
         assert executor["pvcMount"][0]["mountPath"] == "/lake"
+
+
+def test_credentials_of_the_data_reach_the_steps():
+    loop = make_loop(data={"uri": "s3://lake/wine.csv", "targetColumn": "kind", "secretRef": {"name": "lake"}})
+    package = read_package("training", loop.spec.run_pods)
+    _, platform = yaml.safe_load_all(package.content)
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        given = {
+            one["keyToEnv"][0]["envVar"]: one["secretNameParameter"]["runtimeValue"]["constant"]
+            for one in executor["secretAsEnv"]
+            if one["keyToEnv"][0]["envVar"].startswith("DRIFTLOOP_DATA_")
+        }
+        assert given["DRIFTLOOP_DATA_AWS_ACCESS_KEY_ID"] == "lake"
+
+
+def test_an_operator_without_rights_in_kubeflow_s_namespace_submits_all_the_same(cluster):
+    cluster.objects.delete("Namespace", None, "kubeflow")
+    cluster.runner().start(make_order())
+    assert len(cluster.kfp.runs) == 1
 
 
 def test_every_step_satisfies_the_restricted_standard_and_tells_what_it_does():

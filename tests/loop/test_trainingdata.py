@@ -5,8 +5,9 @@ import pytest
 
 from driftloop.loop.trainingdata import faulty_windows
 from driftloop.predictionlog import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
-from driftloop.predictionlog.trainingtable import LOGGED_AT, labelled_rows, training_table
+from driftloop.predictionlog.trainingtable import labelled_rows, training_table
 from driftloop.spec import DataSpec, VerdictKind
+from driftloop.spec.trainingrows import LOGGED_AT
 from tests.loop.conftest import START, WEEK, make_verdict
 
 HOUR = pd.Timedelta(hours=1)

@@ -1,6 +1,6 @@
 """One log of several writers in a real object store: shipped, mirrored, looked after, and the same rows throughout."""
 
-import random
+import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -115,7 +115,7 @@ def test_a_writer_id_that_comes_again_on_an_empty_disk_is_refused(tmp_path, log_
 @given(failures=st.lists(st.integers(1, 9), max_size=8), restarts=st.sets(st.integers(0, 40)))
 def test_a_commit_in_the_store_never_promises_what_is_not_there(tmp_path_factory, s3, failures, restarts):
     root = tmp_path_factory.mktemp("shipped")
-    log_uri, store = f"{s3.uri}/{root.name}{random.random()}/log", Faulty()
+    log_uri, store = f"{s3.uri}/{uuid.uuid4().hex}/log", Faulty()
     pod = Pod(root, "pod-a", log_uri, store)
     store.calls_until_failure = list(failures)
     for number in range(4):

@@ -38,8 +38,9 @@ class Pod:
         self._command.append("--keep-alive-seconds=75")
         self._environment = os.environ | ({"DRIFTLOOP_SERVING_TAP_SOCKET": str(tap)} if tap else {})
         self.log = log
+        self.process = None
 
-    async def start(self, ready_seconds=90):
+    async def start(self, ready_seconds=120):
         with self.log.open("wb") as output:
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdout=output, stderr=output
@@ -63,6 +64,12 @@ class Pod:
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
+
+    async def kill(self):
+        """Leave nothing behind, whatever became of the test."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
 
 
 class Service:
@@ -203,7 +210,12 @@ class Tap:
 async def replace_pod(service, old, new, *, hearing_seconds):
     """Take a pod's place as a Deployment with `maxUnavailable: 0` does; return the old one's exit code."""
     service.endpoints.append(await new.start())
-    old.end()
+    return await end_pod(service, old, hearing_seconds=hearing_seconds)
+
+
+async def end_pod(service, pod, *, hearing_seconds):
+    """End a pod that the Service goes on choosing for a while; return its exit code."""
+    pod.end()
     await asyncio.sleep(hearing_seconds)
-    service.endpoints.remove(old)
-    return await asyncio.wait_for(old.process.wait(), 60)
+    service.endpoints.remove(pod)
+    return await asyncio.wait_for(pod.process.wait(), 60)

@@ -8,7 +8,7 @@ import pytest
 from driftloop.adapters.bento import fetch
 from driftloop.adapters.bento_server import Drain
 from tests.flightschema import ROW
-from tests.serving.rolling import Client, Load, Pod, Service, Tap, replace_pod
+from tests.serving.rolling import Client, Load, Pod, Service, Tap, end_pod, replace_pod
 from tests.serving.test_bento import bento, content, home, stored  # noqa: F401 - fixtures
 
 BODY = json.dumps({"rows": [ROW]}).encode()
@@ -91,26 +91,34 @@ def served(home, stored, content, tmp_path_factory):  # noqa: F811
     return fetch(stored, content.digest, tmp_path_factory.mktemp("served") / "bento")
 
 
-@pytest.mark.local
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_rolling_change_fails_no_request_and_loses_no_record(served, tmp_path):
-    async def roll():
-        service, tap = Service(), Tap(tmp_path / "tap.sock")
+def under_load(served, folder, changes):
+    """Run `changes(service, pods)` under load, the first of three pods up; return load, tap and exit codes."""
+
+    async def run():
+        service, tap = Service(), Tap(folder / "tap.sock")
         await service.start()
         await tap.start()
-        pods = [Pod(served, tmp_path / f"{n}.log", drain_seconds=3, tap=tap.path) for n in range(3)]
-        service.endpoints += [await pods[0].start()]
-        load = Load(service.port, BODY, clients=6)
-        load.start()
-        codes = [await replace_pod(service, old, new, hearing_seconds=1) for old, new in pairwise(pods)]
-        await load.stop()
-        pods[-1].end()
-        codes.append(await pods[-1].process.wait())
+        pods = [Pod(served, folder / f"{n}.log", drain_seconds=3, tap=tap.path) for n in range(3)]
+        try:
+            service.endpoints += [await pods[0].start()]
+            load = Load(service.port, BODY, clients=6)
+            load.start()
+            await changes(service, pods)
+            await load.stop()
+            [last] = service.endpoints
+            last.end()
+            codes = [await pod.process.wait() for pod in pods]
+        finally:
+            for pod in pods:
+                await pod.kill()
         service.stop()
         tap.stop()
         return load, tap, codes
 
-    load, tap, codes = asyncio.run(roll())
+    return asyncio.run(run())
+
+
+def check_nothing_is_lost(load, tap, codes):
     assert load.failures == []
     assert len(load.answered) > 100
     assert set(load.answered) <= tap.recorded
@@ -120,18 +128,46 @@ def test_a_rolling_change_fails_no_request_and_loses_no_record(served, tmp_path)
 
 @pytest.mark.local
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_rolling_change_fails_no_request_and_loses_no_record(served, tmp_path):
+    async def roll(service, pods):
+        for old, new in pairwise(pods):
+            await replace_pod(service, old, new, hearing_seconds=1)
+
+    check_nothing_is_lost(*under_load(served, tmp_path, roll))
+
+
+@pytest.mark.local
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scaling_from_one_to_three_to_one_fails_no_request_and_loses_no_record(served, tmp_path):
+    async def scale(service, pods):
+        for pod in pods[1:]:
+            service.endpoints.append(await pod.start())
+        await asyncio.sleep(1)
+        for pod in pods[:2]:
+            await end_pod(service, pod, hearing_seconds=1)
+
+    check_nothing_is_lost(*under_load(served, tmp_path, scale))
+
+
+@pytest.mark.local
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_server_told_to_end_answers_until_its_drain_is_over(served, tmp_path):
     async def drain():
-        pod = await Pod(served, tmp_path / "log", drain_seconds=2).start()
-        pod.end()
-        started = time.monotonic()
-        while await pod.ask_ready() != 503:
-            assert time.monotonic() < started + 2
-        client = Client("127.0.0.1", pod.port)
-        status, headers, _ = await client.ask("POST", "/predict", BODY)
-        code = await pod.process.wait()
-        return status, headers["connection"], code, time.monotonic() - started
+        pod = Pod(served, tmp_path / "log", drain_seconds=4)
+        try:
+            await pod.start()
+            pod.end()
+            started = time.monotonic()
+            while await pod.ask_ready() != 503:
+                assert time.monotonic() < started + 4
+            client = Client("127.0.0.1", pod.port)
+            status, headers, _ = await client.ask("POST", "/predict", BODY)
+            code = await pod.process.wait()
+            return status, headers["connection"], code, time.monotonic() - started
+        finally:
+            await pod.kill()
 
     status, connection, code, seconds = asyncio.run(drain())
     assert (status, connection, code) == (200, "close", 0)
-    assert seconds >= 2
+    assert seconds >= 4

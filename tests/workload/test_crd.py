@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -166,6 +167,17 @@ def test_the_charts_files_are_up_to_date():
     for name, text in wanted.items():
         assert (files / name).read_text(encoding="utf-8") == text, "Run: make generate"
         assert all(yaml.safe_load_all(text))
+
+
+@pytest.mark.parametrize("version", ["1.29", kubernetes_validate.latest_version()])
+def test_the_definitions_fit_the_oldest_and_the_newest_kubernetes(definition, version):
+    kubernetes_validate.validate(definition, version, strict=True)
+
+
+@pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
+def test_the_policy_fits_the_oldest_kubernetes_that_has_policies_and_the_newest(version):
+    for policy in (approval_policy(), approval_policy_binding()):
+        kubernetes_validate.validate(policy, version, strict=True)
 
 
 def test_the_definitions_fit_into_an_annotation_of_client_side_apply():

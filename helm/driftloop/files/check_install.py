@@ -1,6 +1,7 @@
 """Run by `helm test`: the API server knows the custom resources, takes a good loop and refuses a bad one."""
 
 import sys
+from http import HTTPStatus
 
 from kubernetes import client, config
 
@@ -22,12 +23,17 @@ def offer(target: str) -> None:
 
 
 for plural in ("modelloops", "driftreports"):
-    api.list_namespaced_custom_object("driftloop.dev", "v1alpha1", namespace, plural, limit=1)
+    try:
+        api.list_namespaced_custom_object("driftloop.dev", "v1alpha1", namespace, plural, limit=1)
+    except client.ApiException as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        sys.exit(f"The API server must know {plural}.driftloop.dev. It does not. Set crds.install=true, or apply them.")
 offer("late")
 try:
     offer("")
 except client.ApiException as error:
-    if error.status != 422:
+    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
         raise
 else:
     sys.exit("The API server must refuse a loop without a target column. It did not: are the CRDs those of this chart?")

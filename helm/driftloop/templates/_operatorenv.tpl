@@ -28,6 +28,8 @@
   value: {{ .Values.store.secretName | quote }}
 - name: DRIFTLOOP_OPERATOR_PLATFORM__FLUSH_INTERVAL_SECONDS
   value: {{ .Values.flushIntervalSeconds | quote }}
+- name: DRIFTLOOP_OPERATOR_PLATFORM__SERVICE_MONITORS
+  value: {{ .Values.prometheus.loops | quote }}
 - name: DRIFTLOOP_OPERATOR_PLATFORM__API_SERVER_PORTS
   value: {{ toJson .Values.apiServerPorts | quote }}
 - name: DRIFTLOOP_OPERATOR_KUBEFLOW_URL

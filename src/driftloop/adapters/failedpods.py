@@ -69,5 +69,10 @@ def _failure(objects: KubeApi, pod: Mapping[str, Any], stages: Collection[str]) 
 
 
 def _stage_of(node: str, stages: Collection[str]) -> str:
-    """Return the stage of an Argo node: `run-x.root.for-loop-1.train.executor` → `train`."""
-    return next((part for part in reversed(node.split(".")) if part in stages), "")
+    """Return the stage of an Argo node, without the number of a loop's turn.
+
+    >>> _stage_of("run-x.root.for-loop-1(0:0).train.executor", ("split", "train"))
+    'train'
+    """
+    parts = [part.partition("(")[0] for part in node.split(".")]
+    return next((part for part in reversed(parts) if part in stages), "")

@@ -6,6 +6,7 @@ decides who creates (`runclaim`), and every creation is preceded by a look.
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from driftloop.adapters.failedpods import tell_failed_pods
 from driftloop.adapters.kfp_local import stage_names
-from driftloop.adapters.kubeapi import KubeApi
+from driftloop.adapters.kubeapi import KubeApi, RejectedError
 from driftloop.adapters.kubeflowapi import RUNNER, KubeflowApi, KubeflowRefusedError, NotSentError, plain_text
 from driftloop.adapters.pipelinepackage import PipelinePackage, read_package
 from driftloop.adapters.runclaim import RunClaim
@@ -34,7 +35,10 @@ STORE_CONFIG = "driftloop-store"
 """ConfigMap that the runner keeps beside the steps' pods: endpoint and region of the object store."""
 SCHEDULE_LOOK = timedelta(minutes=10)
 """Time between two looks at a recurring run that is as it shall be."""
+_MOMENT = "[[CurrentTime.200601021504]]"
+"""What Kubeflow fills in as it creates a run: the minute. (`[[ScheduledTime]]` stays as it is in v2 runs of 2.17.)"""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_log = logging.getLogger(__name__)
 _KUBEFLOW_NAMESPACE = "kubeflow"
 _SINGLE_FLIGHT = "1"
 _PHASES = {
@@ -129,7 +133,7 @@ class KubeflowRunner:
         if loop.spec.retraining.schedule is None:
             self.drop_schedule(loop)
             return
-        package = read_package(SCHEDULE, loop.spec.pipeline)
+        package = read_package(SCHEDULE)
         wanted = self._schedule_digest(loop, package)
         state = f"{wanted} {'off' if loop.spec.suspend else 'on'}"
         if self._was_left(loop, state):
@@ -219,19 +223,21 @@ class KubeflowRunner:
             return self._api.upload_version(pipeline_id, package.version, path, description)
 
     def _keep_store_config(self, namespace: str) -> None:
+        """Tell the steps where the object store is; an operator without the right leaves that to whoever installs."""
         store = self._platform.store
         data = {"AWS_DEFAULT_REGION": store.region}
         if store.endpoint_url:
             data["AWS_ENDPOINT_URL"] = store.endpoint_url
-        key = ("store", namespace)
-        if self._known.get(key) != json.dumps(data):
-            metadata = {
-                "name": STORE_CONFIG,
-                "namespace": namespace,
-                "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
-            }
+        key, state = ("store", namespace), json.dumps(data)
+        if self._known.get(key) == state:
+            return
+        labels = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+        metadata = {"name": STORE_CONFIG, "namespace": namespace, "labels": labels}
+        try:
             self._objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-            self._known[key] = json.dumps(data)
+        except RejectedError as error:
+            _log.warning("ConfigMap '%s/%s' not kept: %s", namespace, STORE_CONFIG, error)
+        self._known[key] = state
 
     def _build_run(self, order: RunOrder, target: _Target) -> Any:
         models = self._api.models
@@ -262,6 +268,7 @@ class KubeflowRunner:
             "loop": loop.metadata.name,
             "requests_uri": layout.requests,
             "schedule": loop.spec.retraining.schedule,
+            "moment": _MOMENT,
             "image": self._platform.images.pipeline,
             **{name: placed[name] for name in ("node_selector", "tolerations") if name in placed},
             **self._store_parameters(),

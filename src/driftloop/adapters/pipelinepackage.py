@@ -34,7 +34,7 @@ def read_package(name: str, pods: PipelineSpec | None = None) -> PipelinePackage
 
     Args:
         name: of the package, such as `training`.
-        pods: what a loop says of the steps' pods.
+        pods: what the steps' pods of a loop get (`run_pods`).
     """
     content = compiled_package(name).read_text(encoding="utf-8")
     if pods and (pods.env or pods.volumes):

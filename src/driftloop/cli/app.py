@@ -31,6 +31,7 @@ from driftloop.cli.schema import schema
 from driftloop.cli.servedat import served_at
 from driftloop.cli.status import status, why
 from driftloop.cli.timeline import timeline
+from driftloop.cli.uninstall import uninstall
 from driftloop.cli.up import up
 from driftloop.cli.validate import validate
 from driftloop.cli.version import version
@@ -59,6 +60,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     history,
     served_at,
     doctor,
+    uninstall,
     version,
 )
 

@@ -1,5 +1,7 @@
 """`driftloop deploy`: a loop that runs on this machine, handed to a cluster."""
 
+import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,14 +16,15 @@ _LARGEST_BYTES = 1_000_000_000
 _STORE_VARIABLE = "DRIFTLOOP_OPERATOR_PLATFORM__STORE__URI"
 
 
-def deploy(
+def deploy(  # noqa: PLR0917 - one option for each thing that may be chosen
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The ModelLoop file.")],
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig; else the current one.")] = None,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Instead of the file's.")] = "",
     store: Annotated[
         str, typer.Option(envvar="DRIFTLOOP_STORE", help="Root of the object store; else as the operator has it.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Upload more than 1 GB without asking back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload more than 1 GB.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Apply a loop to a cluster; data and models of this machine are uploaded by their digest.
 
@@ -34,9 +37,14 @@ def deploy(
     api = KubeApi.connect(context)
     where = namespace or loop.metadata.namespace
     loop = loop.model_copy(update={"metadata": loop.metadata.model_copy(update={"namespace": where})})
-    uris = _bring_local_content(loop, file.absolute().parent, lambda: store or _operators_store(api), sure=yes)
-    api.apply(_to_object(loop, uris))
+    uris = _bring_local_content(
+        loop, file.absolute().parent, lambda: store or _operators_store(api), sure=yes, quiet=as_json
+    )
+    _apply(api, _to_object(loop, uris))
     name = loop.metadata.name
+    if as_json:
+        typer.echo(json.dumps({"namespace": where, "name": name, "uploaded": uris}))
+        return
     at = f" --context {context}" if context else ""
     typer.echo(f"applied: ModelLoop '{name}' in the namespace '{where}' of {api.host}")
     typer.echo("next:")
@@ -45,7 +53,9 @@ def deploy(
     typer.echo(f"  kubectl{at} -n {where} port-forward service/{name} 3000:80    # then POST /predict")
 
 
-def _bring_local_content(loop: "ModelLoop", base: Path, find_store: Any, *, sure: bool) -> dict[str, str]:
+def _bring_local_content(
+    loop: "ModelLoop", base: Path, find_store: Callable[[], str], *, sure: bool, quiet: bool
+) -> dict[str, str]:
     """Upload what the loop names on this machine; return the new address of each field.
 
     Raises:
@@ -87,18 +97,41 @@ def _bring_local_content(loop: "ModelLoop", base: Path, find_store: Any, *, sure
         uris = {}
         for content in found:
             uris[content.field] = upload(content, layout)
-            typer.echo(f"uploaded: {content.field} {content.source} ({_size(content.size)}) to {uris[content.field]}")
+            typer.echo(
+                err=quiet,
+                message=f"uploaded: {content.field} {content.source} ({_size(content.size)}) to {uris[content.field]}",
+            )
         return uris
+
+
+def _apply(api: "KubeApi", obj: dict[str, Any]) -> None:
+    """Apply the loop.
+
+    Raises:
+        DriftloopError: the cluster refuses; says what to do first where something is missing.
+    """
+    from driftloop.adapters.kubeapi import NotFoundError
+    from driftloop.errors import DriftloopError
+
+    try:
+        api.apply(obj)
+    except NotFoundError as error:
+        namespace = obj["metadata"]["namespace"]
+        if f'namespaces "{namespace}"' in error.message:
+            what, remedy = f"have the namespace '{namespace}'", f"kubectl create namespace {namespace}"
+        else:
+            what, remedy = "know ModelLoops", "helm install (see docs), or: driftloop crd | kubectl apply -f -"
+        raise DriftloopError(f"The cluster at '{api.host}' must {what}. It does not. First: {remedy}") from error
 
 
 def _operators_store(api: "KubeApi") -> str:
     """Return the store of the operator in the cluster; empty where none can be seen."""
-    from driftloop.adapters.kubeapi import ConflictError, RejectedError
+    from driftloop.adapters.kubeapi import RejectedError
+    from driftloop.workload.names import OPERATOR_LABELS
 
-    labels = {"app.kubernetes.io/name": "driftloop", "app.kubernetes.io/component": "operator"}
     try:
-        found = api.list("Deployment", labels=labels)
-    except (RejectedError, ConflictError):  # users need not be allowed to see it
+        found = api.list("Deployment", labels=OPERATOR_LABELS)
+    except RejectedError:  # users need not be allowed to see it
         return ""
     for operator in found:
         for container in operator["spec"]["template"]["spec"]["containers"]:

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
+from driftloop.cli.clusterloop import ContextOption, NamespaceOption, connect
 from driftloop.cli.status import JsonOption
 from driftloop.errors import InvalidInputError
 
@@ -19,15 +21,18 @@ if TYPE_CHECKING:
 
 def doctor(
     file: Annotated[Path | None, typer.Argument(help="ModelLoop file: say what this loop lacks.")] = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check versions, licences, ports, disk and running loops.
+    """Check versions, licences, ports, disk and running loops; with --context a cluster instead of this machine.
 
     Exit code 1 if something is broken that the given loop needs.
     """
     from driftloop.cli.checkup import State
 
-    findings = list(_examine(file))
+    is_cluster = context is not None or namespace is not None
+    findings = list(_examine_cluster(file, context, namespace) if is_cluster else _examine(file))
     is_ill = any(finding.state is State.FAULT for finding in findings)
     if as_json:
         typer.echo(json.dumps({"healthy": not is_ill, "findings": [asdict(one) for one in findings]}, indent=2))
@@ -62,6 +67,22 @@ def _examine(file: Path | None) -> Iterator["Finding"]:
         yield wrong
     if loop:
         yield _check_loop(loop)
+
+
+def _examine_cluster(file: Path | None, context: str | None, namespace: str | None) -> Iterator["Finding"]:
+    from driftloop.cli import checkup
+    from driftloop.cli.clustercheckup import check_cluster
+    from driftloop.spec.loading import read_modelloop
+
+    loop = None
+    if file is not None:
+        try:
+            loop = read_modelloop(file)
+            yield checkup.Finding(f"loop {loop.metadata.name}", checkup.State.OK, "valid")
+        except InvalidInputError as error:
+            yield checkup.Finding("loop", checkup.State.FAULT, str(error), "Correct it; see: driftloop validate")
+    place = connect(context, namespace or (loop.metadata.namespace if loop else None))
+    yield from check_cluster(place, loop, datetime.now(UTC))
 
 
 def _check_loop(loop: "ModelLoop") -> "Finding":

@@ -13,7 +13,7 @@ _PLACEHOLDER_DIGEST = "0" * 64
 _PLACEHOLDER_UID = "00000000-0000-0000-0000-000000000000"
 
 
-def manifests(  # noqa: PLR0917  typer calls it by name
+def manifests(  # noqa: PLR0917 - one option for each thing that may be chosen
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The ModelLoop file.")],
     bento: Annotated[str, typer.Option(help="Address of the model, as in `status`; else a placeholder.")] = "",
     store: Annotated[str, typer.Option(envvar="DRIFTLOOP_STORE", help="Root of the object store.")] = "",

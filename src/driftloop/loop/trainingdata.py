@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from driftloop.predictionlog.trainingtable import time_column
 from driftloop.spec import Verdict
+from driftloop.spec.trainingrows import time_column
 
 __all__ = ["faulty_windows", "time_column"]
 

@@ -54,10 +54,12 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)  # probes knock every few seconds
     store = settings.platform.store
     os.environ.setdefault("AWS_DEFAULT_REGION", store.region)
     if store.endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL", store.endpoint_url)
+    os.environ.setdefault("POD_ID", settings.identity)  # else kopf asks for the user's name, and a pod's user has none
     try:
         api = KubeApi.connect()
     except DriftloopError as error:

@@ -146,9 +146,13 @@ def circumstances_of(picture: Picture, verdict: Verdict | None, now: datetime, s
 
 
 def newest_verdict(state: LoopState, verdicts: Sequence[Verdict]) -> Verdict | None:
-    """Return the newest verdict on the champion."""
+    """Return the newest verdict on the champion: of either kind, and one that alarms before one that doesn't.
+
+    A window's inputs are judged before its performance. Were the later one shown, a drift would come and go all day.
+    """
     version = state.champion.version if state.champion else ""
-    return next((v for v in reversed(verdicts) if v.model_version == version), None)
+    newest = {verdict.kind: verdict for verdict in verdicts if verdict.model_version == version}
+    return max(newest.values(), key=lambda verdict: (verdict.verdict.is_alarm, verdict.window.end), default=None)
 
 
 def _hear(state: LoopState, traffic: MonitorState | None, now: datetime, silence: timedelta) -> tuple[bool | None, str]:

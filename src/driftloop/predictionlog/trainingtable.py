@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING
 
 from driftloop.predictionlog.columns import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
 from driftloop.spec import DataSpec
+from driftloop.spec.trainingrows import time_column
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import pandas as pd
-
-LOGGED_AT = "logged_at"
-"""Time column of the table when the ModelLoop names none."""
 
 
 def labelled_rows(joined: "pd.DataFrame", faulty: Iterable[tuple["datetime", "datetime"]]) -> "pd.DataFrame":
@@ -37,8 +35,3 @@ def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
     if data.key_column:
         table[data.key_column] = rows[KEY]
     return table.reset_index(drop=True)
-
-
-def time_column(data: DataSpec) -> str:
-    """Return the name of the time column of a table made by `training_table`."""
-    return data.time_column or LOGGED_AT

@@ -49,16 +49,18 @@ def _run(role: str, settings: MonitorSettings) -> int:
         from driftloop.sidecar.labelpoll import main as run_label_poll
 
         run_label_poll(settings)
-    elif role == "ship":
+    elif role in ("ship", "ship-rest"):
         from driftloop.sidecar.ship import main as run_ship
 
-        run_ship(settings)
+        run_ship(settings, rest_only=role == "ship-rest")
     elif role == "leader":
         from driftloop.sidecar.leader import main as run_leader
 
         run_leader(settings)
     else:
-        _log.error("The role must be 'intake', 'evaluator', 'labels', 'ship', 'leader' or absent. Got '%s'.", role)
+        _log.error(
+            "The role must be 'intake', 'evaluator', 'labels', 'ship', 'ship-rest', 'leader' or absent. Got '%s'.", role
+        )
         return 2
     return 0
 

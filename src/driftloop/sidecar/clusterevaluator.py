@@ -26,6 +26,8 @@ from driftloop.spec.storelayout import StoreLayout
 
 CONTACT_SECONDS = 60.0
 """Time that the store must have answered before a writer counts as silent: after an outage all have been."""
+COPIED_WINDOWS = 2
+"""Durations of a window that the copy of the log reaches back at least; a day later its dates are removed."""
 LONGEST_PAUSE_SECONDS = 15.0
 STORE_UPKEEP_SECONDS = 300.0
 """Time between two looks at the store's files when there was nothing to do."""
@@ -64,7 +66,7 @@ class ClusterEvaluator:
             engine,
             journal=self._journal,
             manifests=SharedManifests(self._local.state_dir / "manifests", store, f"{layout.monitor}/manifests"),
-            retention=timedelta(0),  # of the copy: what no window needs any more
+            retention=COPIED_WINDOWS * monitoring.window.duration + timedelta(days=1),
             fetch_baseline=self._fetch_baseline,
         )
         self._mirror = LogMirror(store, layout.log, self._local.log_dir)
@@ -105,7 +107,7 @@ class ClusterEvaluator:
         """Return the first date that windows to be judged, and the newest window's labels, may need."""
         since = self._evaluator.needed_since
         if (through := self._evaluator.progress.complete_through) is not None:
-            since = min(since, through - 2 * self._loop.spec.monitoring.window.duration)
+            since = min(since, through - COPIED_WINDOWS * self._loop.spec.monitoring.window.duration)
         return since.astimezone(UTC).date()
 
     def _look_after_store(self, now: datetime) -> bool:

@@ -102,7 +102,9 @@ class Evaluator:
         self._journal = journal or VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
         self._evidence = EvidencePages(settings.state_dir)
         self._manifests = manifests or ManifestStore(settings.state_dir / "manifests")
-        self._maintainer = LogMaintainer(settings.log_dir, retention or self._monitoring.log_retention)
+        self._maintainer = LogMaintainer(
+            settings.log_dir, self._monitoring.log_retention if retention is None else retention
+        )
         self._fetch_baseline = fetch_baseline
         self._judges: dict[str, Judge] = {}
         self._unreadable: set[str] = set()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from driftloop.adapters.logobjects import LogObjects
 from driftloop.errors import DriftloopError
+from driftloop.predictionlog import LogCounts, PredictionLogWriter
 from driftloop.predictionlog.segments import wal_path
 from driftloop.predictionlog.shipping import LogShipper
 from driftloop.sidecar.settings import MonitorSettings
@@ -66,12 +67,22 @@ class Shipping:
         deadline = time.monotonic() + INTAKE_SECONDS
         while not _has_ended(self._log_dir, self._writer_id) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
+        self._commit_rest()
         uncommitted = any((self._log_dir / "wal").glob(f"{self._writer_id}-*.wal"))
         while True:  # Until it is killed: whoever stops this process knows how long there is.
             pause = self.step(ended=not uncommitted)
             if not self._note.failures:
                 return not uncommitted
             time.sleep(pause)
+
+    def _commit_rest(self) -> None:
+        """Commit what an intake that died has left: there is none that would."""
+        try:
+            with PredictionLogWriter(self._log_dir, writer_id=self._writer_id) as writer:
+                if writer.pending != LogCounts():
+                    writer.commit()
+        except DriftloopError as error:
+            _log.error("what the intake has left can't be committed: %s", error)
 
     def _write(self, note: ShipNote) -> None:
         try:
@@ -88,9 +99,11 @@ class Shipping:
             self._next_clean = now + CLEAN_SECONDS
 
 
-def main(settings: MonitorSettings) -> None:
-    """Ship until SIGTERM or SIGINT, then ship the rest."""
+def main(settings: MonitorSettings, *, rest_only: bool = False) -> None:
+    """Ship until SIGTERM or SIGINT, then ship the rest; or the rest at once."""
     stop = threading.Event()
+    if rest_only:
+        stop.set()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     layout = store_layout(settings)

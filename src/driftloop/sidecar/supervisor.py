@@ -36,6 +36,8 @@ class Child:
     """Limit of its data memory; None: unlimited."""
     may_finish: bool = False
     """Whether ending with code 0 says that there is nothing to do, now and later."""
+    last_command: Sequence[str] | None = None
+    """What is run when everything ends and the process did not end by itself, because it was down or died."""
     process: "subprocess.Popen[bytes] | None" = None
     backoff: Backoff = field(default_factory=Backoff, init=False)
     start_at: float = field(default=0.0, init=False)
@@ -76,7 +78,7 @@ def monitor_children(settings: MonitorSettings) -> list[Child]:
     if settings.store_uri:
         return [
             Child("intake", monitor_command("intake")),
-            Child("shipping process", monitor_command("ship")),
+            Child("shipping process", monitor_command("ship"), last_command=monitor_command("ship-rest")),
             Child("leader", monitor_command("leader")),
         ]
     return [Child("intake", monitor_command("intake")), *judging_children(settings)]
@@ -155,4 +157,14 @@ def stop_children(children: Sequence[Child]) -> None:
             process.kill()
             process.wait()
     for child in children:
+        if child.last_command and (child.process is None or child.process.returncode):
+            _run_last(child, deadline - time.monotonic())
         child.process = None
+
+
+def _run_last(child: Child, seconds: float) -> None:
+    """Let a child's last command do what it left undone."""
+    try:
+        subprocess.run(child.last_command or (), timeout=max(seconds, 1.0), check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        _log.error("what the %s left undone can't be done: %s", child.name, error)

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.learning import DataSpec
 
 TRAINING_ROWS_SUFFIX = ".log.json"
 """Ends the address of every such file: by it `collect` knows that it is no table."""
+LOGGED_AT = "logged_at"
+"""Time column of the table that is made of the rows, when the ModelLoop names none."""
 
 
 class TrainingRows(Boundary):
@@ -34,3 +37,8 @@ def is_training_rows(uri: str) -> bool:
     (True, False)
     """
     return uri.endswith(TRAINING_ROWS_SUFFIX)
+
+
+def time_column(data: DataSpec) -> str:
+    """Return the name of the time column of the table that is made of the rows."""
+    return data.time_column or LOGGED_AT

@@ -17,13 +17,13 @@ def request_id(moment: str, now: datetime) -> str:
     """Return the id of a moment's request.
 
     Args:
-        moment: what names the moment, the same for every try: what the scheduler puts in, such as `20130301030000`.
-            A scheduler that put nothing in leaves a placeholder, `[[ScheduledTime]]`; then the minute counts.
+        moment: what names the moment, the same for every try: what the scheduler puts in, such as `201303010300`.
+            One that put nothing in leaves its placeholder, such as `[[CurrentTime]]`; then the minute counts.
         now: the clock.
 
     >>> request_id("wine-29391480", datetime(2013, 3, 1, 3, 0, 7))
     'schedule-wine-29391480'
-    >>> request_id("[[ScheduledTime]]", datetime(2013, 3, 1, 3, 0, 7))
+    >>> request_id("[[CurrentTime]]", datetime(2013, 3, 1, 3, 0, 7))
     'schedule-201303010300'
     """
     named = re.fullmatch(r"[0-9A-Za-z-]+", moment)

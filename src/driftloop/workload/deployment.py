@@ -39,7 +39,7 @@ _LOCAL_LOG_MEBIBYTES = 1024
 _CLIENT_SECONDS = 5
 
 
-def build_server_deployment(  # noqa: PLR0917  seven facts of seven kinds
+def build_server_deployment(  # noqa: PLR0917 - seven facts of seven kinds
     loop: ModelLoop,
     model_version: str,
     bento_uri: str,

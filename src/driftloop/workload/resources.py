@@ -5,8 +5,8 @@ from typing import Any
 
 from driftloop.spec.placement import ResourcesSpec
 
-_MEBIBYTES_BEYOND_CHILDREN = 768
-"""Memory of the monitor beside its limited children: the intake, the supervisor, and files in the page cache."""
+_MEBIBYTES_BEYOND_CHILDREN = 1024
+"""Memory of the monitor beside its limited children: intake, shipping, leader, supervisor, and the page cache."""
 EVALUATOR_MEBIBYTES = 1024
 LABELS_MEBIBYTES = 1024
 

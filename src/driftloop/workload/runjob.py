@@ -58,7 +58,7 @@ def build_run_job(order: RunOrder, platform: Platform, owner: Mapping[str, Any])
             # The Job's own identity: a pod that follows a killed one finds its own claim of the run.
             _field(CLAIMANT_VARIABLE, "metadata.labels['batch.kubernetes.io/controller-uid']"),
             *build_store_env(platform.store),
-            *_spec_env(pods),
+            *_spec_env(order.loop.spec.run_pods),
         ],
     )
     container["volumeMounts"] += [{"name": "order", "mountPath": ORDER_FOLDER, "readOnly": True}]
