@@ -1,11 +1,10 @@
 from driftloop.operator.capacity import Capacity
 from driftloop.operator.looprun import LoopRun
+from tests.cluster.apiserver import install_definitions
 from tests.operator.world import NAME, World, make_spec
 
 
 def test_no_more_runs_begin_than_allowed_and_the_others_say_why(fake_api_server, tmp_path):
-    from tests.cluster.apiserver import install_definitions
-
     install_definitions(fake_api_server)
     world = World(fake_api_server, str(tmp_path / "store"), max_concurrent_runs=2)
     names = [f"loop-{number}" for number in range(4)]

@@ -1,7 +1,7 @@
 import pytest
 
 from driftloop.operator.deletion import OWNED_KINDS, StillThereError, delete_loop
-from tests.operator.world import A, NAME
+from tests.operator.world import NAME, A
 
 
 def delete(world):

@@ -64,7 +64,7 @@ def test_a_hole_is_damage(store, folder):
         ledger.append(entry(number))
     store.remove(f"{folder}/0000000002.json")
 
-    with pytest.raises(DamagedLedgerError, match="Entry 2.*missing"):
+    with pytest.raises(DamagedLedgerError, match=r"Entry 2.*missing"):
         StoreLedger(store, folder).catch_up()
 
 

@@ -64,7 +64,7 @@ def test_every_notice_is_posted_once_across_restarts(world, receiver):
             "dev.driftloop.Promoted",
             "dev.driftloop.RunStarted",
             "dev.driftloop.ConceptDrift",
-        ]  # fmt: skip
+        ]
     )
     content_type, event = next((t, e) for t, e in receiver.events if e["type"].endswith("ConceptDrift"))
     assert content_type == "application/cloudevents+json"

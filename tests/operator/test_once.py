@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from driftloop.adapters.kubeapi import AlreadyExistsError
 from driftloop.adapters.jobrunner import JobRunner
+from driftloop.adapters.kubeapi import AlreadyExistsError
 from driftloop.operator.handlers import run_operator
 from driftloop.spec import RunVerdict, VerdictKind
 from tests.cluster.apiserver import api_server, install_definitions, namespace, real_api_server, shared_fake_api_server
@@ -69,8 +69,7 @@ def operators(world: World, *places: tuple[str, str, int]) -> Iterator[list[Runn
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(world.server.kubeconfig))
         try:
-            for place in places:
-                running.append(Running(world, *place))
+            running.extend(Running(world, *place) for place in places)
             yield running
         finally:
             for one in running:
@@ -93,6 +92,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def until_started(world: World, count: int) -> None:
+    until(lambda: len(jobs(world)) >= count, lambda: f"run {count} did not start: {world.kinds()} {world.status()}")
 
 
 def create_by_all_replicas(world: World, pool: ThreadPoolExecutor, report: dict) -> None:
@@ -131,7 +134,7 @@ def test_one_drift_starts_one_run_within_a_second(world, capsys):
             report = world.build_report(world.make_verdict(at=at + 2 * HOUR))
             begun = time.monotonic()
             create_by_all_replicas(world, pool, report)
-            until(lambda: len(jobs(world)) > number, lambda: f"episode {number}: {world.kinds()} {world.status()}")
+            until_started(world, number + 1)
             seconds.append(time.monotonic() - begun)
             if number % 7 == 3:
                 running[0].end()

@@ -1,5 +1,5 @@
 from driftloop.spec import VerdictKind
-from tests.operator.world import A, HOUR
+from tests.operator.world import HOUR, A
 
 
 def decision(world, name):

@@ -104,7 +104,9 @@ class FsspecStore:
         """Return the names of all files below a folder, relative to it, sorted; none for a folder that is not there."""
         fs, path = locate(folder_uri, self._options)
         root = path.rstrip("/") + "/"
-        return sorted(str(name).removeprefix(root) for name in fs.find(root))
+        found = (str(name) for name in fs.find(root))
+        # Some servers list an emptied folder as an object of its own.
+        return sorted(name.removeprefix(root) for name in found if name.startswith(root) and name != root)
 
     def put_file(self, source: Path, uri: str) -> None:
         """Copy a local file to an address; in an object store it appears whole or not at all."""

@@ -69,7 +69,7 @@ def delete_loop(around: Surroundings, obj: dict[str, object], namespace: str, na
 
 
 def _stop_runs(around: Surroundings, obj: dict[str, object], layout: StoreLayout) -> None:
-    """End the run under way, and what recurs; a run that can't be reached ends by itself and is of no use to anybody."""
+    """End the run under way, and what recurs; a run that can't be reached ends by itself."""
     try:
         loop = read_loop(obj)
         if loop.spec.retraining.schedule:
