@@ -163,7 +163,9 @@ def test_a_loop_that_comes_back_has_its_champion_without_a_run_and_purge_removes
     deploy(build_loop(deletionPolicy="Purge"))
     loop = wait_until_ready(cluster, 240)
     assert loop["status"]["champion"]["digest"] == promoted["result"]["bentoDigest"]
-    assert [e for e in store.ledger() if e["entry"] == "RunStarted"] == [e for e in before if e["entry"] == "RunStarted"]
+    assert [e for e in store.ledger() if e["entry"] == "RunStarted"] == [
+        e for e in before if e["entry"] == "RunStarted"
+    ]
     cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, "--timeout=150s", seconds=180)
     assert owned_objects(cluster) == []
     assert store.files().find(store.root) == []
