@@ -50,7 +50,7 @@ def train(
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
         Sampling.load(Path(sampling.path)),
-        SamplingRecord.model_validate(sampling.metadata),
+        SamplingRecord.from_metadata(sampling.metadata),
         DataSchema.model_validate_json(Path(schema.path).read_text()),
         algorithm=get_algorithm(algorithm),
         metric=metric,
@@ -59,4 +59,4 @@ def train(
     )
     chain = build_chain(Cleaner.load(Path(cleaner.path)), load_model(Path(transformer.path)), fitted.estimator)
     save_model(chain, Path(candidate.path))
-    candidate.metadata.update(fitted.record.to_dict())
+    candidate.metadata.update(fitted.record.to_metadata())
