@@ -98,7 +98,8 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
             cleaner=cleaned.outputs["cleaner"],
             transformer=transformed.outputs["transformer"],
             schema=schema,
-            **given.pick("algorithms", "metric", "max_trials", "training"),
+            # Not the list itself: Kubeflow's driver keeps what a ParallelFor goes through from its turns.
+            **given.pick("metric", "max_trials", "training"),
         )
     selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
     return Trained(parted, transformed, selected)

@@ -64,7 +64,7 @@ def adopt(
     collected, group = read_table(table.path), read_data_group(data, uri=data_uri, target_column=target_column)
     adopted = adopt(foreign, collected, task=Task(task), data=group, input_columns=spec.input_columns)
     save_model(adopted.chain, Path(model.path))
-    model.metadata.update(adopted.record.to_dict())
+    model.metadata.update(adopted.record.to_metadata())
     write_table(adopted.validated.table, rows.path)
     Path(schema.path).write_text(json.dumps(adopted.validated.schema.to_dict()))
     Path(report.path).write_text(json.dumps(adopted.validated.report.to_dict()))

@@ -62,7 +62,7 @@ def evaluate(
 
     chain, tested = load_model(Path(model.path)), read_table(test.path)
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
-    record, seed = CandidateRecord.model_validate(model.metadata), TrainingSpec.model_validate(training).random_state
+    record, seed = CandidateRecord.from_metadata(model.metadata), TrainingSpec.model_validate(training).random_state
     champion = None
     if champion_uri:
         with fetched(champion_uri) as content:

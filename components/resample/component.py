@@ -39,5 +39,5 @@ def resample(
         seed=TrainingSpec.model_validate(training).random_state,
     )
     chosen.save(Path(sampling.path))
-    sampling.metadata.update(record.to_dict())
+    sampling.metadata.update(record.to_metadata())
     Path(report.path).write_text(build_page(record))

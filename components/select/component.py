@@ -19,6 +19,7 @@ def select(candidates: Input[list[Model]], model: Output[Model], code_digest: st
     from driftloop.stages.records import CandidateRecord
     from driftloop.stages.select import select
 
-    best = candidates[select([CandidateRecord.model_validate(candidate.metadata) for candidate in candidates])]
-    shutil.copyfile(best.path, model.path)
-    model.metadata.update(best.metadata)
+    records = [CandidateRecord.from_metadata(candidate.metadata) for candidate in candidates]
+    best = select(records)
+    shutil.copyfile(candidates[best].path, model.path)
+    model.metadata.update(records[best].to_metadata())

@@ -8,7 +8,6 @@ from components.stage import stage
 @stage
 def train(
     algorithm: str,
-    algorithms: list,
     matrices: Input[Dataset],
     sampling: Input[Dataset],
     cleaner: Input[Artifact],
@@ -24,7 +23,6 @@ def train(
 
     Args:
         algorithm: Algorithm of this candidate.
-        algorithms: All algorithms that are tried; they share the budget.
         matrices: Training rows to fit on, validation rows to tune on.
         sampling: How the training rows are drawn and weighted.
         cleaner: First link of the chain.
@@ -32,7 +30,7 @@ def train(
         schema: What the columns are.
         metric: Metric to tune for.
         max_trials: Trials of all candidates together.
-        training: Group `training` of the ModelLoop.
+        training: Group `training` of the ModelLoop; its algorithms share the budget where they are named.
         candidate: The whole fitted chain; its metadata tell how it did.
         code_digest: Identity of the driftloop code.
     """
@@ -48,16 +46,17 @@ def train(
     from driftloop.stages.train import build_chain, fit_candidate, share_budget
 
     spec = TrainingSpec.model_validate(training)
+    sharing = spec.algorithms if algorithm in spec.algorithms else (algorithm,)
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
         Sampling.load(Path(sampling.path)),
-        SamplingRecord.model_validate(sampling.metadata),
+        SamplingRecord.from_metadata(sampling.metadata),
         DataSchema.model_validate_json(Path(schema.path).read_text()),
         algorithm=get_algorithm(algorithm),
         metric=metric,
-        budget=share_budget(algorithms, algorithm, trials=max_trials, duration=spec.timeout),
+        budget=share_budget(sharing, algorithm, trials=max_trials, duration=spec.timeout),
         seed=spec.random_state,
     )
     chain = build_chain(Cleaner.load(Path(cleaner.path)), load_model(Path(transformer.path)), fitted.estimator)
     save_model(chain, Path(candidate.path))
-    candidate.metadata.update(fitted.record.to_dict())
+    candidate.metadata.update(fitted.record.to_metadata())

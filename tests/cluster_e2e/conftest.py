@@ -1,4 +1,4 @@
-"""The chart installed on the cluster that `KUBECONFIG` names, an object store beside it, one loop; all of it removed."""
+"""The chart on the cluster that `KUBECONFIG` names, an object store beside it, one loop; all of it is removed."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from tests.cluster_e2e.cluster import LOOP_LABEL, Cluster, E2ESettings, conditio
 
 ROOT = Path(__file__).parents[2]
 SYSTEM, STORAGE, LOOPS = "driftloop-e2e-system", "driftloop-e2e-store", "driftloop-e2e"
-STORE_SECRET = "object-store"
+STORE_SECRET = "object-store"  # noqa: S105  its name
 ACCESS_KEY, SECRET_KEY, BUCKET = "driftloop", "driftloop-secret", "driftloop"
 FLUSH_SECONDS = 5
 LOOP = "wine"

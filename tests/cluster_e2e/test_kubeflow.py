@@ -44,7 +44,9 @@ def steps(cluster: Cluster, installed: None) -> Iterator[str]:
         namespace=namespace,
     )
     yield namespace
-    cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, BROKEN, "--ignore-not-found", "--timeout=120s", check=False)
+    cluster.kubectl(
+        "-n", LOOPS, "delete", "modelloop", LOOP, BROKEN, "--ignore-not-found", "--timeout=120s", check=False
+    )
     cluster.kubectl("-n", namespace, "delete", "secret", STORE_SECRET, "--ignore-not-found")
 
 
@@ -115,8 +117,10 @@ def test_why_a_run_failed_is_told_by_the_loop(cluster, deploy, store, steps):
     deploy(build_kubeflow_loop(BROKEN, data=data))
     stalled = cluster.until(
         "the loop says why it has no model",
-        lambda: condition(loop_object(cluster, BROKEN), "Stalled").get("status") == "True"
-        and condition(loop_object(cluster, BROKEN), "Stalled"),
+        lambda: (
+            condition(loop_object(cluster, BROKEN), "Stalled").get("status") == "True"
+            and condition(loop_object(cluster, BROKEN), "Stalled")
+        ),
         RUN_SECONDS,
     )
     print(f"\n{stalled['message']}")

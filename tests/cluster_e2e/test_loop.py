@@ -69,8 +69,8 @@ def test_one_file_becomes_a_served_model(cluster, deploy, store):
 def test_drift_is_reported_starts_exactly_one_run_and_the_better_model_takes_over(cluster, store):
     first = champion(cluster)
     before = kinds(store)
-    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 25}) as healthy:
-        healthy = healthy.wait(120)
+    with cluster.traffic(LOOPS, LOOP, **TRAFFIC | {"seconds": 25}) as client:
+        healthy = client.wait(120)
     assert healthy["failed"] == 0, healthy["failures"]
     assert healthy["labels"] > 0, healthy["labelFailures"]
     assert kinds(store) == before, "healthy traffic calls for nothing"
@@ -98,7 +98,8 @@ def test_drift_is_reported_starts_exactly_one_run_and_the_better_model_takes_ove
     assert len(jobs) <= after["RunStarted"]
     started = [entry for entry in store.ledger() if entry["entry"] == "RunStarted"][-1]
     report = cluster.get("driftreport", LOOPS, started["report"]) if started.get("report") else None
-    assert report and report["status"]["decision"], "the report says what was decided"
+    assert report is not None
+    assert report["status"]["decision"], "the report says what was decided"
 
 
 def test_the_promoted_model_knows_the_changed_world(cluster):
@@ -163,7 +164,9 @@ def test_a_loop_that_comes_back_has_its_champion_without_a_run_and_purge_removes
     deploy(build_loop(deletionPolicy="Purge"))
     loop = wait_until_ready(cluster, 240)
     assert loop["status"]["champion"]["digest"] == promoted["result"]["bentoDigest"]
-    assert [e for e in store.ledger() if e["entry"] == "RunStarted"] == [e for e in before if e["entry"] == "RunStarted"]
+    assert [e for e in store.ledger() if e["entry"] == "RunStarted"] == [
+        e for e in before if e["entry"] == "RunStarted"
+    ]
     cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, "--timeout=150s", seconds=180)
     assert owned_objects(cluster) == []
     assert store.files().find(store.root) == []

@@ -212,9 +212,7 @@ def test_a_pod_killed_without_warning_loses_at_most_a_flush_interval(cluster, st
         pod = pods(cluster)[0]
         kill(container_id(pod, "monitor"), container_id(pod, "server"))
         killed = time.time()
-        cluster.kubectl(
-            "-n", LOOPS, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force"
-        )
+        cluster.kubectl("-n", LOOPS, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
         told = client.wait(240)
     missing = missing_ids(cluster, store, told["ids"])
     tell("a pod killed without warning", told, lost=len(missing), killed=killed)

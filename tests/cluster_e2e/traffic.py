@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -178,5 +179,4 @@ class Traffic:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        print(json.dumps(Traffic(Plan(**json.load(file))).run()), flush=True)
+    print(json.dumps(Traffic(Plan(**json.loads(Path(sys.argv[1]).read_text()))).run()), flush=True)

@@ -120,6 +120,20 @@ def test_a_container_that_says_nothing_is_told_so():
     assert "without a word" in explain_container({"exitCode": 1, "reason": "Error"}, "I1125 x\n")
 
 
+def test_a_driver_that_fails_is_told_in_its_own_words():
+    log = """
+I1125 20:45:36.786048      15 resolve.go:138] parent DAG input parameters: map[]
+F1125 20:45:36.786778      15 main.go:127] KFP driver: driver.Container(taskName="train") failed: failed to resolve \
+inputs: parent DAG does not have input parameter pipelinechannel--algorithms
+time=2026-11-25T20:45:37.481Z level=INFO msg="sub-process exited" argo=true error="exit status 1"
+Error: exit status 1
+"""
+    assert explain_container({"exitCode": 1, "reason": "Error"}, log) == (
+        "Kubeflow could not start it: failed to resolve inputs: parent DAG does not have input parameter "
+        "pipelinechannel--algorithms"
+    )
+
+
 def test_a_run_under_way_is_ended_and_another_left_alone(started, cluster):
     runner, order, run = started
     runner.cancel(order)

@@ -169,7 +169,7 @@ def write(path, parts: Matrices, preparation: dict) -> Dataset:
 
 def test_the_component_hands_on_the_sampling_and_says_why(tmp_path):
     sampling = write(tmp_path, matrices(), {"sampling": "RandomUnderSampler"})
-    record = SamplingRecord.model_validate(sampling.metadata)
+    record = SamplingRecord.from_metadata(sampling.metadata)
     assert record.method == "RandomUnderSampler"
     assert len(Sampling.load(tmp_path / "sampling").rows) == sum(record.rows_after.values())
     page = (tmp_path / "report").read_text()
@@ -199,3 +199,12 @@ def test_imbalanced_learn_is_loaded_only_for_its_samplers():
         for method in ("Auto", "ClassWeights", "RandomOverSampler")
     ]
     assert loaded == ["False", "False", "True"]
+
+
+def test_a_record_survives_what_kubeflow_does_to_metadata():
+    record = SamplingRecord(method="SMOTE", reason="classes are rare", rows_before={"a": 3, "b": 9})
+    kept = record.to_metadata()
+    assert {"method": "SMOTE", "reason": "classes are rare"}.items() <= kept.items()
+    wrapped = {key: {"struct": value} if isinstance(value, dict) else value for key, value in kept.items()}
+    added = {"display_name": "sampling", "store_session_info": "{}"}
+    assert SamplingRecord.from_metadata(wrapped | added) == record

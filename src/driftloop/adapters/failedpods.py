@@ -15,7 +15,10 @@ _RUN_LABEL = "pipeline/runid"
 _NODE_ANNOTATION = "workflows.argoproj.io/node-name"
 _TAIL_LINES = 400
 # What KFP's launcher (klog) and Argo's executor (logrus) write around the step's own words.
-_FRAME = re.compile(r'^([IWEF]\d{4} |time="|Error: exit status|\s*\^+\s*$)')
+_FRAME = re.compile(r"^([IWEF]\d{4} |time=|Error: exit status|\s*\^+\s*$)")
+_DRIVER_WORDS = re.compile(r"^F\d{4} [^\]]*\] KFP driver: (?:.* failed: )?(.*)$", re.MULTILINE)
+_DRIVER = "-driver"
+"""Ends the name of what Kubeflow runs before a step: it finds inputs, cached results and the pod's form."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +53,8 @@ def explain_container(status: Mapping[str, Any], log: str) -> str:
         return "it ran out of memory (OOMKilled); raise spec.pipeline.resources"
     said = (status.get("message") or "").strip()
     words = "\n".join(line for line in log.splitlines() if line.strip() and not _FRAME.match(line))
+    if not said and not words and (driver := _DRIVER_WORDS.findall(log)):
+        return f"Kubeflow could not start it: {driver[-1]}"
     return said or find_error(words)
 
 
@@ -73,6 +78,8 @@ def _stage_of(node: str, stages: Collection[str]) -> str:
 
     >>> _stage_of("run-x.root.for-loop-1(0:0).train.executor", ("split", "train"))
     'train'
+    >>> _stage_of("run-x(0).root(0).for-loop-1(0).train-driver(0)", ("split", "train"))
+    'train'
     """
-    parts = [part.partition("(")[0] for part in node.split(".")]
+    parts = [part.partition("(")[0].removesuffix(_DRIVER) for part in node.split(".")]
     return next((part for part in reversed(parts) if part in stages), "")

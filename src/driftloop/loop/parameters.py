@@ -38,6 +38,7 @@ def pipeline_parameters(
     """
     spec = loop.spec
     data = spec.data.model_copy(update={"uri": data_uri, "time_column": time_column}).to_dict()
+    training = spec.training.to_dict() | ({"algorithms": list(algorithms)} if algorithms else {})
     return {
         "loop": loop.metadata.name,
         "data_uri": data_uri,
@@ -56,7 +57,7 @@ def pipeline_parameters(
         "problem": spec.problem.to_dict(),
         "data": data,
         "preparation": spec.preparation.to_dict(),
-        "training": spec.training.to_dict(),
+        "training": training,
         "acceptance": spec.acceptance.to_dict(),
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),

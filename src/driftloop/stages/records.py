@@ -1,7 +1,8 @@
 """What the stages tell one another in JSON. Light to import: a stage without a model loads no library for it."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -12,6 +13,28 @@ SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
 DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized_odds_difference"
 """Differences between groups, by fairlearn's names."""
+
+
+RECORD = "record"
+"""Key of an artifact's metadata that holds a record, as JSON."""
+
+
+class Travelling(Boundary):
+    """A record that travels as the metadata of an artifact.
+
+    As one text: Kubeflow's metadata store gives structures back in wrappings, and adds entries of its own.
+    """
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Return the metadata: the record, and beside it what people can read in the UI."""
+        content = self.to_dict()
+        readable = {name: value for name, value in content.items() if isinstance(value, str | int | float)}
+        return readable | {RECORD: self.model_dump_json(by_alias=True)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> Self:
+        """Return the record of an artifact's metadata."""
+        return cls.model_validate_json(metadata[RECORD])
 
 
 class DroppedColumn(Boundary):
@@ -33,7 +56,7 @@ class ValidationReport(Boundary):
     """What was read as missing, or kept for the champion's sake, in plain sentences."""
 
 
-class CandidateRecord(Boundary):
+class CandidateRecord(Travelling):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
     algorithm: str
@@ -96,7 +119,7 @@ class ChampionComparison(Boundary):
     """Why there is a champion and no comparison; empty otherwise."""
 
 
-class SamplingRecord(Boundary):
+class SamplingRecord(Travelling):
     """What `resample` did; travels as the metadata of its artifact."""
 
     method: str
