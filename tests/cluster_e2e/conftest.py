@@ -129,7 +129,7 @@ def installed(cluster: Cluster, store: Store, tmp_path_factory: pytest.TempPathF
             )
         if own_crds:  # helm keeps them, because custom resources go with them
             crds = ("modelloops.driftloop.dev", "driftreports.driftloop.dev")
-            stack.callback(cluster.kubectl, "delete", "crd", *crds, "--ignore-not-found")
+            stack.callback(cluster.kubectl, "delete", "crd", *crds, "--ignore-not-found", "--timeout=60s")
         chart = str(ROOT / "helm" / "driftloop")
         cluster.helm(
             "upgrade", "--install", "driftloop", chart, "-n", SYSTEM, "-f", str(values), "--wait", "--timeout", "4m"

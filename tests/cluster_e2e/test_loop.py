@@ -169,4 +169,5 @@ def test_a_loop_that_comes_back_has_its_champion_without_a_run_and_purge_removes
     ]
     cluster.kubectl("-n", LOOPS, "delete", "modelloop", LOOP, "--timeout=150s", seconds=180)
     assert owned_objects(cluster) == []
-    assert store.files().find(store.root) == []
+    # SeaweedFS goes on answering for the emptied folder itself.
+    assert [name for name in store.files().find(store.root) if name != store.root] == []
