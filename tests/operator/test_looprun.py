@@ -374,3 +374,16 @@ def test_what_somebody_removed_comes_back(world, kind):
     world.step()
 
     assert world.api.get(kind, world.namespace, name)
+
+
+def test_a_new_model_begins_with_as_many_pods_as_the_load_gave_the_old_one(world):
+    world.serve_first(serving={"minReplicas": 1, "maxReplicas": 5})
+    old = world.deployment(A)["metadata"]["name"]
+    world.api.patch("Deployment", world.namespace, old, {"spec": {"replicas": 4}})
+
+    world.drift()
+    world.step()
+    world.finish_run(B)
+    world.step()
+
+    assert world.deployment(B)["spec"]["replicas"] == 4

@@ -158,3 +158,13 @@ def test_who_wrote_an_annotation_comes_from_the_api_server(world):
     assert (found["Approve"].action, found["Approve"].by) == (Approve(run_key="abc"), "eve")
     assert found["Rollback"].action == Rollback(model="")
     assert found["Retrain"].id == request_id(RETRAIN_ANNOTATION, "x")
+
+
+def test_what_follows_a_space_is_why(world):
+    world.serve_first()
+    world.write_state()
+
+    world.annotate(retrain_requested_at="2026-11-25T12:00:00Z a new airport")
+    world.step()
+
+    assert "a new airport" in world.entries()[-1].reason

@@ -58,7 +58,7 @@ def _request(loop: Mapping[str, Any], annotation: str, value: str, state: LoopSt
     manager, at = _writer(loop, annotation)
     what, _, behind = value.partition("@")
     if annotation == RETRAIN_ANNOTATION:
-        action: Retrain | Rollback | Approve = Retrain()
+        action: Retrain | Rollback | Approve = Retrain(reason=value.partition(" ")[2])
     elif annotation == ROLLBACK_ANNOTATION:
         action = Rollback(model="" if what == PREVIOUS else what)
     else:  # who approves stands in the value: the admission policy lets nobody write another's name

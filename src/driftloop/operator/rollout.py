@@ -94,9 +94,8 @@ class Rollout:
     def bring_up(self, loop: ModelLoop, model: Model, owner: Owner, now: datetime) -> Readiness:
         """Have a Deployment of the model, beside whatever serves, and say how far it is."""
         self._apply_fixed(loop, owner)
-        found = self._deployments(loop).get(model.version)
         try:
-            deployment = self._apply_deployment(loop, model, owner, found)
+            deployment = self._apply_deployment(loop, model, owner, self._deployments(loop))
         except RejectedError as error:
             if error.status != UNPROCESSABLE:  # a right or a quota is missing: no fault of the model
                 raise
@@ -128,7 +127,7 @@ class Rollout:
         champion = state.champion
         is_serving = False
         if champion:
-            deployment = self._apply_deployment(loop, champion, owner, found.get(champion.version))
+            deployment = self._apply_deployment(loop, champion, owner, found)
             is_serving = (deployment.get("status") or {}).get("availableReplicas", 0) > 0
         self._apply(build_predictions_service(loop, champion.version if champion else None, owner))
         self._scale(loop, champion, owner)
@@ -164,10 +163,14 @@ class Rollout:
             self._apply(obj)
 
     def _apply_deployment(
-        self, loop: ModelLoop, model: Model, owner: Owner, found: dict[str, Any] | None
+        self, loop: ModelLoop, model: Model, owner: Owner, deployments: Mapping[str, dict[str, Any]]
     ) -> dict[str, Any]:
+        """Apply a model's Deployment; where a load decides on replicas, a new one begins with as many as there are."""
         result = model.result
-        replicas = found["spec"]["replicas"] if found and is_autoscaled(loop) else None
+        found = deployments.get(model.version)
+        replicas = None
+        if deployments and is_autoscaled(loop):
+            replicas = max(one["spec"]["replicas"] for one in ([found] if found else deployments.values()))
         wanted = build_server_deployment(
             loop,
             model.version,

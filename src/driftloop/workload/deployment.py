@@ -160,6 +160,7 @@ def _build_monitor(loop: ModelLoop, platform: Platform, owner: Owner) -> dict[st
         "HOST": "0.0.0.0",  # noqa: S104  the pod's neighbours send labels
         "LABELS_PORT": str(names.LABELS_PORT),
         "COMMIT_INTERVAL_SECONDS": f"{flush_seconds:g}",
+        "POLL_INTERVAL_SECONDS": "5",  # each look is a listing of the object store
         "WRITER_SILENCE_SECONDS": f"{3 * flush_seconds:g}",
         "LOCAL_LOG_MEBIBYTES": str(_LOCAL_LOG_MEBIBYTES),
         "EVALUATOR_MEMORY_MEBIBYTES": str(EVALUATOR_MEBIBYTES),
