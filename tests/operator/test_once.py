@@ -37,7 +37,7 @@ class Running:
     """An operator on kopf in a thread of its own."""
 
     def __init__(self, world: World, identity: str, lease_namespace: str, health_port: int) -> None:
-        around = world.around(runner=JobRunner(world.api, world.settings.platform))
+        around = world.around(runner=JobRunner(world.operator_api, world.settings.platform))
         facts = {"identity": identity, "namespace": lease_namespace, "health_port": health_port, "poll_seconds": 60}
         self.around = replace(around, settings=world.settings.model_copy(update=facts))
         self.ready, self._stop = threading.Event(), threading.Event()
@@ -67,7 +67,7 @@ class Running:
 def operators(world: World, *places: tuple[str, str, int]) -> Iterator[list[Running]]:
     running: list[Running] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KUBECONFIG", str(world.server.kubeconfig))
+        patch.setenv("KUBECONFIG", str(world.kubeconfig))
         try:
             running.extend(Running(world, *place) for place in places)
             yield running
@@ -111,8 +111,11 @@ def end_run(world: World, run_key: str) -> None:
     result = make_result(run_key, "f" * 64, verdict=RunVerdict.REJECTED)
     world.store.create(world.layout.result(run_key), result.model_dump_json(by_alias=True).encode())
     name = f"{NAME}-{run_key}"
-    done = {"type": "Complete", "status": "True", "lastTransitionTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-    finished = {"conditions": [done], "succeeded": 1}
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("SuccessCriteriaMet", "Complete")
+    ]
+    finished = {"conditions": conditions, "succeeded": 1, "startTime": now, "completionTime": now}
     world.api.patch_status("Job", world.namespace, name, finished)
 
 
