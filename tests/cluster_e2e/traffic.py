@@ -8,6 +8,7 @@ import csv
 import http.client
 import json
 import random
+import socket
 import sys
 import threading
 import time
@@ -58,7 +59,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._pending = deque()
         self._done = threading.Event()
-        self.sent = self.answered = self.predictions = self.labels = 0
+        self.sent = self.answered = self.unresolved = self.predictions = self.labels = 0
         self.failures, self.label_failures, self.ids = [], [], []
         self.versions, self.seconds_taken = {}, []
 
@@ -82,6 +83,7 @@ class Traffic:
             "sent": self.sent,
             "answered": self.answered,
             "predictions": self.predictions,
+            "unresolved": self.unresolved,
             "failed": len(self.failures),
             "failures": self.failures[:20],
             "labels": self.labels,
@@ -116,6 +118,11 @@ class Traffic:
                 else:
                     connection = kept
                 answer, body = self._post(connection, "/predict", {"rows": [row for row, _ in rows]}, fresh=fresh)
+            except socket.gaierror:  # the cluster's DNS is overloaded; the Service was not even asked
+                kept = None if connection is kept else kept
+                with self._lock:
+                    self.unresolved += 1
+                continue
             except (OSError, http.client.HTTPException) as error:
                 kept = None if connection is kept else kept
                 with self._lock:
