@@ -98,7 +98,7 @@ class Traffic:
     def _ask_until(self, start: float, end: float, number: int) -> None:
         plan = self._plan
         pause = plan.threads / plan.requests_per_second
-        kept, turn = None, 0
+        kept = None
         due = start + pause * number / plan.threads
         while due < end:
             time.sleep(max(0.0, due - time.monotonic()))
@@ -107,7 +107,6 @@ class Traffic:
                 rows = self._random.choices(self._rows, k=plan.rows_per_request)
                 fresh = self._random.random() < plan.fresh_share
                 self.sent += 1
-            turn += 1
             began = time.monotonic()
             connection = None
             try:
