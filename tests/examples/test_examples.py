@@ -16,7 +16,7 @@ from driftloop.spec import RunResult, RunVerdict
 from driftloop.spec.loading import read_modelloop
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FOLDERS = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+FOLDERS = sorted(file.parent.name for file in EXAMPLES.glob("*/modelloop.yaml"))
 
 
 def driftloop(*arguments, cwd):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftloop.monitor.windows import EPOCH, LONGEST_WINDOW, floor, next_window
@@ -84,6 +84,7 @@ def test_floor_goes_to_the_last_multiple(seconds):
     assert floor(START + timedelta(seconds=seconds), HOUR) == START
 
 
+@settings(deadline=None)
 @given(
     counts=st.dictionaries(st.integers(0, 60), st.integers(1, 45), max_size=12),
     looks=st.lists(st.integers(0, 100 * 60), max_size=12),

@@ -25,7 +25,11 @@ __all__ = ["s3", "store_uri"]
 
 STORE = LogObjects()
 AGES_AGO = date.min
-SOON = datetime.now(UTC) + REMOVE_AFTER + timedelta(minutes=1)
+
+
+def soon():
+    """A moment at which what was merged just now may be removed."""
+    return datetime.now(UTC) + REMOVE_AFTER + timedelta(minutes=1)
 
 
 class Pod:
@@ -152,13 +156,13 @@ def test_a_mirror_fetches_the_dates_asked_for_and_late_rows_of_older_ones(tmp_pa
     assert set(reader.predictions(START, FOREVER)["prediction_id"]) >= {"p2", "p3", "p4", "p5", "p6", "p7"}
 
 
-def look_after(log_uri, scratch, *, complete_through, through=None, now=SOON, retention=timedelta(days=365)):
+def look_after(log_uri, scratch, *, complete_through, through=None, retention=timedelta(days=365)):
     upkeep = StoreUpkeep(STORE, log_uri, retention=retention, scratch=scratch)
     commits = LogMirror(STORE, log_uri, scratch).commits()
     view = view_of(commits) if through is None else through
     arguments = {"through": view, "complete_through": complete_through, "needed_since": complete_through}
     steps = 0
-    while upkeep.step(commits, **arguments, now=now):
+    while upkeep.step(commits, **arguments, now=soon()):
         steps += 1
         assert steps < 100
         commits = LogMirror(STORE, log_uri, scratch).commits()
@@ -191,7 +195,7 @@ def test_two_that_merge_the_same_date_lose_and_double_nothing(tmp_path, log_uri)
     slow = StoreUpkeep(STORE, log_uri, retention=timedelta(days=365), scratch=tmp_path / "slow")
     files = slow._dates("predictions")[START.date()]
     look_after(log_uri, tmp_path / "quick", complete_through=at(24))
-    assert not slow._settle("predictions", START.date(), files, {"pod-a": 2}, SOON)
+    assert not slow._settle("predictions", START.date(), files, {"pod-a": 2}, soon())
     look_after(log_uri, tmp_path / "quick", complete_through=at(24))
     pd.testing.assert_frame_equal(rows_at(log_uri, tmp_path / "after"), before)
 

@@ -67,7 +67,6 @@ def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: s
     train.train.python_func(
         **common,
         algorithm="Linear",
-        algorithms=["Linear"],
         matrices=matrices,
         sampling=sampling,
         cleaner=cleaner,
