@@ -142,7 +142,9 @@ def missing_ids(cluster: Cluster, store: Store, ids: list[str], seconds: float =
 
 
 def tell(what: str, told: dict[str, Any], **more: Any) -> None:
-    figures = {key: told[key] for key in ("sent", "answered", "failed", "p50", "p99", "longest", "versions")}
+    figures = {
+        key: told[key] for key in ("sent", "answered", "unresolved", "failed", "p50", "p99", "longest", "versions")
+    }
     print(f"\n{what}: {json.dumps(figures | more)}")
 
 
@@ -183,7 +185,7 @@ def test_scaling_from_1_to_3_to_1_and_a_version_change_fail_nothing_and_lose_no_
         cluster.until(f"{replicas} pods are ready", lambda: count_ready(cluster) == replicas, 240)
 
     scale(1)
-    with load(cluster, 400, keep_ids=True) as client:
+    with load(cluster, 240, keep_ids=True) as client:
         for replicas in (3, 1):
             scale(replicas)
             time.sleep(5)

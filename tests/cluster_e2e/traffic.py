@@ -8,6 +8,7 @@ import csv
 import http.client
 import json
 import random
+import socket
 import sys
 import threading
 import time
@@ -58,7 +59,7 @@ class Traffic:
         self._lock = threading.Lock()
         self._pending = deque()
         self._done = threading.Event()
-        self.sent = self.answered = self.predictions = self.labels = 0
+        self.sent = self.answered = self.unresolved = self.predictions = self.labels = 0
         self.failures, self.label_failures, self.ids = [], [], []
         self.versions, self.seconds_taken = {}, []
 
@@ -82,6 +83,7 @@ class Traffic:
             "sent": self.sent,
             "answered": self.answered,
             "predictions": self.predictions,
+            "unresolved": self.unresolved,
             "failed": len(self.failures),
             "failures": self.failures[:20],
             "labels": self.labels,
@@ -96,7 +98,7 @@ class Traffic:
     def _ask_until(self, start: float, end: float, number: int) -> None:
         plan = self._plan
         pause = plan.threads / plan.requests_per_second
-        kept, turn = None, 0
+        kept = None
         due = start + pause * number / plan.threads
         while due < end:
             time.sleep(max(0.0, due - time.monotonic()))
@@ -105,7 +107,6 @@ class Traffic:
                 rows = self._random.choices(self._rows, k=plan.rows_per_request)
                 fresh = self._random.random() < plan.fresh_share
                 self.sent += 1
-            turn += 1
             began = time.monotonic()
             connection = None
             try:
@@ -116,6 +117,11 @@ class Traffic:
                 else:
                     connection = kept
                 answer, body = self._post(connection, "/predict", {"rows": [row for row, _ in rows]}, fresh=fresh)
+            except socket.gaierror:  # the cluster's DNS is overloaded; the Service was not even asked
+                kept = None if connection is kept else kept
+                with self._lock:
+                    self.unresolved += 1
+                continue
             except (OSError, http.client.HTTPException) as error:
                 kept = None if connection is kept else kept
                 with self._lock:
