@@ -46,6 +46,8 @@ class S3Server:
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
     """Run a server with one bucket until the context ends."""
+    # fsspec keeps file systems by their arguments, and the address is not among them.
+    s3fs.S3FileSystem.clear_instance_cache()
     folder = Path(tempfile.mkdtemp(prefix="driftloop-s3-"))
     identity = {
         "name": "test",

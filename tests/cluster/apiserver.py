@@ -9,13 +9,16 @@ A real one is offered by KUBECONFIG (its current context; the tests make namespa
 KUBEBUILDER_ASSETS, a folder with etcd and kube-apiserver.
 """
 
+import atexit
+import functools
 import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -125,10 +128,17 @@ def real_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiSer
         yield server
 
 
+@functools.cache
+def the_shared_fake() -> ApiServer:
+    """Start one for the whole process: modules that import the fixtures below have each their own of them."""
+    ending = ExitStack()
+    atexit.register(ending.close)
+    return ending.enter_context(run_fake(Path(ending.enter_context(TemporaryDirectory()))))
+
+
 @pytest.fixture(scope="session")
-def shared_fake_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with run_fake(tmp_path_factory.mktemp("fake-api")) as server:
-        yield server
+def shared_fake_api_server() -> ApiServer:
+    return the_shared_fake()
 
 
 @pytest.fixture(scope="session", params=["fake", "real"])
