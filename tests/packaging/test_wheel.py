@@ -117,7 +117,7 @@ def test_the_pipeline_role_lacks_what_up_needs_and_says_so(pipeline, tmp_path):
     outcome = pipeline.run("driftloop", "up", WINE)
     assert outcome.returncode == 1
     assert "alibi-detect" in outcome.stderr
-    assert outcome.stderr.endswith("Install them with: pip install 'driftloop[monitor]'\n")
+    assert outcome.stderr.endswith("Install them with: pip install 'driftloop[monitor,controller]'\n")
     permissive = tmp_path / "permissive.yaml"
     permissive.write_text(WINE.read_text() + "  monitoring: {engine: SciPy}\n")
     assert "alibi-detect" not in pipeline.run("driftloop", "up", permissive).stderr

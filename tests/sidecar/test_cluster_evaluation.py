@@ -5,7 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from driftloop.predictionlog.logstore import StoreUnavailableError
@@ -72,6 +72,7 @@ def test_another_evaluator_goes_on_from_what_is_in_the_store_alone(shared, expec
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(seed=894, failures=[21])
 @given(seed=st.integers(0, 2**32), failures=st.lists(st.integers(1, 25), max_size=10))
 def test_any_failures_of_the_store_and_any_change_of_evaluator_give_the_same_verdicts(
     tmp_path_factory, s3, expected, seed, failures

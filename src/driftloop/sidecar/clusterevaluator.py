@@ -87,7 +87,6 @@ class ClusterEvaluator:
             self._step(now, time.monotonic())
         except StoreUnavailableError:
             self._contact_since = None
-            self._evaluator.begin_again()
             raise
 
     def _step(self, now: datetime, clock: float) -> None:

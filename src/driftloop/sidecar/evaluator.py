@@ -113,6 +113,8 @@ class Evaluator:
         self._quiet_through: datetime | None = None
         self._progress = self._journal.progress()
         self._seen: View | None = None
+        self._unjudged: Manifest | None = None
+        """A window that is closed and whose verdicts are not all out."""
         starts = self._manifests.starts(ReportKind.INPUTS)
         self._closed = self._not_counted(starts)
         """Windows that records not counted yet may be too late for, the newest last."""
@@ -130,10 +132,6 @@ class Evaluator:
     def needed_since(self) -> datetime:
         """Earliest event time that a window to be judged may still read."""
         return min([self._since, *self._unlabelled[:1]])
-
-    def begin_again(self) -> None:
-        """Judge the newest windows once more at the next call: the last one was cut off by an error."""
-        self._seen = None
 
     def catch_up(self, now: datetime, *, wait_for_all: bool = False) -> None:
         """Judge everything that fell due since the last call, then write how far that is.
@@ -153,8 +151,10 @@ class Evaluator:
             return
         if self._seen is None:
             self._finish_last()
-        while (manifest := self._next_due(commits, through, heard_since)) is not None:
+        while (manifest := self._unjudged or self._next_due(commits, through, heard_since)) is not None:
+            self._unjudged = manifest  # where an object store fails now, this window is judged first next time
             self._judge(manifest)
+            self._unjudged = None
         self._write_progress(through, view)
         self._seen = view
 
