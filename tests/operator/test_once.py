@@ -1,6 +1,7 @@
 """Twenty replicas that see the same drift, two operators by mistake, restarts: one run, and soon."""
 
 import asyncio
+import os
 import socket
 import statistics
 import threading
@@ -17,10 +18,9 @@ from driftloop.adapters.jobrunner import JobRunner
 from driftloop.adapters.kubeapi import AlreadyExistsError
 from driftloop.operator.handlers import run_operator
 from driftloop.spec import RunVerdict, VerdictKind
-from tests.cluster.apiserver import api_server, install_definitions, namespace, real_api_server, shared_fake_api_server
+from tests.cluster.apiserver import install_definitions, new_namespace, run_fake, run_real
+from tests.cluster.realapi import is_offered
 from tests.operator.world import HOUR, NAME, World, make_result
-
-__all__ = ["api_server", "namespace", "real_api_server", "shared_fake_api_server"]
 
 REPLICAS = 20
 EPISODES = 20
@@ -28,9 +28,11 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
-def world(api_server, namespace, tmp_path):
-    install_definitions(api_server)
-    return World(api_server, str(tmp_path / "store"), namespace)
+def world(tmp_path):
+    run = run_real if is_offered() or os.environ.get("KUBECONFIG") else run_fake
+    with run(tmp_path) as server, new_namespace(server) as namespace:
+        install_definitions(server)
+        yield World(server, str(tmp_path / "store"), namespace)
 
 
 class Running:
