@@ -50,9 +50,7 @@ class ApiServer:
         return self.fake is None
 
     def connect(self, kubeconfig: Path | None = None) -> KubeApi:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("KUBECONFIG", str(kubeconfig or self.kubeconfig))
-            return KubeApi.connect()
+        return KubeApi.connect(kubeconfig=kubeconfig or self.kubeconfig)  # threads share the environment
 
     def calls(self) -> list[Call]:
         """Return what was asked so far; skips where a cluster of your own does not tell."""

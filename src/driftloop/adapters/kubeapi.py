@@ -91,8 +91,10 @@ class KubeApi:
         self._now = now
 
     @classmethod
-    def connect(cls, context: str | None = None) -> "KubeApi":
+    def connect(cls, context: str | None = None, kubeconfig: str | Path | None = None) -> "KubeApi":
         """Return the API server of a kubeconfig's context; without one, of this pod or of the current context.
+
+        Without a kubeconfig's path, `KUBECONFIG` names it.
 
         Raises:
             ContextError: there is no such context, or no configuration at all.
@@ -100,13 +102,13 @@ class KubeApi:
         from kubernetes import client, config
         from kubernetes.config import ConfigException
 
-        kubeconfig = os.environ.get("KUBECONFIG")
+        kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
         settings = client.Configuration()
         try:
             if context is None and not kubeconfig and _ACCOUNT_NAMESPACE.exists():
                 config.load_incluster_config(client_configuration=settings)
                 return cls(client.ApiClient(settings), _ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip())
-            file = kubeconfig or str(Path("~/.kube/config").expanduser())
+            file = str(kubeconfig or Path("~/.kube/config").expanduser())
             config.load_kube_config(file, context, client_configuration=settings, persist_config=False)
             contexts, current = config.list_kube_config_contexts(file)
         except (ConfigException, OSError) as error:
