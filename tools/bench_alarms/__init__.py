@@ -1,1 +1,1 @@
-"""What the alarms are worth, measured beside the peers; `make bench-alarms` runs all of it, docs/benchmarks.md keeps it."""
+"""What the alarms are worth, measured beside the peers: `make bench-alarms`; docs/benchmarks.md keeps the tables."""
