@@ -14,6 +14,7 @@ from pydantic import Field
 
 from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
+from driftloop.monitor.labelshift import AnswerTable, build_answer_table
 from driftloop.monitor.performance import block_spread
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary
@@ -61,6 +62,8 @@ class Baseline(Boundary):
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
     """Blocks of time from which the spread was estimated; 0 without times."""
+    answers: AnswerTable | None = None
+    """How answers and labels go together on the test rows; for classification with labels."""
 
 
 def build_baseline(
@@ -106,6 +109,7 @@ def build_baseline(
         if test_blocks is None or test_labels is None
         else block_spread(metric, test_labels, outputs, schema, test_blocks),
         metric_blocks=_count(test_blocks),
+        answers=build_answer_table(test_labels, outputs, schema),
     )
 
 
