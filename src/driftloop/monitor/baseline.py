@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
+from driftloop.monitor.labelshift import AnswerTable, build_answer_table
 from driftloop.monitor.performance import block_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
 from driftloop.monitor.scores import (
@@ -91,6 +92,8 @@ class Baseline(Boundary):
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
     """Blocks of time from which the spread was estimated; 0 without times."""
+    answers: AnswerTable | None = None
+    """How answers and labels go together on the test rows; for classification with labels."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -152,6 +155,7 @@ def build_baseline(
         if test_blocks is None or test_labels is None
         else block_spread(metric, test_labels, outputs, schema, test_blocks),
         metric_blocks=_count(test_blocks),
+        answers=build_answer_table(test_labels, outputs, schema),
     )
 
 
