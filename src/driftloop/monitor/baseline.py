@@ -14,6 +14,7 @@ from pydantic import Field
 
 from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
+from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.performance import block_spread
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary
@@ -51,6 +52,8 @@ class Baseline(Boundary):
     format_version: int = 1
     rows: int
     features: tuple[ColumnBaseline, ...]
+    feed: FeedBaseline
+    """What a healthy feed looks like."""
     outputs: tuple[ColumnBaseline, ...]
     label: ColumnBaseline | None = None
     """Distribution of the labels; absent when none were given."""
@@ -93,10 +96,12 @@ def build_baseline(
     """
     times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
     blocks = _blocks(times, window)
+    features = read_features(rows, schema, times)
     test_blocks, test_labels = _blocks(_column(test, schema.time_column), window), _column(test, schema.target.name)
     return Baseline(
         rows=len(rows),
-        features=tuple(_describe(name, c, blocks) for name, c in read_features(rows, schema, times).items()),
+        features=tuple(_describe(name, c, blocks) for name, c in features.items()),
+        feed=build_feed_baseline(features, schema, times, blocks),
         outputs=tuple(_describe(name, c, test_blocks) for name, c in read_outputs(outputs, schema).items()),
         label=None if labels is None else _describe(schema.target.name, read_target(labels, schema), blocks),
         metric=metric,

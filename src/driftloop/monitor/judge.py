@@ -9,10 +9,11 @@ from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.budget import count_tests, window_significance
-from driftloop.monitor.checks import check_inputs
+from driftloop.monitor.checks import Arrival, check_inputs
 from driftloop.monitor.columns import read_features, read_outputs, read_target
 from driftloop.monitor.drift import ColumnDrift, Sensitivity, compare_columns
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.performance import JACKKNIFE_GROUPS, Measurement, material_drop, measure
 from driftloop.monitor.triage import Evidence, triage_inputs, triage_performance
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
@@ -94,7 +95,14 @@ class Judge:
         )
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(features, self.baseline, self.schema, sensitivity),
+            checks=check_inputs(
+                features,
+                self.baseline,
+                self.schema,
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                significance=self._significance(window) * 0.3,
+                min_effect_size=self.monitoring.min_effect_size,
+            ),
             inputs=input_drifts,
             outputs=output_drifts,
             unjudged=[*unjudged_inputs, *unjudged_outputs],
