@@ -10,12 +10,13 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, count_tests, share_of_window, window_significance
-from driftloop.monitor.checks import check_inputs
+from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.checks import Arrival, check_inputs
 from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch, Sensitivity
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import JACKKNIFE_GROUPS, Measurement, material_drop, measure
 from driftloop.monitor.scores import Sums
@@ -124,10 +125,16 @@ class Judge:
             probability=self._share(window, Share.DRIFT),
             min_effect_size=self.monitoring.min_effect_size,
         )
-        tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(columns, self.baseline, self.schema, self._sensitivity(window, tests)),
+            checks=check_inputs(
+                {name: columns[name] for name in features},
+                self.baseline,
+                self.schema,
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                significance=self._share(window, Share.CHECKS),
+                min_effect_size=self.monitoring.min_effect_size,
+            ),
             inputs=[drift for drift in found.columns if drift.feature in features],
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
