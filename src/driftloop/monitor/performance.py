@@ -3,6 +3,7 @@
 Reads labels and answers as the log has them; the metrics themselves are `algorithms.metrics`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,29 +85,47 @@ def block_spread(
     """
     labelled, usable = _read(labels, outputs, schema)
     measured = [_measure(metric, labelled.take(usable & (blocks == block))) for block in np.unique(blocks)]
-    pairs = [(m.value, m.standard_error) for m in measured if m.value is not None and m.standard_error is not None]
-    if len(pairs) < 2:  # noqa: PLR2004 - one block has nothing to differ from
+    known = [(m.value, m.standard_error) for m in measured if m.value is not None and m.standard_error is not None]
+    return between_blocks(known)
+
+
+def between_blocks(measured: Sequence[tuple[float, float]]) -> float:
+    """Return the standard deviation of values beyond their standard errors; 0 for fewer than two."""
+    if len(measured) < 2:  # noqa: PLR2004 - one block has nothing to differ from
         return 0.0
-    values, errors = np.array(pairs).T
+    values, errors = np.array(measured).T
     return float(np.sqrt(max(values.var(ddof=1) - (errors**2).mean(), 0.0)))
+
+
+def read_truth(labels: "pd.Series[Any]", schema: DataSchema) -> Numbers:
+    """Return the index of each label's class, or the number; NaN where it can't be read."""
+    return read_numbers(labels) if schema.task is Task.REGRESSION else _codes(labels, schema)
+
+
+def read_answers(outputs: pd.DataFrame, schema: DataSchema) -> tuple[Answers, npt.NDArray[np.bool_]]:
+    """Return the model's answers, NaN where they can't be read, and which rows are whole."""
+    raw = column_of(outputs, PREDICTION)
+    if schema.task is Task.REGRESSION:
+        prediction = read_numbers(raw)
+        return Answers(prediction), ~np.isnan(prediction)
+    prediction = _codes(raw, schema)
+    probability = read_probabilities(column_of(outputs, PROBABILITY), schema)
+    if probability.shape[1] == 1:
+        probability = np.hstack([1 - probability, probability])
+    return Answers(prediction, probability), ~(np.isnan(prediction) | np.isnan(probability).any(axis=1))
+
+
+def _codes(values: "pd.Series[Any]", schema: DataSchema) -> Numbers:
+    codes = {name: float(code) for code, name in enumerate(class_names(schema))}
+    return np.array([codes.get(name, np.nan) for name in read_classes(values, schema)], dtype=np.float64)
 
 
 def _read(
     labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema
 ) -> tuple[_Labelled, npt.NDArray[np.bool_]]:
     """Return all rows, and which of them are usable."""
-    raw = column_of(outputs, PREDICTION)
-    if schema.task is Task.REGRESSION:
-        truth, prediction = read_numbers(labels), read_numbers(raw)
-        return _Labelled(truth, Answers(prediction)), ~(np.isnan(truth) | np.isnan(prediction))
-    codes = {name: float(code) for code, name in enumerate(class_names(schema))}
-    truth = np.array([codes.get(name, np.nan) for name in read_classes(labels, schema)])
-    prediction = np.array([codes.get(name, np.nan) for name in read_classes(raw, schema)])
-    probability = read_probabilities(column_of(outputs, PROBABILITY), schema)
-    if probability.shape[1] == 1:
-        probability = np.hstack([1 - probability, probability])
-    usable = ~(np.isnan(truth) | np.isnan(prediction) | np.isnan(probability).any(axis=1))
-    return _Labelled(truth, Answers(prediction, probability)), usable
+    truth, (answers, usable) = read_truth(labels, schema), read_answers(outputs, schema)
+    return _Labelled(truth, answers), usable & ~np.isnan(truth)
 
 
 def _measure(metric: str, labelled: _Labelled) -> Measurement:
@@ -130,7 +149,12 @@ def _jackknife_error(metric: str, labelled: _Labelled) -> float | None:
 
 
 def _score(metric: str, labelled: _Labelled) -> float | None:
-    if len(labelled.truth) < 2:  # noqa: PLR2004 - no metric is defined on less
+    return score_of(metric, labelled.truth, labelled.answers)
+
+
+def score_of(metric: str, truth: Numbers, answers: Answers) -> float | None:
+    """Return a metric; None where it is undefined."""
+    if len(truth) < 2:  # noqa: PLR2004 - no metric is defined on less
         return None
-    value = score(metric, labelled.truth, labelled.answers)
+    value = score(metric, truth, answers)
     return value if np.isfinite(value) else None
