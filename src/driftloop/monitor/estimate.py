@@ -125,6 +125,9 @@ def estimate(
     between blocks of time, with the degrees of freedom of the fewest of these. What was learned badly counts as far as
     the window leans on it more than the reference does.
 
+    The standard error tells how well the expected metric of such traffic is known: by sampling, by calibration, and by
+    days on which the metric was not as estimated. What the window's labels will show scatters around it, as labels do.
+
     Args:
         baseline: of the model version.
         features: the window's n rows in order of time, as `columns.read_features` reads them.
@@ -144,7 +147,8 @@ def estimate(
     found = baseline.expect(answers.take(rows), _take(features, rows))
     if not np.isfinite(found.value):
         return Estimate(**known)
-    variance = found.label_variance + found.calibration_variance + baseline.unseen_spread**2
+    unseen = baseline.unseen_spread**2 / max(baseline.blocks, 1)
+    variance = _grouped_error(found.influence) ** 2 + found.calibration_variance + unseen
     return Estimate(
         **known,
         value=found.value,
