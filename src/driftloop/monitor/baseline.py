@@ -14,7 +14,7 @@ from pydantic import Field
 
 from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
-from driftloop.monitor.performance import block_spread
+from driftloop.monitor.performance import Spread, block_spread
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary
 
@@ -60,7 +60,7 @@ class Baseline(Boundary):
     metric_spread: float = 0.0
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
-    """Blocks of time from which the spread was estimated; 0 without times."""
+    """Independent blocks of time from which the spread was estimated; 0 without times."""
 
 
 def build_baseline(
@@ -94,6 +94,9 @@ def build_baseline(
     times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
     blocks = _blocks(times, window)
     test_blocks, test_labels = _blocks(_column(test, schema.time_column), window), _column(test, schema.target.name)
+    spread = Spread(0.0, 0)
+    if test_blocks is not None and test_labels is not None:
+        spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     return Baseline(
         rows=len(rows),
         features=tuple(_describe(name, c, blocks) for name, c in read_features(rows, schema, times).items()),
@@ -102,10 +105,8 @@ def build_baseline(
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
-        metric_spread=0.0
-        if test_blocks is None or test_labels is None
-        else block_spread(metric, test_labels, outputs, schema, test_blocks),
-        metric_blocks=_count(test_blocks),
+        metric_spread=spread.deviation,
+        metric_blocks=spread.blocks,
     )
 
 

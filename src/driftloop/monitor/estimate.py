@@ -18,11 +18,13 @@ from driftloop.monitor.confidence import CalibrationMap, Expected, expect, fit_c
 from driftloop.monitor.losstree import LossTree, expect_loss, fit_losses
 from driftloop.monitor.performance import (
     JACKKNIFE_GROUPS,
-    between_blocks,
-    material_drop,
+    Reference,
+    Spread,
+    has_fallen,
     read_answers,
     read_truth,
     score_of,
+    spread_of,
 )
 from driftloop.spec import DataSchema, Estimate, Task
 from driftloop.spec.boundary import Boundary
@@ -51,7 +53,7 @@ class EstimationBaseline(Boundary):
     unseen_spread: float = 0.0
     """The same of the metric's distance from its estimate: good days and bad days that the inputs do not show."""
     blocks: int = 0
-    """Blocks of time from which the spreads were estimated; 0 without times."""
+    """Independent blocks of time from which the spreads were estimated; 0 without times."""
     leverage: tuple[float, ...]
     """Derivative of the reference with respect to each number learned."""
 
@@ -121,9 +123,8 @@ def estimate(
 ) -> Estimate:
     """Estimate the metric of a window, and whether it is significantly and materially worse than on the test rows.
 
-    Significance is that of a predictive t statistic: the window's sampling error, the reference's, and the spread
-    between blocks of time, with the degrees of freedom of the fewest of these. What was learned badly counts as far as
-    the window leans on it more than the reference does.
+    Significance is that of `performance.has_fallen`; what was learned badly counts as far as the window leans on it
+    more than the reference does.
 
     The standard error tells how well the expected metric of such traffic is known: by sampling, by calibration, and by
     days on which the metric was not as estimated. What the window's labels will show scatters around it, as labels do.
@@ -158,15 +159,10 @@ def estimate(
 
 
 def _is_worse(baseline: EstimationBaseline, found: Expected, significance: float) -> bool:
-    drop = baseline.reference - found.value
-    if drop < material_drop(baseline.metric, baseline.reference):
-        return False
-    from scipy.stats import t
-
     learning = float((found.leverage - np.array(baseline.leverage)) ** 2 @ found.cell_variance)
-    variance = _grouped_error(found.influence) ** 2 + baseline.standard_error**2 + baseline.spread**2 + learning
-    groups = min(JACKKNIFE_GROUPS, baseline.blocks) if baseline.spread > 0 else JACKKNIFE_GROUPS
-    return bool(drop > t.isf(significance, groups - 1) * variance**0.5)
+    variance = _grouped_error(found.influence) ** 2 + learning
+    reference = Reference(baseline.reference, baseline.standard_error, Spread(baseline.spread, baseline.blocks))
+    return has_fallen(baseline.metric, found.value, variance, reference, significance)
 
 
 def _calibrations(truth: Numbers, answers: Answers) -> tuple[CalibrationMap, ...]:
@@ -183,11 +179,10 @@ def _spreads(
     answers: Answers,
     features: Mapping[str, Column],
     blocks: npt.NDArray[np.int64],
-) -> dict[str, float]:
+) -> dict[str, float | int]:
     """Return how the estimate, and the metric's distance from it, differ between blocks of time."""
     estimates, distances = [], []
-    names = np.unique(blocks)
-    for name in names:
+    for name in np.unique(blocks):
         inside = blocks == name
         of_block = answers.take(inside)
         found = learned.expect(of_block, _take(features, inside))
@@ -196,11 +191,9 @@ def _spreads(
             estimates.append((found.value, float(np.sqrt((found.influence**2).sum()))))
             if real is not None:
                 distances.append((real - found.value, found.label_variance**0.5))
-    return {
-        "spread": between_blocks(estimates),
-        "unseen_spread": between_blocks(distances),
-        "blocks": len(names),
-    }
+    of_inputs, unseen = spread_of(estimates), spread_of(distances)
+    blocks_of_both = min(of_inputs.blocks, unseen.blocks)
+    return {"spread": of_inputs.deviation, "unseen_spread": unseen.deviation, "blocks": blocks_of_both}
 
 
 def _grouped_error(influence: Numbers) -> float:
