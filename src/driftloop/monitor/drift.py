@@ -76,7 +76,7 @@ def compare_columns(
     for pair, found in zip(pairs, engine.compare([pair.samples for pair in pairs]), strict=True):
         result = FeatureDrift(
             feature=pair.name,
-            test=TEST_OF_KIND[pair.samples.kind],
+            test=pair.samples.test,
             statistic=found.statistic,
             p_value=found.p_value,
             threshold=sensitivity.significance,
@@ -104,7 +104,9 @@ def _pair(column: Column, baseline: ColumnBaseline, sensitivity: Sensitivity) ->
     else:
         reference, window, names = _as_bins(values, baseline, window_rows)
         effect_size, shift = _category_shift(reference, window, names)
-    samples = Samples(baseline.kind, evenly_spaced(reference, reference_rows), evenly_spaced(window, window_rows))
+    samples = Samples(
+        TEST_OF_KIND[baseline.kind], evenly_spaced(reference, reference_rows), evenly_spaced(window, window_rows)
+    )
     return _Pair(baseline.name, samples, effect_size, f"{baseline.name}: {shift}")
 
 
