@@ -3,7 +3,7 @@
 The false-alarm budget is spent here: half on inputs, half on performance, each shared by the tests of a window.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pandas import DataFrame
 
@@ -13,8 +13,9 @@ from driftloop.monitor.checks import check_inputs
 from driftloop.monitor.columns import read_features, read_outputs, read_target
 from driftloop.monitor.drift import ColumnDrift, Sensitivity, compare_columns
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import JACKKNIFE_GROUPS, Measurement, material_drop, measure
-from driftloop.monitor.triage import Evidence, triage_inputs, triage_performance
+from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
     DataSchema,
@@ -53,8 +54,7 @@ class Judge:
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
         evidence = self._gather(frame, window)
-        verdict, summary = triage_inputs(evidence)
-        return self._verdict(ReportKind.INPUTS, window, verdict, summary, evidence)
+        return self._verdict(ReportKind.INPUTS, window, evidence)
 
     def judge_performance(self, frame: DataFrame, window: Window) -> Verdict:
         """Judge the answers by their labels, and by what the inputs did in the same window.
@@ -76,12 +76,15 @@ class Judge:
             summary = f"{metric} can't be measured on {measured.rows} labelled rows: too few of one class."
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
             return verdict.model_copy(update={"performance": performance})
-        evidence = self._gather(frame, window, self._label_drift(labelled, window))
-        kind, summary = triage_performance(performance, evidence)
-        verdict = self._verdict(ReportKind.PERFORMANCE, window, kind, summary, evidence)
-        return verdict.model_copy(update={"performance": performance})
+        evidence = replace(
+            self._gather(frame, window),
+            label=self._label_drift(labelled, window),
+            label_shift=self._label_shift(labelled),
+            performance=performance,
+        )
+        return self._verdict(ReportKind.PERFORMANCE, window, evidence)
 
-    def _gather(self, frame: DataFrame, window: Window, label: ColumnDrift | None = None) -> Evidence:
+    def _gather(self, frame: DataFrame, window: Window) -> Evidence:
         features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
         outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
         tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
@@ -95,13 +98,12 @@ class Judge:
         return Evidence(
             rows=len(frame),
             checks=check_inputs(features, self.baseline, self.schema, sensitivity),
-            inputs=input_drifts,
-            outputs=output_drifts,
+            inputs=[_told(drift) for drift in input_drifts],
+            outputs=[_told(drift) for drift in output_drifts],
             unjudged=[*unjudged_inputs, *unjudged_outputs],
-            label=label,
         )
 
-    def _label_drift(self, labelled: DataFrame, window: Window) -> ColumnDrift | None:
+    def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self.baseline.label is None:
             return None
         column = {self.baseline.label.name: read_target(labelled[LABEL], self.schema)}
@@ -111,7 +113,7 @@ class Judge:
             sensitivity=self._sensitivity(window, self._performance_tests),
             engine=self.engine,
         )
-        return drifts[0] if drifts else None
+        return _told(drifts[0]) if drifts else None
 
     def _performance(self, measured: Measurement, window: Window) -> Performance:
         baseline, dropped = self.baseline, False
@@ -153,9 +155,14 @@ class Judge:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."
         return not_enough_data(kind, self.model_version, window, summary)
 
-    def _verdict(
-        self, kind: ReportKind, window: Window, verdict: VerdictKind, summary: str, evidence: Evidence
-    ) -> Verdict:
+    def _label_shift(self, labelled: DataFrame) -> LabelShift | None:
+        if self.baseline.answers is None:
+            return None
+        outputs = unprefixed(labelled, OUTPUT_PREFIX)
+        return read_label_shift(self.baseline.answers, labelled[LABEL], outputs, self.schema)
+
+    def _verdict(self, kind: ReportKind, window: Window, evidence: Evidence) -> Verdict:
+        verdict, harm, summary = triage(evidence, kind)
         return Verdict(
             kind=kind,
             model_version=self.model_version,
@@ -164,13 +171,24 @@ class Judge:
             summary=summary,
             checks=tuple(evidence.checks),
             features=_results(evidence),
+            performance=evidence.performance,
             engine=self.engine.name,
+            harm=harm,
+            power=evidence.power,
+            estimate=evidence.estimate,
+            errors=evidence.errors,
+            segment=evidence.segment,
         )
 
 
 def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
-    drifts = [*evidence.inputs, *evidence.outputs, *([evidence.label] if evidence.label else [])]
-    return tuple(d.result for d in sorted(drifts, key=lambda d: (-d.result.effect_size, d.result.feature)))
+    others = [drift for drift in (evidence.joint, evidence.label) if drift is not None]
+    drifts = [*evidence.inputs, *evidence.outputs, *evidence.pairs, *others]
+    return tuple(sorted(drifts, key=lambda drift: (-drift.effect_size, drift.feature)))
+
+
+def _told(drift: ColumnDrift) -> FeatureDrift:
+    return drift.result.model_copy(update={"moved": drift.shift})
 
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
