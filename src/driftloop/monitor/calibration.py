@@ -341,6 +341,7 @@ class Calibration:
         parameters = np.array([float(len(s.mean)) for s in self.streams])
         variance = np.array([s.square[0] - s.mean[0] ** 2 - sum(c**2 for c in s.mean[1:]) / 2 for s in self.streams])
         widening = _widening(facts["blocks"], self._autocorrelation)
+        facts["variance"] = variance
         facts["own_error"] = parameters * facts["design_effect"] * variance / np.maximum(facts["rows"], 1) * widening
         return facts
 
@@ -348,6 +349,11 @@ class Calibration:
     def degrees(self) -> Numbers:
         """Degrees of freedom, shape (k,)."""
         return self._facts["degrees"]
+
+    @property
+    def usual_variance(self) -> Numbers:
+        """Variance of one row's score without the season, shape (k,)."""
+        return self._facts["variance"]
 
     def windows_carried(self, seconds: float) -> float:
         """Return how many windows of this length the reference is worth, by its rows and a usual window's."""

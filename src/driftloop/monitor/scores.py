@@ -184,7 +184,8 @@ class Scorer:
             for name, scores in self.columns.items()
         }
         products = [(parts[a][:, 0] * parts[b][:, 0])[:, np.newaxis] for a, b in self.pairs]
-        return np.concatenate([*parts.values(), *products], axis=1) if parts else np.empty((0, 0))
+        rows = max((len(column.cells) for column in columns.values()), default=0)
+        return np.concatenate([np.empty((rows, 0)), *parts.values(), *products], axis=1)
 
 
 def pair_name(pair: tuple[str, str]) -> str:
