@@ -103,12 +103,12 @@ def _kolmogorov_smirnov(reference: Numbers, window: Numbers) -> tuple[float, flo
     from scipy.stats import kstwo
 
     # Sorts in linear time what is sorted already, as it is where it comes from the baseline.
-    reference, window = np.sort(reference, kind="stable"), np.sort(window, kind="stable")
-    n, m = len(reference), len(window)
-    # Where one distribution is furthest above the other, it has a step.
-    above = np.arange(1, n + 1) / n - np.searchsorted(window, reference, side="right") / m
-    below = np.arange(1, m + 1) / m - np.searchsorted(reference, window, side="right") / n
-    distance = max(above.max(), below.max(), 0.0)
+    few, many = sorted((np.sort(sample, kind="stable") for sample in (reference, window)), key=len)
+    n, m = len(few), len(many)
+    # Between two steps of the one distribution only the other moves: both are looked at on each step and just below it.
+    above = np.arange(1, n + 1) / n - np.searchsorted(many, few, side="right") / m
+    below = np.searchsorted(many, few, side="left") / m - np.arange(n) / n
+    distance = max(above.max(), below.max())
     # The distribution that `ks_2samp(method="asymp")` takes.
     return distance, np.clip(kstwo.sf(distance, np.round(n * m / (n + m))), 0, 1)
 
