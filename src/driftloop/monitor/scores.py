@@ -60,6 +60,9 @@ class ColumnScores(Protocol):
     def codes(self, known: npt.NDArray[Any]) -> Indices:
         """Return each value's row in the table, shape (n,)."""
 
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+
     @property
     def table(self) -> Numbers:
         """Scores by code, shape (codes, streams)."""
@@ -101,6 +104,18 @@ class RankScores:
         return 2 * places + (knots[np.minimum(places, len(knots) - 1)] == known)
 
 
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        knots, _ = self._knots
+        # The few knots are found faster among the sorted values than the many values among the knots.
+        values = column.ordered
+        upto, below = (np.searchsorted(values, knots, side=side) for side in ("right", "left"))
+        counts = np.empty(2 * len(knots) + 1)
+        counts[1::2] = upto - below
+        counts[0::2] = np.append(below, len(values)) - np.append(0, upto)
+        return counts
+
+
 @dataclass(frozen=True)
 class ShareScores:
     """Scores of categories: an indicator of each common one, and one of all the others."""
@@ -123,6 +138,11 @@ class ShareScores:
         """Return each value's row in the table, shape (n,)."""
         places = self._index.get_indexer(pd.Index(known, dtype=object))
         return np.where(places < 0, len(self.common), places).astype(np.int64)
+
+
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        return np.bincount(self.codes(column.known), minlength=len(self.table)).astype(np.float64)
 
 
 def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScores:
@@ -166,10 +186,11 @@ class Scorer:
             if column is not None:
                 rows = max(rows, len(column.cells))
                 present = column.present
-                codes = scores.codes(column.cells[present])
-                counts[place : place + width] = len(codes)
-                totals[place : place + width] = np.bincount(codes, minlength=len(scores.table)) @ scores.table
+                tally = scores.tally(column)
+                counts[place : place + width] = tally.sum()
+                totals[place : place + width] = tally @ scores.table
                 if name in paired:
+                    codes = scores.codes(column.cells[present])
                     locations[name] = _spread_out(scores.table[codes, 0], present)
             place += width
         for offset, (first, second) in enumerate(self.pairs, place):
