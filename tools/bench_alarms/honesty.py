@@ -83,10 +83,14 @@ def observe(cell: Cell, seed: int, *, tuning: bool = False) -> Outcome:
     movable = stream.movable(cell.shift)
     moved = [tuple(random.choice(movable, cell.shift.features, replace=False)) for _ in ONSETS]
     # Shifted windows are made once, for everyone.
-    trials = [] if tuning else [
-        [stream.shifted(onset + after, cell.shift, random, names) for after in range(LONGEST)]
-        for onset, names in zip(ONSETS, moved, strict=True)
-    ]
+    trials = (
+        []
+        if tuning
+        else [
+            [stream.shifted(onset + after, cell.shift, random, names) for after in range(LONGEST)]
+            for onset, names in zip(ONSETS, moved, strict=True)
+        ]
+    )
     tests = TabularTests(stream.reference)
     judged = [tests.judge(stream.window(hour)) for hour in range(HOURS)]
     evidence, plain = np.array([e for e, _ in judged]), np.array([a for _, a in judged])
@@ -223,7 +227,9 @@ def run(cells: Sequence[Cell], references: int, tuning_references: int, processe
     ]
     outcomes: dict[tuple[int, bool], list[Outcome]] = defaultdict(list)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for (number, _, tuning), outcome in zip(tasks, pool.imap(_observe, ((cells[n], s, t) for n, s, t in tasks)), strict=True):
+        for (number, _, tuning), outcome in zip(
+            tasks, pool.imap(_observe, ((cells[n], s, t) for n, s, t in tasks)), strict=True
+        ):
             outcomes[number, tuning].append(outcome)
             if not tuning and len(outcomes[number, False]) == references:
                 yield sum_up(cells[number], outcomes.pop((number, False)), outcomes.pop((number, True)))

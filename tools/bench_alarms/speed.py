@@ -70,7 +70,9 @@ def verdicts() -> dict[str, list[float]]:
     reference, window = random.standard_normal((ROWS, FEATURES)), random.standard_normal((ROWS, FEATURES))
     table = tabled(reference, START - timedelta(hours=50), timedelta(hours=50))
     frame = tabled(window, START, timedelta(hours=1)).rename(columns={"time": TIME})
-    frame = frame.rename(columns={name: FEATURE_PREFIX + name for name in NAMES} | {"prediction": OUTPUT_PREFIX + "prediction"})
+    frame = frame.rename(
+        columns={name: FEATURE_PREFIX + name for name in NAMES} | {"prediction": OUTPUT_PREFIX + "prediction"}
+    )
     stretch = Window(start=START, end=START + timedelta(hours=1), rows=ROWS)
     detector = KSDrift(reference)
     judges = [judge_with(engine, table) for engine in (SciPyEngine(), AlibiDetectEngine())]
@@ -104,7 +106,10 @@ def interleaved(contenders: dict[str, Callable[[], object]], runs: int) -> dict[
 def seconds_to_first_record() -> float:
     """Start the monitor's supervisor; return the seconds until a model server's hello is answered."""
     loop = Path(__file__).parents[2] / "examples" / "minimal.yaml"
-    with tempfile.TemporaryDirectory(prefix="driftloop-bench-") as name, socket.create_server(("127.0.0.1", 0)) as probe:
+    with (
+        tempfile.TemporaryDirectory(prefix="driftloop-bench-") as name,
+        socket.create_server(("127.0.0.1", 0)) as probe,
+    ):
         folder, port = Path(name), probe.getsockname()[1]
         probe.close()
         settings = {
@@ -146,7 +151,9 @@ def main() -> None:
     taken = verdicts()
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     bare = medians["alibi-detect KSDrift.predict"]
-    print("| a verdict on 20 features, 10,000 against 10,000 rows | median ms of processor time | of the bare KSDrift call |\n|---|---|---|")
+    print(
+        "| a verdict on 20 features, 10,000 against 10,000 rows | median ms of processor time | of the bare KSDrift call |\n|---|---|---|"
+    )
     for name, seconds in medians.items():
         print(f"| {name} | {seconds * 1000:.1f} | {seconds / bare:.2f} |")
     starts = [seconds_to_first_record() for _ in range(START_RUNS)]

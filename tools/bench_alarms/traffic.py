@@ -115,7 +115,9 @@ class Stream:
 
     def movable(self, shift: Shift) -> tuple[str, ...]:
         """Return the features that a shift can move."""
-        return self.numeric if shift.move is not Move.MIX else tuple(n for n in self.columns if n.startswith("category"))
+        return (
+            self.numeric if shift.move is not Move.MIX else tuple(n for n in self.columns if n.startswith("category"))
+        )
 
 
 def as_columns(cells: dict[str, npt.NDArray[Any]]) -> dict[str, Column]:
