@@ -21,7 +21,7 @@ from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
-from driftloop.monitor.power import power_of_window
+from driftloop.monitor.power import blind_columns, power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
@@ -175,7 +175,7 @@ class Judge:
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
             joint=found.joint,
-            unjudged=found.unjudged,
+            unjudged=[*found.unjudged, *blind_columns(self._watch.detector, found.findings)],
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
         )
 
