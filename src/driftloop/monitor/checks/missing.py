@@ -1,6 +1,6 @@
 """Missing values: more than the reference had, by more than its good and bad days explain."""
 
-from driftloop.monitor.checks.chance import chance_limit
+from driftloop.monitor.checks.chance import largest_share
 from driftloop.monitor.checks.names import COLUMN, MISSING
 from driftloop.monitor.checks.subject import Limits, Subject
 from driftloop.spec import CheckResult
@@ -18,8 +18,7 @@ def check_missing(subject: Subject, limits: Limits) -> CheckResult:
     missing = rows - int(subject.column.present.sum())
     share, usual = missing / rows, rate.share
     floor = min(limits.min_effect_size, NEVER_MISSING_FLOOR + _FLOOR_PER_RATE * usual)
-    chance = chance_limit(rate, rows, limits.durations, limits.significance, share)
-    limit = min(max(usual + floor, chance, _FEWEST / rows), 1.0)
+    limit = largest_share(rate, rows, limits, material=max(usual + floor, _FEWEST / rows), observed=share)
     gone = missing == rows and share > limit
     return CheckResult(
         check=COLUMN if gone else MISSING,

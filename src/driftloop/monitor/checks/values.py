@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from driftloop.monitor.checks.chance import chance_limit
+from driftloop.monitor.checks.chance import largest_share
 from driftloop.monitor.checks.names import NEW_CATEGORY, RANGE, TYPE
 from driftloop.monitor.checks.subject import Limits, Subject
 from driftloop.monitor.checks.units import likely_conversion
@@ -74,11 +74,7 @@ def check_range(subject: Subject, limits: Limits) -> CheckResult | None:
 
 
 def _limit(rate: Rate, rows: int, limits: Limits, observed: float) -> float:
-    """Return the usual share and what is material on top, or what chance explains if that is more."""
-    material = rate.share + limits.min_effect_size
-    if rows == 0:
-        return min(material, 1.0)
-    return min(max(material, chance_limit(rate, rows, limits.durations, limits.significance, observed)), 1.0)
+    return largest_share(rate, rows, limits, material=rate.share + limits.min_effect_size, observed=observed)
 
 
 def _result(check: str, subject: Subject, share: float, limit: float, message: str) -> CheckResult:
