@@ -76,6 +76,8 @@ class ColumnFeed(Boundary):
 
     name: str
     missing: Rate
+    worst_missing: float = 0.0
+    """Largest share of rows without a value in a block of some rows, 0 to 1."""
     new: Rate = Rate()
     """Categorical: rows of the later half with a category that the earlier half did not have."""
     repeats: Rate = Rate()
@@ -142,6 +144,7 @@ def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> Colum
     return ColumnFeed(
         name=name,
         missing=_rate((~present).astype(np.float64), index),
+        worst_missing=_worst(~present, index),
         new=_new(codes, places) if column.kind is ColumnKind.CATEGORICAL else Rate(),
         repeats=_repeats(codes, places),
         extent=_extent(values, places) if numeric else None,
@@ -157,6 +160,12 @@ def _rate(happened: Numbers, index: Blocks) -> Rate:
         correlation=intraclass_correlation(happened, index),
         blocks=blocks if blocks > 1 else 0,
     )
+
+
+def _worst(happened: npt.NDArray[np.bool_], index: Blocks) -> float:
+    rows = np.bincount(index, minlength=1)
+    enough = rows >= FEWEST_BLOCK_ROWS
+    return float((np.bincount(index, happened, minlength=len(rows))[enough] / rows[enough]).max(initial=0))
 
 
 def _rate_of_shares(shares: Numbers, rows: int) -> Rate:

@@ -14,24 +14,40 @@ from driftloop.monitor.feed import Rate
 _LARGEST_CORRELATION = 0.999
 
 
-def largest_share(rate: Rate, rows: int, limits: Limits, *, material: float, observed: float) -> float:
+def largest_share(
+    rate: Rate, rows: int, limits: Limits, *, material: float, observed: float, correlation: float | None = None
+) -> float:
     """Return the largest share of `rows` that passes: what is material, or what chance may bring if that is more.
 
     Below what is material nobody asks how likely it is, and a Beta distribution of the same mean and variance nearly
     says the limit in no time. Above it the limit is exact.
     Source: Skellam, "A probability distribution derived from the binomial distribution", 1948.
+
+    Args:
+        rate: of the reference.
+        rows: of the window that can show it.
+        limits: chance allowed.
+        material: share that matters at all.
+        observed: share seen.
+        correlation: of rows in a block; None for the rate's own, `cautious`.
     """
     from scipy.special import betainccinv
 
     if rows == 0 or material >= 1:
         return min(material, 1.0)
-    mean, correlation = _predicted(rate, limits)
+    own = cautious(rate, limits.significance) if correlation is None else correlation
+    mean, spread = _predicted(rate, min(own, _LARGEST_CORRELATION), limits.durations)
     if observed > material:
-        return max(material, _exact_limit(mean, correlation, rows, limits.significance))
-    of_share = correlation + (1 - correlation) / rows
+        return max(material, _exact_limit(mean, spread, rows, limits.significance))
+    of_share = spread + (1 - spread) / rows
     total = 1 / of_share - 1
     quick = float(betainccinv(mean * total, (1 - mean) * total, limits.significance)) if total > 0 else 1.0
     return max(material, quick)
+
+
+def cautious(rate: Rate, significance: float) -> float:
+    """Return the rate's correlation, taken higher the fewer blocks it was estimated from."""
+    return rate.correlation * _widening(rate.blocks, significance)
 
 
 def _exact_limit(mean: float, correlation: float, rows: int, significance: float) -> float:
@@ -46,13 +62,12 @@ def _exact_limit(mean: float, correlation: float, rows: int, significance: float
     return int(np.argmax(above <= significance)) / rows
 
 
-def _predicted(rate: Rate, limits: Limits) -> tuple[float, float]:
-    """Return mean and correlation of a window's rows, with the reference's uncertainty about both."""
-    correlation = min(rate.correlation * _widening(rate.blocks, limits.significance), _LARGEST_CORRELATION)
+def _predicted(rate: Rate, correlation: float, durations: int) -> tuple[float, float]:
+    """Return mean and correlation of a window's rows, with the reference's uncertainty about its mean."""
     per_block = rate.rows / max(rate.blocks, 1)
     worth = rate.rows / (1 + max(per_block - 1, 0) * correlation)
     mean = (rate.share * worth + 0.5) / (worth + 1)
-    return mean, min(correlation / limits.durations + 1 / (worth + 1), _LARGEST_CORRELATION)
+    return mean, min(correlation / durations + 1 / (worth + 1), _LARGEST_CORRELATION)
 
 
 @lru_cache(maxsize=64)
