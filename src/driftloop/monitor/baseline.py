@@ -19,7 +19,7 @@ from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features
 from driftloop.monitor.effective import intraclass_correlation
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
-from driftloop.monitor.performance import block_spread
+from driftloop.monitor.performance import Spread, block_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
 from driftloop.monitor.scores import (
     LOCATION,
@@ -94,7 +94,7 @@ class Baseline(Boundary):
     metric_spread: float = 0.0
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
-    """Blocks of time from which the spread was estimated; 0 without times."""
+    """Independent blocks of time from which the spread was estimated; 0 without times."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
 
@@ -145,6 +145,9 @@ def build_baseline(
     features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
+    spread = Spread(0.0, 0)
+    if test_blocks is not None and test_labels is not None:
+        spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     return Baseline(
         rows=len(rows),
         features=features.columns,
@@ -156,10 +159,8 @@ def build_baseline(
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
-        metric_spread=0.0
-        if test_blocks is None or test_labels is None
-        else block_spread(metric, test_labels, outputs, schema, test_blocks),
-        metric_blocks=_count(test_blocks),
+        metric_spread=spread.deviation,
+        metric_blocks=spread.blocks,
         answers=build_answer_table(test_labels, outputs, schema),
     )
 
