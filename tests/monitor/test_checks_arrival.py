@@ -1,25 +1,16 @@
 """Volume and freshness: learnt from the windows before, silent until there are enough of them."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from driftloop.monitor.checks.arrival import check_silence, check_volume
-from driftloop.monitor.checks.subject import Arrival, Limits
+from driftloop.monitor.checks.subject import Arrival, Limits, Stretch
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 3, 2, tzinfo=UTC)
 LIMITS = Limits(significance=2e-6, min_effect_size=0.1, durations=1)
-
-
-@dataclass(frozen=True)
-class Stretch:
-    start: datetime
-    end: datetime
-    rows: int
-    newest: datetime | None = None
 
 
 def usual_rows(hour, random):
@@ -40,8 +31,8 @@ def history(hours, seed=0):
 
 def arrival(rows, hour, past, *, until=1.0, hours=1):
     start = START + hour * HOUR
-    seconds = start.timestamp() + np.linspace(0, until, rows, endpoint=False) * hours * 3600
-    return Arrival(seconds, start, start + hours * HOUR, HOUR, past)
+    this = Stretch(start, start + hours * HOUR, rows, start + until * hours * HOUR)
+    return Arrival(np.zeros(rows), this.start, this.end, HOUR, [*past, this])
 
 
 PAST = history(14 * 24)
@@ -75,9 +66,17 @@ def test_volume_is_silent_until_a_week_is_known(hours):
 
 def test_long_windows_need_fourteen():
     past = [Stretch(START + d * DAY, START + (d + 1) * DAY, 1000 + d) for d in range(14)]
-    window = Arrival(np.zeros(10), START + 14 * DAY, START + 15 * DAY, DAY, past)
-    assert not check_volume(window, LIMITS).passed
-    assert check_volume(Arrival(np.zeros(10), START + 13 * DAY, START + 14 * DAY, DAY, past), LIMITS) is None
+    this = Stretch(START + 14 * DAY, START + 15 * DAY, 10)
+    assert not check_volume(Arrival(np.zeros(10), this.start, this.end, DAY, [*past, this]), LIMITS).passed
+    assert check_volume(Arrival(np.zeros(10), this.start, this.end, DAY, [*past[1:], this]), LIMITS) is None
+
+
+def test_a_volume_that_came_to_stay_is_the_new_usual_a_day_later():
+    hour = 14 * 24 + 12
+    more = [*PAST, *(arrival(5000, 14 * 24 + h, ()).feed[0] for h in range(24))]
+    assert not check_volume(arrival(5000, hour, PAST), LIMITS).passed
+    assert check_volume(arrival(5000, hour + 24, more), LIMITS).passed
+    assert check_volume(arrival(500, hour + 24, more), LIMITS).passed
 
 
 def test_a_feed_that_stops_half_way_fails_and_one_of_few_rows_does_not():
