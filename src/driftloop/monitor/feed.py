@@ -193,6 +193,8 @@ def _new(codes: Blocks, index: Blocks) -> Rate:
 
 
 def _repeats(codes: Blocks, index: Blocks) -> Rate:
+    if len(codes) == 0 or index.max() == 0:  # one block of all rows does not tell what comes within an hour
+        return Rate()
     rows = np.bincount(index, minlength=1).astype(np.float64)
     cells, counts = np.unique(index * (codes.max(initial=0) + 1) + codes, return_counts=True)
     equal = np.bincount(cells // (codes.max(initial=0) + 1), counts * (counts - 1.0), minlength=len(rows))
