@@ -12,7 +12,7 @@ from pandas import DataFrame
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
 from driftloop.monitor.capacity import Capacity, assess_capacity
-from driftloop.monitor.checks import Arrival, check_inputs
+from driftloop.monitor.checks import Arrival, Stretch, check_inputs
 from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch
@@ -70,17 +70,21 @@ class Judge:
         """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
         return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
 
-    def judge_inputs(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_inputs(
+        self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), feed: Sequence[Stretch] = ()
+    ) -> Verdict:
         """Judge features and predictions.
 
         Args:
             frame: the window's rows of the model version as `PredictionLogReader.predictions` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            feed: how many predictions came before, whatever model answered, and in this window, the last; empty where
+                that is not known.
         """
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
-        evidence = self._gather(frame, window, past)
+        evidence = self._gather(frame, window, past, feed)
         return self._verdict(ReportKind.INPUTS, window, evidence)
 
     def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
@@ -124,7 +128,7 @@ class Judge:
         """Return what an answer is called beside the features."""
         return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
 
-    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
+    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums], feed: Sequence[Stretch] = ()) -> Evidence:
         columns = self._read(frame)
         features = {reference.name for reference in self.baseline.features}
         sums = self._watch.detector.scorer.sums(columns, window.start, window.end)
@@ -140,7 +144,7 @@ class Judge:
                 {name: columns[name] for name in features},
                 self.baseline,
                 self.schema,
-                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
                 significance=self._share(window, Share.CHECKS),
                 min_effect_size=self.monitoring.min_effect_size,
             ),
