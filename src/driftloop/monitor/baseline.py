@@ -18,6 +18,7 @@ from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
 from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
+from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
 from driftloop.monitor.performance import Spread, block_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
@@ -83,6 +84,8 @@ class Baseline(Boundary):
     """Numeric features that go together, the most correlated ones."""
     joint: JointBaseline | None = None
     """How the features vary together; None for a single one."""
+    feed: FeedBaseline
+    """What a healthy feed looks like."""
     outputs: tuple[ColumnBaseline, ...]
     label: ColumnBaseline | None = None
     """Distribution of the labels; absent when none were given."""
@@ -141,7 +144,8 @@ def build_baseline(
     times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
     test_times, test_labels = _column(test, schema.time_column), _column(test, schema.target.name)
     test_blocks = _blocks(test_times, window)
-    features = describe_columns(read_features(rows, schema, times), _seconds(times), window, related=True)
+    inputs = read_features(rows, schema, times)
+    features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
     spread, estimation = Spread(0.0, 0), None
@@ -155,8 +159,9 @@ def build_baseline(
         features=features.columns,
         pairs=features.pairs,
         joint=features.joint,
+        feed=build_feed_baseline(inputs, schema, times, _blocks(times, window)),
         outputs=answers.columns,
-        label=next(iter(describe_columns(truth, _seconds(times), window).columns), None),
+        label=describe_columns(truth, _seconds(times), window).columns[0] if truth else None,
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,

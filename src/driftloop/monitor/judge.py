@@ -10,13 +10,14 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, count_tests, share_of_window, window_significance
-from driftloop.monitor.checks import check_inputs
+from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.checks import Arrival, check_inputs
 from driftloop.monitor.columns import Column, column_of, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch, Sensitivity
 from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.estimate import estimate
+from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
@@ -27,7 +28,6 @@ from driftloop.spec import (
     DataSchema,
     Estimate,
     FeatureDrift,
-    LabelsWithin,
     MonitoringSpec,
     Performance,
     ReportKind,
@@ -101,12 +101,7 @@ class Judge:
         if measured.rows < self.monitoring.window.min_rows / 2:
             summary = f"{measured.rows} usable labels in the window; a verdict needs half of minRows."
             return not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
-        performance = self._performance(measured, window).model_copy(
-            update={
-                "metrics": all_metrics(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema),
-                "maturity": self._maturity(frame, window),
-            }
-        )
+        performance = self._performance(frame, measured, window)
         if performance.standard_error is None:
             summary = f"{metric} can't be measured on {measured.rows} labelled rows: too few of one class."
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
@@ -133,10 +128,16 @@ class Judge:
             probability=self._share(window, Share.DRIFT),
             min_effect_size=self.monitoring.min_effect_size,
         )
-        tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(columns, self.baseline, self.schema, self._sensitivity(window, tests)),
+            checks=check_inputs(
+                {name: columns[name] for name in features},
+                self.baseline,
+                self.schema,
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                significance=self._share(window, Share.CHECKS),
+                min_effect_size=self.monitoring.min_effect_size,
+            ),
             inputs=[drift for drift in found.columns if drift.feature in features],
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
@@ -150,10 +151,6 @@ class Judge:
             return None
         outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
         return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
-
-    def _maturity(self, frame: DataFrame, window: Window) -> tuple[LabelsWithin, ...]:
-        known_through = window.end + self.monitoring.labels.expected_delay
-        return label_delays(frame[TIME], column_of(frame, LABEL_TIME), known_through)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:
@@ -170,19 +167,22 @@ class Judge:
     def _share(self, window: Window, share: Share) -> float:
         return share_of_window(self.monitoring.false_alarm_budget, window.end - window.start, share)
 
-    def _performance(self, measured: Measurement, window: Window) -> Performance:
-        baseline, dropped = self.baseline, False
+    def _performance(self, frame: DataFrame, measured: Measurement, window: Window) -> Performance:
+        baseline, labelled, dropped = self.baseline, frame[frame[LABEL].notna()], False
         if measured.value is not None and measured.standard_error is not None:
             spread = Spread(baseline.metric_spread, baseline.metric_blocks)
             reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
             share, variance = self._share(window, Share.DROP), measured.standard_error**2
             dropped = has_fallen(baseline.metric, measured.value, variance, reference, share)
+        known_through = window.end + self.monitoring.labels.expected_delay
         return Performance(
             metric=baseline.metric,
             value=measured.value,
             standard_error=measured.standard_error,
             reference=baseline.metric_value,
             dropped=dropped,
+            metrics=all_metrics(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema),
+            maturity=label_delays(frame[TIME], column_of(frame, LABEL_TIME), known_through),
         )
 
     def _sensitivity(self, window: Window, tests: int) -> Sensitivity:
