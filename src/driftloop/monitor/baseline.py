@@ -17,8 +17,9 @@ from pydantic import Field, model_validator
 from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
+from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
-from driftloop.monitor.performance import block_spread
+from driftloop.monitor.performance import Spread, block_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
 from driftloop.monitor.scores import (
     LOCATION,
@@ -82,6 +83,8 @@ class Baseline(Boundary):
     """Numeric features that go together, the most correlated ones."""
     joint: JointBaseline | None = None
     """How the features vary together; None for a single one."""
+    feed: FeedBaseline
+    """What a healthy feed looks like."""
     outputs: tuple[ColumnBaseline, ...]
     label: ColumnBaseline | None = None
     """Distribution of the labels; absent when none were given."""
@@ -91,7 +94,7 @@ class Baseline(Boundary):
     metric_spread: float = 0.0
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
-    """Blocks of time from which the spread was estimated; 0 without times."""
+    """Independent blocks of time from which the spread was estimated; 0 without times."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
 
@@ -138,23 +141,26 @@ def build_baseline(
     times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
     test_times, test_labels = _column(test, schema.time_column), _column(test, schema.target.name)
     test_blocks = _blocks(test_times, window)
-    features = describe_columns(read_features(rows, schema, times), _seconds(times), window, related=True)
+    inputs = read_features(rows, schema, times)
+    features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
+    spread = Spread(0.0, 0)
+    if test_blocks is not None and test_labels is not None:
+        spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     return Baseline(
         rows=len(rows),
         features=features.columns,
         pairs=features.pairs,
         joint=features.joint,
+        feed=build_feed_baseline(inputs, schema, times, _blocks(times, window)),
         outputs=answers.columns,
         label=next(iter(describe_columns(truth, _seconds(times), window).columns), None),
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
-        metric_spread=0.0
-        if test_blocks is None or test_labels is None
-        else block_spread(metric, test_labels, outputs, schema, test_blocks),
-        metric_blocks=_count(test_blocks),
+        metric_spread=spread.deviation,
+        metric_blocks=spread.blocks,
         answers=build_answer_table(test_labels, outputs, schema),
     )
 

@@ -182,7 +182,10 @@ def _fit(scores: Numbers, blocks: Blocks) -> _Fit:
         design = basis(blocks.middles, periods)
         root = np.sqrt(sizes)
         square = np.linalg.lstsq(design * root[:, np.newaxis], squares * root, rcond=None)[0]
-        expected, spread = design @ coefficients, np.maximum(design @ square - (design @ coefficients) ** 2, variance / 4)
+        expected, spread = (
+            design @ coefficients,
+            np.maximum(design @ square - (design @ coefficients) ** 2, variance / 4),
+        )
     else:
         coefficients, square = np.array([mean]), np.array([variance + mean**2])
         expected, spread = np.full(count, mean), np.full(count, variance)
@@ -265,7 +268,9 @@ def _moderate(streams: list[StreamBaseline], columns: int) -> list[StreamBaselin
     if typical.sum() >= 3:  # noqa: PLR2004 - fewer have nothing in common
         center = float(logs[typical].mean())
         excess = float(logs[typical].var(ddof=1) - (errors[typical] ** 2).mean())
-        prior_degrees = min(2 * _inverse_trigamma(excess) if excess > 0 else np.inf, columns * float(np.median(degrees)))
+        prior_degrees = min(
+            2 * _inverse_trigamma(excess) if excess > 0 else np.inf, columns * float(np.median(degrees))
+        )
         prior = float(np.exp(center + digamma(prior_degrees / 2) - np.log(prior_degrees / 2)))
     own = logs - np.log(prior) > 1.645 * errors
     moderated = []

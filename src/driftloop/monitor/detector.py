@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from driftloop.monitor.baseline import ColumnBaseline
 from driftloop.monitor.calibration import WINDOW_SHARE, Assessment, Calibration
 from driftloop.monitor.columns import Numbers
@@ -119,7 +117,8 @@ class Detector:
                 continue
             width = places.stop - places.start
             best = min(
-                (float(a.p_values[places].min()), scale, int(a.p_values[places].argmin())) for scale, a in assessed.items()
+                (float(a.p_values[places].min()), scale, int(a.p_values[places].argmin()))
+                for scale, a in assessed.items()
             )
             p_value = min(best[0] * width, 1.0)
             found[name] = Finding(name, p_value, best[1], places.start + best[2], p_value < threshold)

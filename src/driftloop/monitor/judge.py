@@ -10,14 +10,15 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, count_tests, share_of_window, window_significance
-from driftloop.monitor.checks import check_inputs
+from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.checks import Arrival, check_inputs
 from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch, Sensitivity
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
-from driftloop.monitor.performance import JACKKNIFE_GROUPS, Measurement, material_drop, measure
+from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
@@ -124,10 +125,16 @@ class Judge:
             probability=self._share(window, Share.DRIFT),
             min_effect_size=self.monitoring.min_effect_size,
         )
-        tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(columns, self.baseline, self.schema, self._sensitivity(window, tests)),
+            checks=check_inputs(
+                {name: columns[name] for name in features},
+                self.baseline,
+                self.schema,
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                significance=self._share(window, Share.CHECKS),
+                min_effect_size=self.monitoring.min_effect_size,
+            ),
             inputs=[drift for drift in found.columns if drift.feature in features],
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
@@ -153,14 +160,11 @@ class Judge:
     def _performance(self, measured: Measurement, window: Window) -> Performance:
         baseline, dropped = self.baseline, False
         if measured.value is not None and measured.standard_error is not None:
-            from scipy.stats import t
-
-            drop = baseline.metric_value - measured.value
-            variance = measured.standard_error**2 + baseline.metric_standard_error**2 + baseline.metric_spread**2
-            groups = min(JACKKNIFE_GROUPS, baseline.metric_blocks) if baseline.metric_spread > 0 else JACKKNIFE_GROUPS
+            spread = Spread(baseline.metric_spread, baseline.metric_blocks)
+            reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
             significance = self._significance(window) / self._performance_tests
-            significant = drop > t.isf(significance, groups - 1) * variance**0.5
-            dropped = bool(significant and drop >= material_drop(baseline.metric, baseline.metric_value))
+            variance = measured.standard_error**2
+            dropped = has_fallen(baseline.metric, measured.value, variance, reference, significance)
         return Performance(
             metric=baseline.metric,
             value=measured.value,

@@ -6,7 +6,7 @@ together. Two related columns score by the product of their locations, which see
 fixed by the reference, so a window is summed up by counts and totals: they merge, and no row is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -134,7 +134,9 @@ def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScor
     """
     rows = max(sum(counts.values()), 1)
     common = tuple(
-        category for category, count in counts.items() if count / rows * rows_per_window >= 5  # noqa: PLR2004
+        category
+        for category, count in counts.items()
+        if count / rows * rows_per_window >= 5  # noqa: PLR2004
     )[:MAXIMUM_CATEGORIES]
     return ShareScores((*common, RARE), common)
 
