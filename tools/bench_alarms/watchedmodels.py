@@ -98,7 +98,7 @@ def train(data: DataSet, *, seed: int) -> WatchedModel:
     frame, y = read_features(parts.train, schema), read_target(parts.train, schema)
     cleaner = fit_cleaner(frame, schema, preparation)
     transformer, x = fit_transformer(cleaner.transform(frame), y, schema, preparation, seed=seed)
-    algorithm = get_algorithm("HistGradientBoosting")
+    algorithm = get_algorithm("LogisticRegression")
     estimator = algorithm.build(schema.task, dict(algorithm.defaults), seed).fit(x, y)
     chain = build_chain(cleaner, transformer, estimator)
     record = CandidateRecord(
