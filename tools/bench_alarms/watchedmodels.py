@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.demo import flights
-from driftloop.monitor.judge import Judge
 from driftloop.monitor.engines import SciPyEngine
+from driftloop.monitor.judge import Judge
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import MonitoringSpec, PreparationSpec, Task
 from driftloop.spec.learning import DataSpec
@@ -27,7 +27,7 @@ from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.predict import predict
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.split import split
-from driftloop.stages.table import encode_target, read_features, read_target
+from driftloop.stages.table import read_features, read_target
 from driftloop.stages.train import build_chain
 from driftloop.stages.transform import fit_transformer
 from driftloop.stages.validate import validate
@@ -98,7 +98,7 @@ def train(data: DataSet, *, seed: int) -> WatchedModel:
     frame, y = read_features(parts.train, schema), read_target(parts.train, schema)
     cleaner = fit_cleaner(frame, schema, preparation)
     transformer, x = fit_transformer(cleaner.transform(frame), y, schema, preparation, seed=seed)
-    algorithm = get_algorithm("LogisticRegression")
+    algorithm = get_algorithm("Linear")
     estimator = algorithm.build(schema.task, dict(algorithm.defaults), seed).fit(x, y)
     chain = build_chain(cleaner, transformer, estimator)
     record = CandidateRecord(
