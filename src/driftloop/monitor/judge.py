@@ -17,6 +17,7 @@ from driftloop.monitor.columns import Column, read_features, read_outputs, read_
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch, Sensitivity
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.explanations import explain
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
@@ -139,6 +140,10 @@ class Judge:
             min_effect_size=self.monitoring.min_effect_size,
         )
         inputs = [drift for drift in found.columns if drift.feature in features]
+        if all(check.passed for check in checks):
+            moved = [drift for drift in inputs if drift.drifted]
+            references = {reference.name: reference for reference in self.baseline.features}
+            checks = [*explain(moved, columns, references, self.schema), *checks]
         return Evidence(
             rows=len(frame),
             checks=checks,
