@@ -1,9 +1,9 @@
 """Faults that explain columns which moved: another unit, or two columns that hold each other's values.
 
 `checks` finds what lies far outside of all that was ever seen. Here are columns that are known to have moved, within
-what was seen: a fault that undoes the move to the point explains it better than the world does. It looks at nothing that did not
-drift, and so costs no false-alarm budget; of drifts that change mean and spread by a factor, about one in fifty is taken
-for another unit by accident.
+what was seen: a fault that undoes the move to the point explains it better than the world does. It looks at nothing
+that did not drift, and so costs no false-alarm budget; of drifts that change mean and spread by a factor, about one in
+eighty is taken for another unit by accident.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def _is_undone(left: float, moved: float, rows: int, reference: ColumnBaseline, 
     if min(rows, reference.present) < _FEWEST_ROWS:
         return False
     noise = (1 / rows + 1 / reference.present) ** 0.5
-    return moved > _CLEARLY_MOVED * noise and left <= fits * noise
+    return bool(moved > _CLEARLY_MOVED * noise and left <= fits * noise)
 
 
 def _distance(column: Column, reference: ColumnBaseline) -> float:
@@ -94,7 +94,7 @@ def _distance(column: Column, reference: ColumnBaseline) -> float:
     names, counts = np.unique(column.known.astype(str), return_counts=True)
     now = dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
     before = {name: count / reference.present for name, count in reference.counts.items()}
-    return sum(abs(now.get(name, 0.0) - before.get(name, 0.0)) for name in now.keys() | before.keys()) / 2
+    return float(sum(abs(now.get(name, 0.0) - before.get(name, 0.0)) for name in now.keys() | before.keys())) / 2
 
 
 def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
