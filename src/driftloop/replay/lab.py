@@ -5,8 +5,9 @@ All in event time, in one process and a temporary folder; nothing waits for a cl
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,11 @@ class Replayed:
     deciding_seconds: float
 
 
+def with_injections(plan: ReplayPlan, injections: Sequence[Injection]) -> ReplayPlan:
+    """Return the plan of the same traffic with something injected."""
+    return replace(plan, injections=tuple(injections))
+
+
 def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _: None) -> Replayed:
     """Run a replay in an empty folder.
 
@@ -129,7 +135,7 @@ def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _
     )
 
 
-def _judge(
+def _judge(  # noqa: PLR0917 - private
     loop: ModelLoop,
     settings: MonitorSettings,
     log: LiveLog,
@@ -141,7 +147,8 @@ def _judge(
     monitoring = loop.spec.monitoring
     delay, (first, last) = monitoring.labels.expected_delay, period
     evaluator = Evaluator(loop, settings, make_engine(monitoring.engine), retention=timedelta(days=36500))
-    view, verdicts, deciding = MonitorView(settings.state_dir), [], 0.0
+    view, deciding = MonitorView(settings.state_dir), 0.0
+    verdicts: list[Verdict] = []
     through = floor(first, monitoring.window.duration)
     while through < last:
         through = min(through + LOOK_WINDOWS * monitoring.window.duration, last)
@@ -186,7 +193,7 @@ def _by_dates(traffic: Traffic) -> list[Traffic]:
     sizes = days.groupby(days, sort=True).size().cumsum()
     parts = (sizes.to_numpy() - 1) // CHUNK_ROWS
     edges = [0, *(int(sizes.iloc[i]) for i in range(len(parts)) if i + 1 == len(parts) or parts[i + 1] != parts[i])]
-    return [_slice(traffic, start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    return [_slice(traffic, start, end) for start, end in pairwise(edges)]
 
 
 def _slice(traffic: Traffic, start: int, end: int) -> Traffic:
@@ -229,7 +236,9 @@ def _not_features(traffic: Traffic) -> set[str | None]:
     return {traffic.time, traffic.target, traffic.key, LABEL_DELAY}
 
 
-def _versions(times: "pd.Series[pd.Timestamp]", tenures: Sequence[tuple[datetime, str]]) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def _versions(
+    times: "pd.Series[pd.Timestamp]", tenures: Sequence[tuple[datetime, str]]
+) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
     starts = pd.DatetimeIndex([start for start, _ in tenures], tz=UTC)
     positions = np.clip(starts.searchsorted(times, side="right") - 1, 0, None)
     return np.array([version for _, version in tenures], dtype=object)[positions]

@@ -93,7 +93,7 @@ class Traffic:
         if not keep.any():
             raise NoTrafficError(
                 f"The traffic must fill at least one window of {duration} (spec.monitoring.window.duration). It goes "
-                f"from {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M}. Choose a shorter window, or more rows."
+                f"from {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M}. Shorten the window, or add rows."
             )
         return replace(self, rows=self.rows[keep], recorded=None if self.recorded is None else self.recorded[keep])
 
@@ -121,13 +121,12 @@ def recorded_traffic(log: Path, data: DataSpec) -> Traffic:
         rows[data.key_column] = joined[KEY]
     outputs = [name for name in joined.columns if name.startswith(OUTPUT_PREFIX)]
     first_seen = joined.drop_duplicates(MODEL_VERSION)
-    tenures = zip(first_seen[TIME].dt.to_pydatetime(), first_seen[MODEL_VERSION], strict=True)
     return Traffic(
         rows,
         time,
         data.target_column,
         data.key_column,
-        tuple((moment, version) for moment, version in tenures),
+        tuple(zip(map(pd.Timestamp.to_pydatetime, first_seen[TIME]), first_seen[MODEL_VERSION], strict=True)),
         recorded=joined[[MODEL_VERSION, *outputs]],
     )
 
