@@ -1,5 +1,7 @@
 """`driftloop replay`: traffic through the real monitor and decisions, in event time, much faster than real time."""
 
+import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from driftloop.replay.findings import Detection, ReplayReport
 
 _LETTERS = 110
+_ROOM_BYTES = 2 * 2**30
+"""Room in memory that a replay is given; a log takes some 50 bytes a value."""
 _MOST = 12
 """Alarms and retrainings that are printed; the page and the JSON have all."""
 
@@ -72,7 +76,7 @@ def replay(  # noqa: PLR0917 - one option for each thing that may be chosen
     generation = Generation(months or 1.0, rows_per_hour) if generate else None
     console = Console(highlight=False, markup=False, stderr=as_json)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the folder below is removed
-    with tempfile.TemporaryDirectory(prefix="driftloop-replay-") as spare, console.status("reading") as status:
+    with tempfile.TemporaryDirectory(prefix="driftloop-replay-", dir=_memory()) as spare, console.status("reading") as status:
         folder = Path(spare)
         found = find(Question(where, file, workspace, generation, seed), folder / "model", status.update)
         plan = with_injections(found.plan, asked)
@@ -86,6 +90,13 @@ def replay(  # noqa: PLR0917 - one option for each thing that may be chosen
     _show(console, report)
     if html:
         console.print(f"Page: {html}", soft_wrap=True)
+
+
+def _memory() -> str | None:
+    """Return a folder in memory, where nothing waits for a disk; None, the usual place, where there is none."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder made in it has a name of its own
+    has_room = "TMPDIR" not in os.environ and memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES
+    return str(memory) if has_room and os.access(memory, os.W_OK) else None
 
 
 def _write(path: Path, page: str) -> None:

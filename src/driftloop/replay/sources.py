@@ -1,7 +1,6 @@
 """Where loop, models and traffic of a replay come from: a workspace, a prediction log, or a table and a ModelLoop."""
 
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -147,10 +146,9 @@ def _loop(question: Question, home: Workspace) -> ModelLoop:
     )
 
 
-def _train_first(loop: ModelLoop, home: Workspace, say: Callable[[str], None]) -> tuple[Model, float]:
+def _train_first(loop: ModelLoop, home: Workspace, say: Callable[[str], None]) -> tuple[Model, float | None]:
     """Run the loop's first pipeline; return its model, accepted or not, and how long it took."""
     home.create()
-    began = time.monotonic()
     run = LocalRun(
         loop,
         home,
@@ -173,9 +171,8 @@ def _train_first(loop: ModelLoop, home: Workspace, say: Callable[[str], None]) -
             "A replay must have a model to answer the rows, and a ProofOfConcept makes none. Set spec.maturity to "
             "Production."
         )
-    return model_of(RunStarted(at=_EPOCH, run_key=FIRST_RUN, number=1, reason="", data_uri=""), result), (
-        time.monotonic() - began
-    )
+    model = model_of(RunStarted(at=_EPOCH, run_key=FIRST_RUN, number=1, reason="", data_uri=""), result)
+    return model, _training_seconds(home, model)
 
 
 def _as_first(model: Model) -> list[LedgerEntry]:
