@@ -14,6 +14,7 @@ import pandas as pd
 
 from driftloop.errors import DriftloopError
 from driftloop.monitor.baseline import Baseline
+from driftloop.monitor.calendar import mark_expected
 from driftloop.monitor.engines import DriftTest, SciPyEngine
 from driftloop.monitor.judge import Judge, not_enough_data
 from driftloop.monitor.windows import EPOCH, floor, next_window
@@ -325,6 +326,7 @@ class Evaluator:
             verdict = judge.judge_inputs(rows, window)
         else:
             verdict = judge.judge_performance(rows, window)
+        verdict = mark_expected(verdict, self._monitoring.expected_changes)
         return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
 
     def _judge_of(self, version: str) -> Judge | None:
