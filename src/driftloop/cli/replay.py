@@ -76,7 +76,10 @@ def replay(  # noqa: PLR0917 - one option for each thing that may be chosen
     generation = Generation(months or 1.0, rows_per_hour) if generate else None
     console = Console(highlight=False, markup=False, stderr=as_json)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the folder below is removed
-    with tempfile.TemporaryDirectory(prefix="driftloop-replay-", dir=_memory()) as spare, console.status("reading") as status:
+    with (
+        tempfile.TemporaryDirectory(prefix="driftloop-replay-", dir=_memory()) as spare,
+        console.status("reading") as status,
+    ):
         folder = Path(spare)
         found = find(Question(where, file, workspace, generation, seed), folder / "model", status.update)
         plan = with_injections(found.plan, asked)

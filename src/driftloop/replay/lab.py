@@ -57,7 +57,7 @@ class ReplayPlan:
     entries: Sequence[LedgerEntry]
     """The ledger at the start: how the first champion came to be."""
     recorded: Sequence[LedgerEntry] = ()
-    """What the recorded loop promoted afterwards."""
+    """What the recorded loop promoted, and what people muted, afterwards."""
     injections: Sequence[Injection] = ()
     seed: int = 0
 
@@ -198,7 +198,7 @@ def _by_dates(traffic: Traffic) -> list[Traffic]:
 
 def _slice(traffic: Traffic, start: int, end: int) -> Traffic:
     recorded = None if traffic.recorded is None else traffic.recorded[start:end]
-    return Traffic(traffic.rows[start:end], traffic.time, traffic.target, traffic.key, traffic.tenures, recorded)
+    return replace(traffic, rows=traffic.rows[start:end], recorded=recorded)
 
 
 def _answered(traffic: Traffic, models: Mapping[str, PackagedModel], *, offset: int) -> tuple[pd.DataFrame, int]:

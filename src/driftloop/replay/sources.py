@@ -12,7 +12,17 @@ from driftloop.controller.loopfile import load_for_laptop
 from driftloop.controller.workspace import Workspace
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.loop.decide import first_pipeline
-from driftloop.loop.history import LedgerEntry, Model, Promoted, RolledBack, RunFinished, RunStarted, model_of
+from driftloop.loop.history import (
+    LedgerEntry,
+    Model,
+    Muted,
+    Promoted,
+    RolledBack,
+    RunFinished,
+    RunStarted,
+    Unmuted,
+    model_of,
+)
 from driftloop.loop.history import replay as state_of
 from driftloop.replay.generation import generate
 from driftloop.replay.lab import ReplayPlan, successions
@@ -92,7 +102,7 @@ def _recorded(question: Question, log: Path) -> Found:
     traffic = recorded_traffic(log, loop.spec.data)
     models = {entry.model.version: PackagedModel(entry.model) for entry in succession}
     start, source = entries.index(succession[0]), f"what {log} recorded"
-    recorded = [entry for entry in entries[start + 1 :] if isinstance(entry, Promoted | RolledBack)]
+    recorded = [entry for entry in entries[start + 1 :] if isinstance(entry, Promoted | RolledBack | Muted | Unmuted)]
     if question.generation:
         champion = succession[-1].model
         traffic = _generated(traffic, question.generation, champion.version, question.seed)

@@ -44,6 +44,8 @@ class Traffic:
     """Which model version answers from when on."""
     recorded: pd.DataFrame | None = None
     """Recorded model version and outputs, row by row, of traffic that nothing was injected into."""
+    complete_through: datetime | None = None
+    """Event time up to which a log is complete; None where only the rows tell."""
 
     @property
     def first(self) -> datetime:
@@ -87,7 +89,8 @@ class Traffic:
             NoTrafficError: there is no whole window.
         """
         start = floor(self.first + duration - timedelta(microseconds=1), duration) if at_start else self.first
-        end = floor(self.last + duration / 50, duration)  # the last row comes a little before its window's end
+        # The last row of a whole window comes a little before its end.
+        end = floor(self.complete_through or self.last + duration / 50, duration)
         times = self.rows[self.time]
         keep = (times >= start) & (times < end)
         if not keep.any():
@@ -105,7 +108,8 @@ def recorded_traffic(log: Path, data: DataSpec) -> Traffic:
         NoTrafficError: there is nothing in it.
         LogDamagedError: a file of the log can't be read.
     """
-    joined = PredictionLogReader(log).joined(_EPOCH, _END_OF_TIME)
+    reader = PredictionLogReader(log)
+    joined = reader.joined(_EPOCH, _END_OF_TIME)
     if joined.empty:
         raise NoTrafficError(
             f"The prediction log '{log}' must hold predictions. Got none. Send some to the model's server, or replay a "
@@ -128,6 +132,7 @@ def recorded_traffic(log: Path, data: DataSpec) -> Traffic:
         data.key_column,
         tuple(zip(map(pd.Timestamp.to_pydatetime, first_seen[TIME]), first_seen[MODEL_VERSION], strict=True)),
         recorded=joined[[MODEL_VERSION, *outputs]],
+        complete_through=reader.complete_through(),
     )
 
 
