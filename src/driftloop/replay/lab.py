@@ -17,6 +17,7 @@ from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.servers import place_baseline
 from driftloop.errors import InvalidInputError
 from driftloop.loop.history import LedgerEntry, Promoted, RolledBack
+from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.windows import floor
 from driftloop.predictionlog.columns import KEY, LABEL, LABEL_TIME, MODEL_VERSION, PREDICTION_ID, TIME
 from driftloop.replay.deciding import Decider, KnownLabels, in_order
@@ -43,6 +44,18 @@ class NoBaselineError(InvalidInputError):
             f"The model version {version} must have a baseline in '{where}', which its traffic is compared with. There "
             "is none. Name the workspace that the log comes from with --workspace, or replay a table: "
             "driftloop replay TABLE -f LOOP_FILE"
+        )
+
+
+class UnreadableBaselineError(InvalidInputError):
+    """What the traffic is compared with is of another version, or damaged."""
+
+    def __init__(self, model: PackagedModel, error: ValueError) -> None:
+        problem = str(error).strip().splitlines()[-1].strip()
+        super().__init__(
+            f"The baseline of the model version {model.model.version} in '{model.folder}' must be readable by this "
+            f"version of driftloop. It is not: {problem} Train the model again, or replay a table without --workspace: "
+            "a model is trained then."
         )
 
 
@@ -184,6 +197,10 @@ def _place_baseline(plan: ReplayPlan, version: str, folder: Path) -> None:
     model = plan.models.get(version)
     if model is None or not (model.folder / "baseline.json").is_file():
         raise NoBaselineError(version, folder if model is None else model.folder)
+    try:
+        Baseline.model_validate_json((model.folder / "baseline.json").read_bytes())
+    except ValueError as error:
+        raise UnreadableBaselineError(model, error) from error
     place_baseline(Path(model.model.result.bento_uri), folder / version)
 
 

@@ -1,8 +1,10 @@
 """A replay as one self-contained page: what was injected, what was found and when, what would have been done."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from statistics import fmean
 
 from driftloop.loop.history import LedgerEntry, Promoted, RolledBack
 from driftloop.replay.findings import Detection, ReplayReport
@@ -14,12 +16,13 @@ from driftloop.reports.lanes import LEFT, RIGHT, WIDTH, Lane, Mark, Span, lane_c
 from driftloop.reports.markup import plain
 from driftloop.reports.page import Card, Header, badge, cards, fact_table, paragraph, render_page, section, table
 from driftloop.reports.verdicts import SIGNS, TONES
-from driftloop.spec import ReportKind, Verdict, VerdictKind
+from driftloop.spec import Performance, ReportKind, Verdict, VerdictKind
 
 _MOST_ROWS = 100
 _LETTERS = 240
 _HEIGHT = 280
 _TWO_ERRORS = 1.96
+_MOST_POINTS = 120
 
 
 def build_page(report: ReplayReport, verdicts: Sequence[Verdict], entries: Sequence[LedgerEntry]) -> str:
@@ -61,7 +64,7 @@ def build_page(report: ReplayReport, verdicts: Sequence[Verdict], entries: Seque
 
 def _lede(report: ReplayReport) -> str:
     found = sum(finding.first_alarm is not None for finding in report.injections)
-    injected = f"{found} of {len(report.injections)} injections were noticed. " if report.injections else ""
+    injected = f"Noticed: {found} of {len(report.injections)} injections. " if report.injections else ""
     return f"{injected}{false_alarm_words(report)}"
 
 
@@ -96,44 +99,69 @@ def _cards(report: ReplayReport) -> str:
 
 def _metric(report: ReplayReport, verdicts: Sequence[Verdict], axis: Axis) -> str:
     """Draw the metric of labelled windows and its estimate without labels, the injected periods shaded."""
-    judged = [
-        (_middle(v), v.performance, v.performance.value) for v in verdicts if v.performance and v.performance.value
-    ]
-    guessed = [(_middle(v), v.estimate.value) for v in verdicts if v.estimate and v.estimate.value is not None]
-    if not judged:
+    found = [(v, v.performance) for v in verdicts if v.performance]
+    measured = [_Point(_middle(v), one.value, one) for v, one in found if one.value is not None]
+    measured.sort(key=lambda point: point.time)
+    guessed = sorted((_middle(v), v.estimate.value) for v in verdicts if v.estimate and v.estimate.value is not None)
+    if not measured:
         return ""
-    errors = [_TWO_ERRORS * (found.standard_error or 0.0) for _, found, _ in judged]
-    values = [value for _, _, value in judged]
+    groups = _groups(measured)
+    size = len(groups[0])
+    values = [fmean(point.value for point in group) for group in groups]
+    errors = [
+        _TWO_ERRORS * fmean(point.found.standard_error or 0.0 for point in group) / len(group) ** 0.5
+        for group in groups
+    ]
+    times = [fmean(point.time for point in group) for group in groups]
     lows = [value - error for value, error in zip(values, errors, strict=True)]
     highs = [value + error for value, error in zip(values, errors, strict=True)]
-    reference = [found.reference for _, found, _ in judged]
-    name = judged[0][1].metric
-    everything = [*lows, *highs, *reference, *(value for _, value in guessed)]
-    frame = Frame(axis, number_axis(name, everything, room=0.08), WIDTH, _HEIGHT, LEFT, RIGHT, 18, 26)
-    times = [time for time, _, _ in judged]
-    dropped = [(time, value) for time, found, value in judged if found.dropped]
-    marks = [
-        *(_shaded(frame, finding.start, finding.end) for finding in report.injections),
-        charts.line(frame, times, reference, "ref", dashed=True),
+    dropped = [point for point in measured if point.found.dropped]
+    name = measured[0].found.metric
+    references = [point.found.reference for point in measured]
+    shown = [*lows, *highs, *references, *(value for _, value in guessed), *(point.value for point in dropped)]
+    frame = Frame(axis, number_axis(name, shown, room=0.08), WIDTH, _HEIGHT, LEFT, RIGHT, 18, 26)
+    marks = [_shaded(frame, finding.start, finding.end) for finding in report.injections]
+    for reference, run in groupby(measured, lambda point: point.found.reference):
+        own = list(run)
+        marks.append(charts.line(frame, [own[0].time, own[-1].time], [reference] * 2, "ref", dashed=True))
+    marks += [
         charts.whiskers(frame, times, lows, highs, "a"),
         charts.line(frame, times, values, "a"),
-        charts.dots(frame, [time for time, _ in dropped], [value for _, value in dropped], "bad", radius=5),
+        charts.dots(frame, [p.time for p in dropped], [p.value for p in dropped], "bad", radius=5),
     ]
     legend: list[tuple[Tone, str]] = [("a", "with labels, 95 % interval"), ("bad", "dropped")]
     if guessed:
-        guesses = sorted(guessed)
+        step = max(len(guessed) // _MOST_POINTS, 1)
+        parts = [guessed[start : start + step] for start in range(0, len(guessed), step)]
+        guesses = [(fmean(time for time, _ in part), fmean(value for _, value in part)) for part in parts]
         marks.append(charts.line(frame, [t for t, _ in guesses], [value for _, value in guesses], "b", dashed=True))
         legend.append(("b", "estimated without labels"))
     if report.injections:
         legend.append(("warn", "injected"))
+    mean = f" Each point is the mean of {size} windows." if size > 1 else ""
     return charts.chart(
-        f"{name}, window by window",
+        f"{name} over time",
         frame,
         marks,
-        alt=f"{name} in {len(judged)} windows, {len(dropped)} of them dropped",
+        alt=f"{name} in {len(measured)} windows, {len(dropped)} of them dropped",
         legend=legend,
-        note="Grey, dashed: what the serving model reached on its own test rows.",
+        note=f"Grey, dashed: what the serving model reached on its own test rows.{mean}",
     )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The metric of one window."""
+
+    time: float
+    value: float
+    found: Performance
+
+
+def _groups(points: Sequence[_Point]) -> list[list[_Point]]:
+    """Put neighbours together where there are more points than can be told apart."""
+    size = -(-len(points) // _MOST_POINTS)
+    return [list(points[start : start + size]) for start in range(0, len(points), size)]
 
 
 def _shaded(frame: Frame, start: datetime, end: datetime) -> str:
