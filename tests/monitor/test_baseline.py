@@ -65,23 +65,27 @@ def test_raw_columns_and_the_models_frame_give_the_same_baseline():
     assert column(raw, "booked").quantiles == pytest.approx(column(prepared, "booked").quantiles, abs=1e-3)
 
 
-def test_independent_rows_have_no_correlation_and_days_of_their_own_have():
+def test_independent_rows_have_no_design_effect_and_days_of_their_own_have():
     table = traffic.rows(8000, seed=1)
     day = table["time"].dt.dayofyear
     moody = table.assign(temp=table["temp"] + 20 * np.sin(day * 2.5))
-    assert column(traffic.baseline_of(table), "temp").correlation < 0.01
-    assert column(traffic.baseline_of(moody), "temp").correlation > 0.5
+    assert column(traffic.baseline_of(table), "temp").streams[0].design_effect < 1.1
+    assert column(traffic.baseline_of(moody), "temp").streams[0].design_effect > 50
 
 
-def test_the_blocks_are_as_long_as_a_window_when_there_are_enough_of_them(baseline):
-    assert column(baseline, "temp").blocks == baseline.metric_blocks == 16
-    assert traffic.baseline_of(traffic.rows(1000, seed=1)).metric_blocks in (8, 9)
+def test_the_blocks_are_as_long_as_a_window_or_a_whole_fraction_of_it(baseline):
+    sixteen_days = column(baseline, "temp").streams[0]
+    assert (sixteen_days.blocks, sixteen_days.block_seconds) == (48, 28800)
+    assert baseline.metric_blocks == 16
+    forty_days = column(traffic.baseline_of(traffic.rows(20_500, seed=1)), "temp").streams[0]
+    assert (forty_days.blocks, forty_days.block_seconds) == (41, 86400)
 
 
 def test_without_times_rows_are_independent_and_dates_are_watched_for_presence_only():
     baseline = traffic.baseline_of(traffic.rows(500, seed=1), times=False)
-    assert column(baseline, "temp").blocks == baseline.metric_blocks == 0
+    assert column(baseline, "temp").streams[0].blocks == baseline.metric_blocks == 0
     assert column(baseline, "booked").kind is ColumnKind.PRESENCE
+    assert column(baseline, "booked").streams == ()
     judge = traffic.judge_of(baseline)
     frame = traffic.as_logged(traffic.rows(500, seed=2))
     assert not judge.judge_inputs(frame, traffic.window_of(frame)).verdict.is_alarm
@@ -138,4 +142,4 @@ def test_a_window_as_long_as_the_whole_baseline_is_no_error():
         metric_standard_error=0.01,
         window=timedelta(days=7),
     )
-    assert column(baseline, "temp").blocks == baseline.metric_blocks == 0
+    assert column(baseline, "temp").streams[0].blocks == baseline.metric_blocks == 0

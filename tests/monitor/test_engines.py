@@ -2,30 +2,52 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftloop.adapters.alibi_engine import AlibiDetectEngine
-from driftloop.monitor.columns import ColumnKind
-from driftloop.monitor.engines import Samples, SciPyEngine
+from driftloop.monitor.engines import LARGEST_STATISTIC, Comparison, Samples, SciPyEngine
 from tests.monitor import traffic
+
+ALIBI_DETECT = {
+    Comparison.KOLMOGOROV_SMIRNOV: "KSDrift",
+    Comparison.CRAMER_VON_MISES: "CVMDrift",
+    Comparison.CHI_SQUARE: "ChiSquareDrift",
+    Comparison.FISHER: "FETDrift",
+}
+SMALLEST_SINGLE = 1.2e-38
+"""alibi-detect keeps p-values as 32-bit floats; smaller ones become 0 or lose digits."""
+ALIBI = AlibiDetectEngine()
+
+
+def samples(test, reference, window):
+    return Samples(test, np.asarray(reference, float), np.asarray(window, float))
 
 
 def numeric(reference, window):
-    return Samples(ColumnKind.NUMERIC, np.asarray(reference, float), np.asarray(window, float))
+    return samples(Comparison.KOLMOGOROV_SMIRNOV, reference, window)
 
 
 def categorical(reference, window):
-    return Samples(ColumnKind.CATEGORICAL, np.asarray(reference, float), np.asarray(window, float))
+    return samples(Comparison.CHI_SQUARE, reference, window)
 
 
-def random_columns(seed):
-    random = np.random.default_rng(seed)
-    return [
-        numeric(random.standard_normal(1000), random.standard_normal(200)),
-        numeric(random.standard_normal(1000), random.standard_normal(200) + 0.3),
-        numeric(random.integers(5, size=800), random.integers(5, size=90)),
-        categorical(random.integers(4, size=1000), random.integers(4, size=200)),
-        categorical(random.integers(2, size=1000), random.integers(3, size=200)),
-    ]
+CELLS = {
+    Comparison.KOLMOGOROV_SMIRNOV: st.floats(-1e6, 1e6) | st.integers(-2, 2),
+    Comparison.CRAMER_VON_MISES: st.floats(-1e6, 1e6) | st.integers(-2, 2),
+    Comparison.CHI_SQUARE: st.integers(0, 4),
+    Comparison.FISHER: st.integers(0, 1),
+}
+
+
+@st.composite
+def columns(draw):
+    """A column of ties, constants, one category, few or many values."""
+    test = draw(st.sampled_from(Comparison))
+    few = st.lists(CELLS[test], min_size=1, max_size=25)
+    one_of_few = st.lists(st.sampled_from(draw(few)), min_size=1, max_size=25)
+    reference, window = draw(few | one_of_few), draw(few | one_of_few)
+    return samples(test, reference * draw(st.integers(1, 40)), window * draw(st.integers(1, 9)))
 
 
 def test_equal_samples_differ_by_nothing(engine):
@@ -55,31 +77,88 @@ def test_no_columns_give_no_results(engine):
     assert engine.compare([]) == []
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_engines_agree(seed):
-    columns = random_columns(seed)
-    for ours, theirs in zip(SciPyEngine().compare(columns), AlibiDetectEngine().compare(columns), strict=True):
-        assert ours.statistic == pytest.approx(theirs.statistic, rel=1e-6)
-        assert ours.p_value == pytest.approx(theirs.p_value, rel=1e-5)
+def test_rates_are_compared_by_their_odds(engine):
+    same, doubled, first, none = engine.compare(
+        [
+            samples(Comparison.FISHER, [1] * 10 + [0] * 90, [1] * 10 + [0] * 90),
+            samples(Comparison.FISHER, [1] * 100 + [0] * 100, [1] * 100 + [0] * 50),
+            samples(Comparison.FISHER, [0] * 1000, [1] * 5 + [0] * 95),
+            samples(Comparison.FISHER, [0] * 1000, [0] * 95),
+        ]
+    )
+    assert (same.statistic, same.p_value) == (1, pytest.approx(1))
+    assert doubled.statistic == pytest.approx(2)
+    assert (first.statistic, none.statistic) == (LARGEST_STATISTIC, 1)
+    assert first.p_value < 1e-4
 
 
-def test_alibi_detects_own_classes_do_the_work(monkeypatch):
+def test_a_fewer_than_usual_rate_counts_too(engine):
+    (result,) = engine.compare([samples(Comparison.FISHER, [1] * 500 + [0] * 500, [0] * 50)])
+    assert result.p_value < 1e-9
+
+
+def test_one_value_against_one_says_nothing(engine):
+    tests = (Comparison.KOLMOGOROV_SMIRNOV, Comparison.CRAMER_VON_MISES)
+    assert {result.p_value for result in engine.compare([samples(test, [1], [2]) for test in tests])} == {1.0}
+
+
+def test_results_keep_the_order_of_their_columns(engine):
+    moved, still = numeric(range(50), range(100, 130)), numeric(range(50), range(10, 40))
+    other = categorical([0, 1] * 20, [0] * 30)
+    several = [moved, other, still, moved, numeric(range(7), range(30)), other]
+    assert engine.compare(several) == [engine.compare([column])[0] for column in several]
+
+
+@given(columns=st.lists(columns(), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_engines_agree(columns):
+    for ours, theirs in zip(SciPyEngine().compare(columns), ALIBI.compare(columns), strict=True):
+        assert ours.statistic == pytest.approx(theirs.statistic, rel=1e-6, abs=1e-6)
+        assert ours.p_value == pytest.approx(theirs.p_value, rel=1e-5, abs=SMALLEST_SINGLE)
+
+
+@given(column=columns())
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_our_own_statistics_are_scipys(column):
+    from scipy.stats import ks_2samp
+
+    column = numeric(np.append(column.reference, 0.0), np.append(column.window, 1.0))
+    (ours,) = SciPyEngine().compare([column])
+    theirs = ks_2samp(column.reference, column.window, method="asymp")
+    assert ours.statistic == pytest.approx(theirs.statistic, abs=1e-12)
+    assert ours.p_value == pytest.approx(theirs.pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("test", Comparison)
+def test_alibi_detects_own_classes_are_the_only_source(monkeypatch, test):
     import alibi_detect.cd
 
-    called = []
-    for name in ("KSDrift", "ChiSquareDrift"):
+    class Told(getattr(alibi_detect.cd, ALIBI_DETECT[test])):
+        def feature_score(self, x_ref, x):
+            p_values, distances = super().feature_score(x_ref, x)
+            return p_values * 0 + 0.125, distances * 0 + 42
 
-        class Spy(getattr(alibi_detect.cd, name)):
-            def predict(self, *args, _name=name, **kwargs):
-                called.append(_name)
-                return super().predict(*args, **kwargs)
+    monkeypatch.setattr(alibi_detect.cd, ALIBI_DETECT[test], Told)
+    (result,) = AlibiDetectEngine().compare([samples(test, [0, 1] * 20, [0, 1] * 20)])
+    assert (result.statistic, result.p_value) == (42, 0.125)
 
-        monkeypatch.setattr(alibi_detect.cd, name, Spy)
+
+def test_a_verdict_holds_what_alibi_detect_computed(monkeypatch):
+    import alibi_detect.cd
+
+    class Told(alibi_detect.cd.KSDrift):
+        def feature_score(self, x_ref, x):
+            p_values, distances = super().feature_score(x_ref, x)
+            return p_values, distances * 0 + 0.75
+
+    monkeypatch.setattr(alibi_detect.cd, "KSDrift", Told)
     frame = traffic.as_logged(traffic.rows(400, seed=3))
     judge = traffic.judge_of(traffic.baseline_of(traffic.rows(2000, seed=1)), AlibiDetectEngine())
     verdict = judge.judge_inputs(frame, traffic.window_of(frame))
     assert verdict.engine == "AlibiDetect"
-    assert sorted(called) == ["ChiSquareDrift"] * 3 + ["KSDrift"] * 3
+    by_test = {f.feature: f.statistic for f in verdict.features if f.test == Comparison.KOLMOGOROV_SMIRNOV}
+    assert by_test.keys() >= {"temp", "booked"}
+    assert set(by_test.values()) == {0.75}
 
 
 @pytest.mark.parametrize("shift", [0, 4])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop.monitor.performance import material_drop, measure
+from driftloop.monitor.performance import all_metrics, material_drop, measure
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
 from tests.monitor import traffic
 
@@ -82,3 +82,22 @@ def test_a_class_of_one_stretch_only_has_a_value_without_error():
 def test_what_matters_is_absolute_for_scores_and_relative_for_losses():
     assert material_drop("roc_auc", 0.9) == 0.02
     assert material_drop("neg_mean_absolute_error", -10.0) == 0.5
+
+
+def test_every_metric_of_the_task_is_told():
+    from sklearn.metrics import precision_score, recall_score
+
+    table = traffic.rows(400, seed=0)
+    found = all_metrics(table["label"], outputs(table), traffic.SCHEMA)
+    assert {"accuracy", "f1", "roc_auc", "average_precision", "neg_log_loss", "precision", "recall"} == set(found)
+    assert found["precision"] == pytest.approx(precision_score(table["label"], table["prediction"]))
+    assert found["recall"] == pytest.approx(recall_score(table["label"], table["prediction"]))
+    assert found["roc_auc"] == measure("roc_auc", table["label"], outputs(table), traffic.SCHEMA).value
+    assert all_metrics(table["label"][:0], outputs(table)[:0], traffic.SCHEMA) == {}
+
+
+def test_a_percentage_error_needs_truths_that_are_not_zero():
+    truth = pd.Series([1.0, 2.0, 4.0])
+    answers = pd.DataFrame({"prediction": [2.0, 2.0, 2.0]})
+    assert all_metrics(truth, answers, REGRESSION)["mean_absolute_percentage_error"] == pytest.approx(0.5)
+    assert "mean_absolute_percentage_error" not in all_metrics(truth - 1, answers, REGRESSION)

@@ -7,7 +7,7 @@ import pytest
 
 from driftloop.monitor.budget import count_tests, window_significance
 from driftloop.monitor.columns import ColumnKind
-from driftloop.monitor.engines import Samples, SciPyEngine
+from driftloop.monitor.engines import TEST_OF_KIND, Samples, SciPyEngine
 from driftloop.monitor.power import chi_square_power, ks_power, rows_to_see_drift, rows_to_see_drop, shortest_window
 from driftloop.spec import FalseAlarmBudget
 
@@ -18,7 +18,7 @@ RUNS = 300
 
 def share_of_alarms(draw, kind, significance=SIGNIFICANCE):
     random, engine = np.random.default_rng(0), SciPyEngine()
-    samples = [Samples(kind, *map(np.sort, draw(random))) for _ in range(RUNS)]
+    samples = [Samples(TEST_OF_KIND[kind], *map(np.sort, draw(random))) for _ in range(RUNS)]
     return np.mean([result.p_value < significance for result in engine.compare(samples)])
 
 

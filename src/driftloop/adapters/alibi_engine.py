@@ -4,13 +4,15 @@ alibi-detect is under the Business Source License 1.1; `monitor.engines.SciPyEng
 """
 
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from driftloop.errors import DriftloopError
-from driftloop.monitor.columns import ColumnKind
-from driftloop.monitor.engines import Samples, TwoSampleResult
+from driftloop.monitor.engines import NO_DIFFERENCE, Comparison, Samples, TwoSampleResult, is_testable
 
 
 class AlibiDetectMissingError(DriftloopError):
@@ -24,9 +26,9 @@ class AlibiDetectMissingError(DriftloopError):
 
 
 class AlibiDetectEngine:
-    """`KSDrift` for numbers, `ChiSquareDrift` for categories, one detector per column.
+    """`KSDrift`, `CVMDrift`, `ChiSquareDrift` and `FETDrift`: columns whose samples have equal sizes share a detector.
 
-    Columns have samples of different sizes (missing values, effective rows), which `TabularDrift` can't take.
+    Samples of different sizes (missing values, effective rows) are what `TabularDrift` can't take.
     """
 
     name = "AlibiDetect"
@@ -36,16 +38,27 @@ class AlibiDetectEngine:
         # It pulls in transformers, which tells everyone that PyTorch is not there.
         os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
         try:
-            from alibi_detect.cd import ChiSquareDrift, KSDrift
+            from alibi_detect.cd import ChiSquareDrift, CVMDrift, FETDrift, KSDrift
         except ImportError as error:
             raise AlibiDetectMissingError from error
-        self._detectors = {ColumnKind.NUMERIC: KSDrift, ColumnKind.CATEGORICAL: ChiSquareDrift}
+        self._detectors: dict[Comparison, Callable[..., Any]] = {
+            Comparison.KOLMOGOROV_SMIRNOV: KSDrift,
+            Comparison.CRAMER_VON_MISES: CVMDrift,
+            Comparison.CHI_SQUARE: ChiSquareDrift,
+            Comparison.FISHER: partial(FETDrift, alternative="two-sided"),
+        }
 
     def compare(self, columns: Sequence[Samples]) -> list[TwoSampleResult]:
         """Return one result per column, in the same order."""
-        return [self._compare(column) for column in columns]
-
-    def _compare(self, column: Samples) -> TwoSampleResult:
-        detector = self._detectors[column.kind](column.reference[:, np.newaxis])
-        found = detector.predict(column.window[:, np.newaxis], drift_type="feature")["data"]
-        return TwoSampleResult(float(found["distance"][0]), float(found["p_val"][0]))
+        results = dict.fromkeys(range(len(columns)), NO_DIFFERENCE)
+        groups: dict[tuple[Comparison, int, int], list[int]] = defaultdict(list)
+        for place, column in enumerate(columns):
+            if is_testable(column):
+                groups[column.test, len(column.reference), len(column.window)].append(place)
+        for (test, _, _), places in groups.items():
+            reference = np.stack([columns[place].reference for place in places], axis=1)
+            window = np.stack([columns[place].window for place in places], axis=1)
+            found = self._detectors[test](reference).predict(window, drift_type="feature")["data"]
+            for place, statistic, p_value in zip(places, found["distance"], found["p_val"], strict=True):
+                results[place] = TwoSampleResult.of(test, statistic, p_value)
+        return list(results.values())

@@ -6,7 +6,7 @@ those of scikit-learn's scorers.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,8 @@ class Answers:
     probabilities: Numbers | None = None
     """Shape (n, number of classes); None for regression."""
 
-    def take(self, rows: npt.NDArray[np.bool_]) -> "Answers":
-        """Return the answers of some rows."""
+    def take(self, rows: npt.NDArray[Any]) -> "Answers":
+        """Return the answers of some rows, by a mask or by their indices."""
         return Answers(self.predictions[rows], None if self.probabilities is None else self.probabilities[rows])
 
 

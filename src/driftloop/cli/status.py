@@ -144,6 +144,8 @@ def _show_reasons(facts: dict[str, Any]) -> None:
     console.print(f"labelled rows to train on: {rows} (at least {facts['minRows']:,} are needed)")
     if facts["labels"].get("predictions"):
         console.print(label_words(facts["labels"]))
+    if facts["labels"].get("arrival"):
+        console.print(f"labels: {facts['labels']['arrival']}")
     delay = facts["expectedLabelDelay"]
     console.print(f"next window ends: {day_words(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:

@@ -4,11 +4,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from driftloop.predictionlog import PredictionLogReader
+from driftloop.predictionlog.columns import LABEL_TIME, TIME
 from driftloop.predictionlog.trainingtable import labelled_rows
 from driftloop.spec import MonitoringSpec, TrainingRows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,7 +44,7 @@ class LogView:
         if through is not None and (through, faulty) != self._counted:
             joined = self._reader.joined(EPOCH, through, labelled_by=through, columns=())
             self.labelled_rows = len(labelled_rows(joined, faulty))
-            self.labels = self._look_at_labels(through)
+            self.labels = self._look_at_labels(through) | {"arrival": _tell_arrival(joined, through)}
             self._counted = (through, faulty)
 
     def training_rows(self, through: datetime, faulty: Iterable[tuple[datetime, datetime]]) -> TrainingRows:
@@ -63,3 +67,9 @@ class LogView:
             "waiting": known.waiting,
             "overdue": known.overdue,
         }
+
+
+def _tell_arrival(joined: "pd.DataFrame", through: datetime) -> str:
+    from driftloop.monitor.labeldelay import label_delays, tell_label_delays
+
+    return tell_label_delays(label_delays(joined[TIME], joined[LABEL_TIME], through))

@@ -4,19 +4,37 @@ Written by the stage `evaluate`, carried in the Bento as `baseline.json`. Import
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
+from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
+from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
 from driftloop.monitor.effective import intraclass_correlation
-from driftloop.monitor.performance import block_spread
+from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
+from driftloop.monitor.labelshift import AnswerTable, build_answer_table
+from driftloop.monitor.performance import Spread, block_spread
+from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
+from driftloop.monitor.scores import (
+    LOCATION,
+    RARE,
+    ColumnScores,
+    RankScores,
+    Scorer,
+    ShareScores,
+    pair_name,
+    share_scores,
+)
 from driftloop.spec import DataSchema
-from driftloop.spec.boundary import Boundary
+from driftloop.spec.boundary import Boundary, RuleError
+
+FORMAT_VERSION = 2
 
 # Enough for a Kolmogorov-Smirnov distance to within 0.001.
 QUANTILES = 1000
@@ -37,20 +55,36 @@ class ColumnBaseline(Boundary):
     """Numeric: evenly spaced quantiles, sorted (at most 1,000). Dates: of the age in seconds at the row's time."""
     counts: dict[str, int] = Field(default_factory=dict)
     """Categorical: rows per category."""
-    correlation: float = 0.0
-    """Correlation of rows in the same block of time, 0 to 1; what makes their number overstate what they tell."""
+    streams: tuple[StreamBaseline, ...] = ()
+    """What is usual of its scores; none where it has too few values."""
     missing_correlation: float = 0.0
-    """The same for being missing."""
+    """Correlation of being missing among rows in the same block of time, 0 to 1."""
     blocks: int = 0
-    """Blocks of time from which the correlations were estimated; 0 without times."""
+    """Blocks of time from which the correlation was estimated; 0 without times."""
+
+    @property
+    def scores(self) -> ColumnScores | None:
+        """How its cells score; None where it has no streams."""
+        if not self.streams:
+            return None
+        if self.kind is ColumnKind.NUMERIC:
+            return RankScores(np.array(self.quantiles))
+        names = tuple(stream.name for stream in self.streams)
+        return ShareScores(names, tuple(name for name in names if name != RARE))
 
 
 class Baseline(Boundary):
     """Everything a window of live traffic is compared with."""
 
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     rows: int
     features: tuple[ColumnBaseline, ...]
+    pairs: tuple[PairBaseline, ...] = ()
+    """Numeric features that go together, the most correlated ones."""
+    joint: JointBaseline | None = None
+    """How the features vary together; None for a single one."""
+    feed: FeedBaseline
+    """What a healthy feed looks like."""
     outputs: tuple[ColumnBaseline, ...]
     label: ColumnBaseline | None = None
     """Distribution of the labels; absent when none were given."""
@@ -60,7 +94,20 @@ class Baseline(Boundary):
     metric_spread: float = 0.0
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
-    """Blocks of time from which the spread was estimated; 0 without times."""
+    """Independent blocks of time from which the spread was estimated; 0 without times."""
+    answers: AnswerTable | None = None
+    """How answers and labels go together on the test rows; for classification with labels."""
+
+    @model_validator(mode="after")
+    def _is_of_this_format(self) -> Self:
+        if self.format_version != FORMAT_VERSION:
+            raise RuleError(
+                f"must be {FORMAT_VERSION}",
+                field="formatVersion",
+                remedy="Train the model again: this driftloop compares windows by score streams, which that baseline "
+                "does not have.",
+            )
+        return self
 
 
 def build_baseline(
@@ -92,20 +139,29 @@ def build_baseline(
         window: length of the live windows; with times it sets the length of the blocks.
     """
     times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
-    blocks = _blocks(times, window)
-    test_blocks, test_labels = _blocks(_column(test, schema.time_column), window), _column(test, schema.target.name)
+    test_times, test_labels = _column(test, schema.time_column), _column(test, schema.target.name)
+    test_blocks = _blocks(test_times, window)
+    inputs = read_features(rows, schema, times)
+    features = describe_columns(inputs, _seconds(times), window, related=True)
+    answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
+    truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
+    spread = Spread(0.0, 0)
+    if test_blocks is not None and test_labels is not None:
+        spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     return Baseline(
         rows=len(rows),
-        features=tuple(_describe(name, c, blocks) for name, c in read_features(rows, schema, times).items()),
-        outputs=tuple(_describe(name, c, test_blocks) for name, c in read_outputs(outputs, schema).items()),
-        label=None if labels is None else _describe(schema.target.name, read_target(labels, schema), blocks),
+        features=features.columns,
+        pairs=features.pairs,
+        joint=features.joint,
+        feed=build_feed_baseline(inputs, schema, times, _blocks(times, window)),
+        outputs=answers.columns,
+        label=next(iter(describe_columns(truth, _seconds(times), window).columns), None),
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
-        metric_spread=0.0
-        if test_blocks is None or test_labels is None
-        else block_spread(metric, test_labels, outputs, schema, test_blocks),
-        metric_blocks=_count(test_blocks),
+        metric_spread=spread.deviation,
+        metric_blocks=spread.blocks,
+        answers=build_answer_table(test_labels, outputs, schema),
     )
 
 
@@ -126,13 +182,90 @@ def _blocks(times: "pd.Series[Any] | None", window: timedelta | None) -> npt.NDA
     return (elapsed // length).astype(np.int64) if length > 0 else None
 
 
-def _describe(name: str, column: Column, blocks: npt.NDArray[np.int64] | None) -> ColumnBaseline:
+@dataclass(frozen=True)
+class Description:
+    """What columns look like over the reference."""
+
+    columns: tuple[ColumnBaseline, ...]
+    pairs: tuple[PairBaseline, ...] = ()
+    joint: JointBaseline | None = None
+
+
+def describe_columns(
+    columns: Mapping[str, Column], seconds: Numbers | None, window: timedelta | None, *, related: bool = False
+) -> Description:
+    """Describe columns of n rows.
+
+    Args:
+        columns: name to cells.
+        seconds: event times since the Unix epoch, shape (n,), in any order; None: rows are taken to be independent.
+        window: length of the live windows.
+        related: describe pairs and the joint variation of the columns, too.
+    """
+    blocks, dated = None, None
+    if seconds is not None:
+        dated = ~np.isnan(seconds)
+        blocks = cut_blocks(seconds[dated], window)
+    per_window = _rows_per_window(blocks, window)
+    tables = {name: _score_table(column, per_window) for name, column in columns.items()}
+    scorer = Scorer({name: table for name, table in tables.items() if table is not None})
+    scores = scorer.rows(columns)
+    if related:
+        numeric = [name for name in scorer.columns if columns[name].kind is ColumnKind.NUMERIC]
+        places = [scorer.streams.index((name, LOCATION)) for name in numeric]
+        scorer = Scorer(scorer.columns, related_pairs(numeric, scores[:, places]))
+        scores = scorer.rows(columns)
+    if blocks is not None and dated is not None:
+        scores = scores[dated]
+    owners = [column for column, _ in scorer.streams]
+    streams, residuals = calibrate(scores, [name for _, name in scorer.streams], owners, blocks)
+    own: dict[str, list[StreamBaseline]] = {}
+    for owner, stream in zip(owners, streams, strict=True):
+        own.setdefault(owner, []).append(stream)
+    missing_blocks = None if blocks is None else blocks.of_row
+    firsts = [owners.index(name) for name in scorer.columns]
+    return Description(
+        tuple(_describe(name, c, tuple(own.get(name, ())), missing_blocks, dated) for name, c in columns.items()),
+        tuple(PairBaseline(first=a, second=b, stream=own[pair_name((a, b))][0]) for a, b in scorer.pairs),
+        joint_baseline(tuple(scorer.columns), scores[:, firsts], residuals[:, firsts]) if related else None,
+    )
+
+
+def _seconds(times: "pd.Series[Any] | None") -> Numbers | None:
+    if times is None:
+        return None
+    utc = pd.to_datetime(times, utc=True, errors="coerce")
+    return np.where(utc.isna(), np.nan, utc.dt.as_unit("us").astype("int64").to_numpy() / 1e6)
+
+
+def _rows_per_window(blocks: Blocks | None, window: timedelta | None) -> float:
+    if blocks is None or window is None:
+        return float("inf")
+    return len(blocks.of_row) / len(blocks.number) * max(window.total_seconds() / blocks.seconds, 1.0)
+
+
+def _score_table(column: Column, rows_per_window: float) -> ColumnScores | None:
+    known = column.known
+    if len(known) < ROWS_PER_BLOCK or column.kind is ColumnKind.PRESENCE:
+        return None
+    if column.kind is ColumnKind.NUMERIC:
+        return RankScores(np.array(_quantiles(known)))
+    present = len(known) / len(column.cells)
+    return share_scores(dict(Counter(known.tolist()).most_common()), rows_per_window * present)
+
+
+def _describe(
+    name: str,
+    column: Column,
+    streams: tuple[StreamBaseline, ...],
+    blocks: npt.NDArray[np.int64] | None,
+    dated: npt.NDArray[np.bool_] | None,
+) -> ColumnBaseline:
     present = column.present
     values = column.known
-    correlation = missing_correlation = 0.0
-    if blocks is not None:
-        missing_correlation = intraclass_correlation((~present).astype(np.float64), blocks)
-        correlation = max(intraclass_correlation(s, blocks[present]) for s in _scores(column.kind, values))
+    missing_correlation = 0.0
+    if blocks is not None and dated is not None:
+        missing_correlation = intraclass_correlation((~present[dated]).astype(np.float64), blocks)
     return ColumnBaseline(
         name=name,
         kind=column.kind,
@@ -140,7 +273,7 @@ def _describe(name: str, column: Column, blocks: npt.NDArray[np.int64] | None) -
         missing_rate=1 - len(values) / max(len(present), 1),
         quantiles=tuple(_quantiles(values)) if column.kind is ColumnKind.NUMERIC else (),
         counts=dict(Counter(values.tolist()).most_common()) if column.kind is ColumnKind.CATEGORICAL else {},
-        correlation=correlation,
+        streams=streams,
         missing_correlation=missing_correlation,
         blocks=_count(blocks),
     )
@@ -153,11 +286,3 @@ def _quantiles(values: npt.NDArray[np.float64]) -> list[float]:
     # Values that occurred, not values in between: repeated ones must stay repeated.
     quantiles = np.quantile(values, (np.arange(count) + 0.5) / count, method="inverted_cdf")
     return [float(value) for value in quantiles]
-
-
-def _scores(kind: ColumnKind, values: npt.NDArray[Any]) -> list[npt.NDArray[np.float64]]:
-    """Bounded scores whose block means show what a test would see move: location and spread, or the shares."""
-    if kind is ColumnKind.CATEGORICAL:
-        return [pd.get_dummies(pd.Series(values, dtype=object)).to_numpy(dtype=np.float64)]
-    ranks = pd.Series(values, dtype=np.float64).rank(pct=True).to_numpy() - 0.5
-    return [ranks, np.abs(ranks)]

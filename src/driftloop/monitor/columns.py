@@ -5,6 +5,7 @@ Never raises on a bad value: what can't be read becomes missing and is counted, 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,15 +40,26 @@ class Column:
     unreadable: int = 0
     """Values that are there but aren't of the column's type."""
 
-    @property
+    @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which rows have a value, shape (n,)."""
         return ~pd.isna(self.cells)
 
-    @property
+    @cached_property
     def known(self) -> npt.NDArray[Any]:
         """The values that are there, in the order of the rows."""
         return self.cells[self.present]
+
+    @cached_property
+    def ordered(self) -> npt.NDArray[Any]:
+        """The values of a numeric column that are there, sorted."""
+        return np.sort(self.known)
+
+    @cached_property
+    def codes(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+        """Each row's index among the different values, -1 where missing, shape (n,); and these values."""
+        codes, values = pd.factorize(self.cells)
+        return codes.astype(np.int64), np.asarray(values)
 
 
 def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any] | None") -> dict[str, Column]:

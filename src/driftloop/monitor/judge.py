@@ -3,18 +3,24 @@
 The false-alarm budget is spent here: half on inputs, half on performance, each shared by the tests of a window.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import count_tests, window_significance
-from driftloop.monitor.checks import check_inputs
-from driftloop.monitor.columns import read_features, read_outputs, read_target
-from driftloop.monitor.drift import ColumnDrift, Sensitivity, compare_columns
+from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.checks import Arrival, check_inputs
+from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
+from driftloop.monitor.detector import Detector
+from driftloop.monitor.drift import DriftWatch, Sensitivity
 from driftloop.monitor.engines import DriftTest
-from driftloop.monitor.performance import JACKKNIFE_GROUPS, Measurement, material_drop, measure
-from driftloop.monitor.triage import Evidence, triage_inputs, triage_performance
+from driftloop.monitor.feed import seconds_of
+from driftloop.monitor.labelshift import LabelShift, read_label_shift
+from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
+from driftloop.monitor.scores import Sums
+from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
     DataSchema,
@@ -45,22 +51,43 @@ class Judge:
     monitoring: MonitoringSpec
     engine: DriftTest
 
-    def judge_inputs(self, frame: DataFrame, window: Window) -> Verdict:
+    @cached_property
+    def _watch(self) -> DriftWatch:
+        """Watches features and answers."""
+        columns = [*self.baseline.features, *self.baseline.outputs]
+        return DriftWatch(Detector(columns, self.baseline.pairs, self.baseline.joint), self.engine)
+
+    @cached_property
+    def _label_watch(self) -> DriftWatch | None:
+        label = self.baseline.label
+        return None if label is None else DriftWatch(Detector([label]), self.engine)
+
+    def sums(self, frame: DataFrame, window: Window) -> Sums:
+        """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
+        return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
+
+    def judge_inputs(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
         """Judge features and predictions.
 
-        `frame` holds the window's rows of the model version as `PredictionLogReader.predictions` returns them.
+        Args:
+            frame: the window's rows of the model version as `PredictionLogReader.predictions` returns them.
+            window: the stretch of time.
+            past: sums of the windows before, of the same model version, newest last.
         """
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
-        evidence = self._gather(frame, window)
-        verdict, summary = triage_inputs(evidence)
-        return self._verdict(ReportKind.INPUTS, window, verdict, summary, evidence)
+        evidence = self._gather(frame, window, past)
+        return self._verdict(ReportKind.INPUTS, window, evidence)
 
-    def judge_performance(self, frame: DataFrame, window: Window) -> Verdict:
+    def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
         """Judge the answers by their labels, and by what the inputs did in the same window.
 
-        `frame` holds the window's rows of the model version as `PredictionLogReader.joined` returns them. Labels for
-        half of `minRows` are enough: some never arrive.
+        Labels for half of `minRows` are enough: some never arrive.
+
+        Args:
+            frame: the window's rows of the model version as `PredictionLogReader.joined` returns them.
+            window: the stretch of time.
+            past: sums of the windows before, of the same model version, newest last.
         """
         labelled = frame[frame[LABEL].notna()]
         window = window.model_copy(update={"labelled_rows": len(labelled)})
@@ -76,54 +103,68 @@ class Judge:
             summary = f"{metric} can't be measured on {measured.rows} labelled rows: too few of one class."
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
             return verdict.model_copy(update={"performance": performance})
-        evidence = self._gather(frame, window, self._label_drift(labelled, window))
-        kind, summary = triage_performance(performance, evidence)
-        verdict = self._verdict(ReportKind.PERFORMANCE, window, kind, summary, evidence)
-        return verdict.model_copy(update={"performance": performance})
-
-    def _gather(self, frame: DataFrame, window: Window, label: ColumnDrift | None = None) -> Evidence:
-        features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
-        outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
-        tests = count_tests(len(self.baseline.features), len(self.baseline.outputs))
-        sensitivity = self._sensitivity(window, tests)
-        input_drifts, unjudged_inputs = compare_columns(
-            features, self.baseline.features, sensitivity=sensitivity, engine=self.engine
+        evidence = replace(
+            self._gather(frame, window, past),
+            label=self._label_drift(labelled, window),
+            label_shift=self._label_shift(labelled),
+            performance=performance,
         )
-        output_drifts, unjudged_outputs = compare_columns(
-            outputs, self.baseline.outputs, sensitivity=sensitivity, engine=self.engine
+        return self._verdict(ReportKind.PERFORMANCE, window, evidence)
+
+    def _read(self, frame: DataFrame) -> dict[str, Column]:
+        features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
+        return features | read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+
+    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
+        columns = self._read(frame)
+        features = {reference.name for reference in self.baseline.features}
+        sums = self._watch.detector.scorer.sums(columns, window.start, window.end)
+        found = self._watch.compare(
+            columns,
+            [*past, sums],
+            probability=self._share(window, Share.DRIFT),
+            min_effect_size=self.monitoring.min_effect_size,
         )
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(features, self.baseline, self.schema, sensitivity),
-            inputs=input_drifts,
-            outputs=output_drifts,
-            unjudged=[*unjudged_inputs, *unjudged_outputs],
-            label=label,
+            checks=check_inputs(
+                {name: columns[name] for name in features},
+                self.baseline,
+                self.schema,
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                significance=self._share(window, Share.CHECKS),
+                min_effect_size=self.monitoring.min_effect_size,
+            ),
+            inputs=[drift for drift in found.columns if drift.feature in features],
+            outputs=[drift for drift in found.columns if drift.feature not in features],
+            pairs=found.pairs,
+            joint=found.joint,
+            unjudged=found.unjudged,
         )
 
-    def _label_drift(self, labelled: DataFrame, window: Window) -> ColumnDrift | None:
-        if self.baseline.label is None:
+    def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
+        if self._label_watch is None or self.baseline.label is None:
             return None
-        column = {self.baseline.label.name: read_target(labelled[LABEL], self.schema)}
-        drifts, _ = compare_columns(
-            column,
-            [self.baseline.label],
-            sensitivity=self._sensitivity(window, self._performance_tests),
-            engine=self.engine,
+        columns = {self.baseline.label.name: read_target(labelled[LABEL], self.schema)}
+        found = self._label_watch.compare(
+            columns,
+            [self._label_watch.detector.scorer.sums(columns, window.start, window.end)],
+            probability=self._share(window, Share.LABELS),
+            min_effect_size=self.monitoring.min_effect_size,
         )
-        return drifts[0] if drifts else None
+        return next(iter(found.columns), None)
+
+    def _share(self, window: Window, share: Share) -> float:
+        return share_of_window(self.monitoring.false_alarm_budget, window.end - window.start, share)
 
     def _performance(self, measured: Measurement, window: Window) -> Performance:
         baseline, dropped = self.baseline, False
         if measured.value is not None and measured.standard_error is not None:
-            from scipy.stats import t
-
-            drop = baseline.metric_value - measured.value
-            variance = measured.standard_error**2 + baseline.metric_standard_error**2 + baseline.metric_spread**2
-            groups = min(JACKKNIFE_GROUPS, baseline.metric_blocks) if baseline.metric_spread > 0 else JACKKNIFE_GROUPS
+            spread = Spread(baseline.metric_spread, baseline.metric_blocks)
+            reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
             significance = self._significance(window) / self._performance_tests
-            significant = drop > t.isf(significance, groups - 1) * variance**0.5
-            dropped = bool(significant and drop >= material_drop(baseline.metric, baseline.metric_value))
+            variance = measured.standard_error**2
+            dropped = has_fallen(baseline.metric, measured.value, variance, reference, significance)
         return Performance(
             metric=baseline.metric,
             value=measured.value,
@@ -153,9 +194,14 @@ class Judge:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."
         return not_enough_data(kind, self.model_version, window, summary)
 
-    def _verdict(
-        self, kind: ReportKind, window: Window, verdict: VerdictKind, summary: str, evidence: Evidence
-    ) -> Verdict:
+    def _label_shift(self, labelled: DataFrame) -> LabelShift | None:
+        if self.baseline.answers is None:
+            return None
+        outputs = unprefixed(labelled, OUTPUT_PREFIX)
+        return read_label_shift(self.baseline.answers, labelled[LABEL], outputs, self.schema)
+
+    def _verdict(self, kind: ReportKind, window: Window, evidence: Evidence) -> Verdict:
+        verdict, harm, summary = triage(evidence, kind)
         return Verdict(
             kind=kind,
             model_version=self.model_version,
@@ -164,13 +210,20 @@ class Judge:
             summary=summary,
             checks=tuple(evidence.checks),
             features=_results(evidence),
+            performance=evidence.performance,
             engine=self.engine.name,
+            harm=harm,
+            power=evidence.power,
+            estimate=evidence.estimate,
+            errors=evidence.errors,
+            segment=evidence.segment,
         )
 
 
 def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
-    drifts = [*evidence.inputs, *evidence.outputs, *([evidence.label] if evidence.label else [])]
-    return tuple(d.result for d in sorted(drifts, key=lambda d: (-d.result.effect_size, d.result.feature)))
+    others = [drift for drift in (evidence.joint, evidence.label) if drift is not None]
+    drifts = [*evidence.inputs, *evidence.outputs, *evidence.pairs, *others]
+    return tuple(sorted(drifts, key=lambda drift: (-drift.effect_size, drift.feature)))
 
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:

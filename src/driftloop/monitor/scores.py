@@ -1,0 +1,201 @@
+"""Score streams: every watched column as a few bounded scores whose means stand still while the column does.
+
+Numbers score by shifted Legendre polynomials of their mid-rank in the reference, as in Neyman's smooth test ("'Smooth
+test' for goodness of fit", 1937): location, spread and skewness. Categories score by one indicator each, the rare ones
+together. Two related columns score by the product of their locations, which sees a broken relation. The scores are
+fixed by the reference, so a window is summed up by counts and totals: they merge, and no row is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from driftloop.monitor.columns import Column, Numbers
+
+LOCATION, SPREAD, SKEWNESS = "location", "spread", "skewness"
+SHAPES = (LOCATION, SPREAD, SKEWNESS)
+RARE = "(rare or new)"
+RELATION = "relation"
+MAXIMUM_CATEGORIES = 12
+"""Indicators of one column beside the pooled rest; more only make every one of them weaker."""
+
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a stretch of event time adds up to over k score streams of one model version."""
+
+    start: datetime
+    end: datetime
+    rows: int
+    counts: Numbers
+    """Rows that have a score, shape (k,); those with a missing value have none."""
+    totals: Numbers
+    """Sum of their scores, shape (k,)."""
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Return what both add up to, in any order; both are of the same streams."""
+        return Sums(
+            min(self.start, other.start),
+            max(self.end, other.end),
+            self.rows + other.rows,
+            self.counts + other.counts,
+            self.totals + other.totals,
+        )
+
+
+class ColumnScores(Protocol):
+    """How the cells of one column score."""
+
+    names: tuple[str, ...]
+    """Its streams."""
+
+    def codes(self, known: npt.NDArray[Any]) -> Indices:
+        """Return each value's row in the table, shape (n,)."""
+
+    @property
+    def table(self) -> Numbers:
+        """Scores by code, shape (codes, streams)."""
+
+
+@dataclass(frozen=True)
+class RankScores:
+    """Scores of numbers: Legendre polynomials of the mid-rank, each of mean 0 and variance 1 over the reference.
+
+    Between two values of the sketch, and on each of them, the mid-rank is the same: a table is enough.
+    """
+
+    quantiles: Numbers
+    """Evenly spaced quantiles of the reference, sorted, with repetitions."""
+    names: tuple[str, ...] = SHAPES
+
+    @cached_property
+    def _knots(self) -> tuple[Numbers, Indices]:
+        return np.unique(self.quantiles, return_counts=True)
+
+    @cached_property
+    def table(self) -> Numbers:
+        """Scores by code: 2 i for values below knot i and above the one before, 2 i + 1 for those equal to it."""
+        _, repeated = self._knots
+        below = np.concatenate([[0], np.cumsum(repeated)]) / max(len(self.quantiles), 1)
+        ranks = np.empty(2 * len(repeated) + 1)
+        ranks[0::2] = below
+        ranks[1::2] = (below[:-1] + below[1:]) / 2
+        x = 2 * ranks - 1
+        legendre = (x, (3 * x**2 - 1) / 2, (5 * x**3 - 3 * x) / 2)
+        return np.stack([np.sqrt(2 * degree + 1) * p for degree, p in enumerate(legendre, 1)], axis=1)
+
+    def codes(self, known: npt.NDArray[Any]) -> Indices:
+        """Return each value's row in the table, shape (n,)."""
+        knots, _ = self._knots
+        if not len(knots):
+            return np.zeros(len(known), dtype=np.int64)
+        places = np.searchsorted(knots, known)
+        return 2 * places + (knots[np.minimum(places, len(knots) - 1)] == known)
+
+
+@dataclass(frozen=True)
+class ShareScores:
+    """Scores of categories: an indicator of each common one, and one of all the others."""
+
+    names: tuple[str, ...]
+    """The common categories; the last is `RARE`, unless a single indicator says everything."""
+    common: tuple[str, ...]
+    """The categories that have a name of their own."""
+
+    @cached_property
+    def _index(self) -> "pd.Index[Any]":
+        return pd.Index(self.common, dtype=object)
+
+    @cached_property
+    def table(self) -> Numbers:
+        """Scores by code: the category's place among the common ones, or one beyond."""
+        return np.eye(len(self.common) + 1, len(self.names))
+
+    def codes(self, known: npt.NDArray[Any]) -> Indices:
+        """Return each value's row in the table, shape (n,)."""
+        places = self._index.get_indexer(pd.Index(known, dtype=object))
+        return np.where(places < 0, len(self.common), places).astype(np.int64)
+
+
+def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScores:
+    """Return the scores of a categorical column: categories that a window can expect five times stand alone.
+
+    Args:
+        counts: rows of the reference per category, the most frequent first.
+        rows_per_window: usual number of rows with a value in a window.
+    """
+    rows = max(sum(counts.values()), 1)
+    common = tuple(
+        category
+        for category, count in counts.items()
+        if count / rows * rows_per_window >= 5  # noqa: PLR2004
+    )[:MAXIMUM_CATEGORIES]
+    return ShareScores((*common, RARE), common)
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Turns columns into the sums of all score streams: the columns' in their order, then the pairs'."""
+
+    columns: Mapping[str, ColumnScores]
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def streams(self) -> list[tuple[str, str]]:
+        """Return column (or `a ~ b`) and name of every stream."""
+        own = [(column, name) for column, scores in self.columns.items() for name in scores.names]
+        return own + [(pair_name(pair), RELATION) for pair in self.pairs]
+
+    def sums(self, columns: Mapping[str, Column], start: datetime, end: datetime) -> Sums:
+        """Sum up a window; a column that is absent or all missing counts no row, and disturbs no other."""
+        counts, totals = np.zeros(len(self.streams)), np.zeros(len(self.streams))
+        locations: dict[str, Numbers] = {}
+        paired = {name for pair in self.pairs for name in pair}
+        place = rows = 0
+        for name, scores in self.columns.items():
+            column = columns.get(name)
+            width = len(scores.names)
+            if column is not None:
+                rows = max(rows, len(column.cells))
+                present = column.present
+                codes = scores.codes(column.cells[present])
+                counts[place : place + width] = len(codes)
+                totals[place : place + width] = np.bincount(codes, minlength=len(scores.table)) @ scores.table
+                if name in paired:
+                    locations[name] = _spread_out(scores.table[codes, 0], present)
+            place += width
+        for offset, (first, second) in enumerate(self.pairs, place):
+            if first in locations and second in locations:
+                product = locations[first] * locations[second]
+                counts[offset] = int((~np.isnan(product)).sum())
+                totals[offset] = np.nansum(product)
+        return Sums(start, end, rows, counts, totals)
+
+    def rows(self, columns: Mapping[str, Column]) -> Numbers:
+        """Return every row's scores, shape (n, k), NaN where a value is missing."""
+        parts = {
+            name: _spread_out(scores.table[scores.codes(columns[name].known)], columns[name].present)
+            for name, scores in self.columns.items()
+        }
+        products = [(parts[a][:, 0] * parts[b][:, 0])[:, np.newaxis] for a, b in self.pairs]
+        rows = max((len(column.cells) for column in columns.values()), default=0)
+        return np.concatenate([np.empty((rows, 0)), *parts.values(), *products], axis=1)
+
+
+def pair_name(pair: tuple[str, str]) -> str:
+    """Return what a pair of columns is called."""
+    return f"{pair[0]} ~ {pair[1]}"
+
+
+def _spread_out(scores: Numbers, present: npt.NDArray[np.bool_]) -> Numbers:
+    spread = np.full((len(present), *scores.shape[1:]), np.nan)
+    spread[present] = scores
+    return spread
