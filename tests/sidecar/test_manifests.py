@@ -218,7 +218,7 @@ def test_retention_leaves_what_labels_still_expected_may_need(tmp_path):
     evaluator.catch_up(NOW)
     upkeep(evaluator)
     dates = sorted((monitored.settings.log_dir / "predictions").iterdir())
-    assert len(dates) == 4  # days 4 to 7: the performance of days up to 3 is judged
+    assert len(dates) == 7  # days 4 to 7, whose performance is not judged yet, and the three before that go with them
     monitored.log([], through=30)
     evaluator.catch_up(NOW)
     upkeep(evaluator)

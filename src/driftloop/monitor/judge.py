@@ -10,19 +10,22 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
+from driftloop.monitor.capacity import Capacity, assess_capacity
 from driftloop.monitor.checks import Arrival, check_inputs
 from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
-from driftloop.monitor.drift import DriftWatch, Sensitivity
+from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
+from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
+    Budget,
     DataSchema,
     FeatureDrift,
     MonitoringSpec,
@@ -54,7 +57,8 @@ class Judge:
     @cached_property
     def _watch(self) -> DriftWatch:
         """Watches features and answers."""
-        columns = [*self.baseline.features, *self.baseline.outputs]
+        answers = [column.model_copy(update={"name": self._apart(column.name)}) for column in self.baseline.outputs]
+        columns = [*self.baseline.features, *answers]
         return DriftWatch(Detector(columns, self.baseline.pairs, self.baseline.joint), self.engine)
 
     @cached_property
@@ -113,7 +117,12 @@ class Judge:
 
     def _read(self, frame: DataFrame) -> dict[str, Column]:
         features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
-        return features | read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        return features | {self._apart(name): column for name, column in outputs.items()}
+
+    def _apart(self, output: str) -> str:
+        """Return what an answer is called beside the features."""
+        return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
 
     def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
         columns = self._read(frame)
@@ -140,6 +149,7 @@ class Judge:
             pairs=found.pairs,
             joint=found.joint,
             unjudged=found.unjudged,
+            power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
         )
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
@@ -154,15 +164,24 @@ class Judge:
         )
         return next(iter(found.columns), None)
 
+    @cached_property
+    def capacity(self) -> Capacity:
+        """Which budget the reference can carry."""
+        return assess_capacity(self.baseline, self.monitoring)
+
     def _share(self, window: Window, share: Share) -> float:
-        return share_of_window(self.monitoring.false_alarm_budget, window.end - window.start, share)
+        return share_of_window(self.capacity.kept, window.end - window.start, share)
+
+    def _budget(self, kind: ReportKind, window: Window) -> Budget:
+        spent = sum(self._share(window, share) for share in SPENT_BY[kind])
+        return self.capacity.budget.model_copy(update={"spent": spent})
 
     def _performance(self, measured: Measurement, window: Window) -> Performance:
         baseline, dropped = self.baseline, False
         if measured.value is not None and measured.standard_error is not None:
             spread = Spread(baseline.metric_spread, baseline.metric_blocks)
             reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
-            significance = self._significance(window) / self._performance_tests
+            significance = self._share(window, Share.DROP)
             variance = measured.standard_error**2
             dropped = has_fallen(baseline.metric, measured.value, variance, reference, significance)
         return Performance(
@@ -172,23 +191,6 @@ class Judge:
             reference=baseline.metric_value,
             dropped=dropped,
         )
-
-    @property
-    def _performance_tests(self) -> int:
-        """The metric and, where the baseline knows them, the labels."""
-        return 1 if self.baseline.label is None else 2
-
-    def _sensitivity(self, window: Window, tests: int) -> Sensitivity:
-        """Divide the window's share of the budget by its tests (Bonferroni)."""
-        return Sensitivity(
-            significance=self._significance(window) / tests,
-            min_effect_size=self.monitoring.min_effect_size,
-            durations=max(round((window.end - window.start) / self.monitoring.window.duration), 1),
-        )
-
-    def _significance(self, window: Window) -> float:
-        """Return the share of one kind's half of the budget that falls to this window."""
-        return window_significance(self.monitoring.false_alarm_budget, window.end - window.start)
 
     def _too_few_rows(self, kind: ReportKind, rows: int, window: Window) -> Verdict:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."
@@ -214,6 +216,7 @@ class Judge:
             engine=self.engine.name,
             harm=harm,
             power=evidence.power,
+            budget=self._budget(kind, window),
             estimate=evidence.estimate,
             errors=evidence.errors,
             segment=evidence.segment,
