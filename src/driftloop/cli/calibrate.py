@@ -111,7 +111,8 @@ def _show(found: "Calibrated", loop: str) -> None:
     say(f"No shift of less than {found.least_share:.0%} of traffic is called drift (spec.monitoring.minEffectSize).")
     blind = [name for name, power in found.columns.items() if is_blind(power)]
     seen = [f"{name} {shift_words(power)}" for name, power in found.columns.items() if name not in blind]
-    say(f"\nColumn by column, in a window of {found.rows:,} rows: {'; '.join(seen).replace(' of traffic', '') or 'none'}")
+    told = "; ".join(seen).replace(" of traffic", "") or "none"
+    say(f"\nColumn by column, in a window of {found.rows:,} rows: {told}")
     if blind:
         say(f"No shift is seen for certain of: {', '.join(blind)}")
     say("\nIn short:")

@@ -4,7 +4,7 @@ The reference is the loop's data, or the baseline of a model that serves. The ma
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -91,6 +91,11 @@ class Threshold:
     seasonal: int
     """Columns with a season."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        facts = {"kind": self.kind, "columns": self.columns, "pValue": self.p_value}
+        return facts | {"designEffect": self.design_effect, "seasonal": self.seasonal}
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -135,7 +140,7 @@ class Calibrated:
             "budgets": {format_duration(length): budget.to_dict() for length, budget in self.budgets.items()},
             "rows": self.rows,
             "columns": {name: power.to_dict() for name, power in self.columns.items()},
-            "thresholds": [asdict(threshold) for threshold in self.thresholds],
+            "thresholds": [threshold.to_dict() for threshold in self.thresholds],
             "minEffectSize": self.least_share,
             "whatIf": [reach.to_dict() for reach in self.reaches],
             "conclusions": self.conclusions,

@@ -32,7 +32,7 @@ def find_in_quiet_window(baseline: Baseline, detector: Detector, monitoring: Mon
     calibration = detector.calibration
     expected, _ = calibration.expect(_NOON.timestamp(), (_NOON + length).timestamp())
     present = np.array([stream.rows / max(baseline.rows, 1) for stream in calibration.streams])
-    counts = rows * np.minimum(present, 1.0)
+    counts = float(rows) * np.minimum(present, 1.0)
     sums = Sums(_NOON, _NOON + length, rows, counts, counts * expected)
     kept = assess_capacity(baseline, monitoring).kept
     return detector.find([sums], share_of_window(kept, length, Share.DRIFT))
