@@ -231,4 +231,5 @@ def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
     """Return the columns of the prediction log whose names begin with the prefix, without it."""
-    return frame.loc[:, frame.columns.str.startswith(prefix)].rename(columns=lambda name: name.removeprefix(prefix))
+    names = [name for name in frame.columns if name.startswith(prefix)]
+    return frame[names].set_axis([name.removeprefix(prefix) for name in names], axis=1)

@@ -39,7 +39,7 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
     limit = (
         least if share <= least else max(least, chance_limit(rate, rows, limits.durations, limits.significance, share))
     )
-    value = min(values[counts == most])
+    value = values[counts == most].min()
     since = np.nanmin(arrival.seconds[subject.column.cells == value], initial=np.inf)
     return CheckResult(
         check=STUCK,
