@@ -25,6 +25,7 @@ def baseline():
     rng = np.random.default_rng(3)
     names = [feature.name for feature in SCHEMA.features]
     table = pd.DataFrame({name: rng.normal(size=20_000) for name in names})
+    table["y"] = rng.normal(size=20_000)
     table["time"] = pd.date_range("2026-01-01", periods=20_000, freq="1min", tz="UTC")
     none = pd.DataFrame({"prediction": []})
     return build_baseline(
