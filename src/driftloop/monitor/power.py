@@ -51,7 +51,7 @@ def blind_columns(detector: Detector, findings: Findings) -> list[str]:
 
 
 def reach_of_columns(detector: Detector, findings: Findings) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the smallest shift of each column that is seen with probability 0.9: in standard deviations, or as a share.
+    """Return the smallest shift of each column that is seen with probability 0.9, in standard deviations or as a share.
 
     A normal column that moves by d standard deviations has a mean location score of sqrt(3) (2 Phi(d / sqrt 2) - 1),
     and a mean value score of d. Of a category, its share of rows moves.

@@ -81,7 +81,7 @@ class ColumnScores(Protocol):
 class RankScores:
     """Scores of numbers: Legendre polynomials of the mid-rank, each of mean 0 and variance 1 over the reference.
 
-    The last is the clipped distance from the median in robust standard deviations. Between two values of the sketch, and
+    The last is the clipped distance from the median in robust standard deviations. Between two knots of the sketch, and
     on each of them, the mid-rank is the same: a table is enough for it.
     """
 
