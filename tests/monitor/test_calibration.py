@@ -35,7 +35,7 @@ def discrete(random, rows):
     return random.poisson(0.3, (rows, COLUMNS)).astype(float)
 
 
-def constant(random, rows):  # noqa: ARG001 - one of the traffics
+def constant(random, rows):
     return np.full((rows, COLUMNS), 3.0)
 
 
