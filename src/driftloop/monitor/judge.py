@@ -5,6 +5,7 @@ The false-alarm budget is spent here: half on inputs, half on performance, each 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from pandas import DataFrame
@@ -45,6 +46,20 @@ def not_enough_data(kind: ReportKind, model_version: str, window: Window, summar
 
 
 @dataclass(frozen=True)
+class _Stretch:
+    """An earlier window, as the checks of arrival look at it."""
+
+    start: datetime
+    end: datetime
+    rows: int
+    newest: datetime | None = None
+
+    @classmethod
+    def of(cls, windows: Sequence[Window]) -> "list[_Stretch]":
+        return [cls(window.start, window.end, window.rows) for window in windows]
+
+
+@dataclass(frozen=True)
 class Judge:
     """Judges windows of one model version."""
 
@@ -70,20 +85,25 @@ class Judge:
         """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
         return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
 
-    def judge_inputs(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_inputs(
+        self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), earlier: Sequence[Window] = ()
+    ) -> Verdict:
         """Judge features and predictions.
 
         Args:
             frame: the window's rows of the model version as `PredictionLogReader.predictions` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            earlier: its windows of the last weeks, in any order: how much traffic is usual.
         """
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
-        evidence = self._gather(frame, window, past)
+        evidence = self._gather(frame, window, past, earlier)
         return self._verdict(ReportKind.INPUTS, window, evidence)
 
-    def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_performance(
+        self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), earlier: Sequence[Window] = ()
+    ) -> Verdict:
         """Judge the answers by their labels, and by what the inputs did in the same window.
 
         Labels for half of `minRows` are enough: some never arrive.
@@ -92,6 +112,7 @@ class Judge:
             frame: the window's rows of the model version as `PredictionLogReader.joined` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            earlier: its windows of the last weeks, in any order: how much traffic is usual.
         """
         labelled = frame[frame[LABEL].notna()]
         window = window.model_copy(update={"labelled_rows": len(labelled)})
@@ -108,7 +129,7 @@ class Judge:
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
             return verdict.model_copy(update={"performance": performance})
         evidence = replace(
-            self._gather(frame, window, past),
+            self._gather(frame, window, past, earlier),
             label=self._label_drift(labelled, window),
             label_shift=self._label_shift(labelled),
             performance=performance,
@@ -124,7 +145,7 @@ class Judge:
         """Return what an answer is called beside the features."""
         return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
 
-    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
+    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums], earlier: Sequence[Window]) -> Evidence:
         columns = self._read(frame)
         features = {reference.name for reference in self.baseline.features}
         sums = self._watch.detector.scorer.sums(columns, window.start, window.end)
@@ -140,7 +161,13 @@ class Judge:
                 {name: columns[name] for name in features},
                 self.baseline,
                 self.schema,
-                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                Arrival(
+                    seconds_of(frame[TIME]),
+                    window.start,
+                    window.end,
+                    self.monitoring.window.duration,
+                    _Stretch.of(earlier),
+                ),
                 significance=self._share(window, Share.CHECKS),
                 min_effect_size=self.monitoring.min_effect_size,
             ),

@@ -37,7 +37,7 @@ def power_of_window(detector: Detector, findings: Findings, rows: int, min_effec
     for unit, places in detector.units.items():
         first = places.start
         if unit in judged and detector.is_column(unit):
-            p_value = findings.threshold / (places.stop - first) / 2
+            p_value = findings.threshold * findings.newest_share * detector.weights[first] / 2
             t = -stdtrit(degrees[first], p_value) + stdtrit(degrees[first], _PROBABILITY)
             reach[names[first] == LOCATION].append(float(t * found.errors[first]))
     if reach[True]:

@@ -350,11 +350,17 @@ class Evaluator:
             reason = f"The model version {version} has no readable baseline."
             verdict = not_enough_data(manifest.kind, version, window, reason)
         elif manifest.kind is ReportKind.INPUTS:
-            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version))
+            verdict = judge.judge_inputs(rows, window, *self._past_of(manifest, version))
         else:
-            verdict = judge.judge_performance(rows, window, self._history.before(manifest.start, version))
+            verdict = judge.judge_performance(rows, window, *self._past_of(manifest, version))
         verdict = mark_expected(verdict, self._monitoring.expected_changes)
         return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
+
+    def _past_of(self, manifest: Manifest, version: str) -> tuple[list[Sums], list[Window]]:
+        return (
+            self._history.before(manifest.start, version),
+            self._journal.windows_before(version, manifest.start),
+        )
 
     def _judge_of(self, version: str) -> Judge | None:
         if version not in self._judges:
