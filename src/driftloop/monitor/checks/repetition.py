@@ -39,12 +39,14 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
     limit = (
         least if share <= least else max(least, chance_limit(rate, rows, limits.durations, limits.significance, share))
     )
+    if share <= limit:
+        return None
     value = values[counts == most].min()
     since = np.nanmin(arrival.seconds[subject.column.cells == value], initial=np.inf)
     return CheckResult(
         check=STUCK,
         feature=subject.name,
-        passed=share <= limit,
+        passed=False,
         observed=share,
         limit=limit,
         message=f"{share:.0%} of the values of {subject.name} are {_text(value)}, since {_time(since)}; usually "
