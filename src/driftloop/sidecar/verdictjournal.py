@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 from pydantic import Field
 
 from driftloop.predictionlog.durablefile import make_directory, write_durably
-from driftloop.spec import DriftReport, Harm, ReportKind, Verdict, VerdictKind, Window
+from driftloop.spec import DriftReport, Harm, ReportKind, Verdict, VerdictKind
 from driftloop.spec.boundary import Boundary
 
 PAGE_SUFFIX = ".html"
@@ -58,17 +58,12 @@ class VerdictJournal:
         self._standing: dict[tuple[ReportKind, str], _Standing] = {}
         self.faulty_windows: set[tuple[datetime, datetime]] = set()
         """Windows that a verdict called faulty."""
-        self._windows: dict[str, list[Window]] = {}
         for line in self._whole_lines():
             self._remember(Verdict.model_validate_json(line))
 
     def newest_end(self, kind: ReportKind) -> datetime | None:
         """Return the end of the newest window that has a verdict."""
         return self._newest_end.get(kind)
-
-    def windows_before(self, model_version: str, start: datetime) -> list[Window]:
-        """Return a version's windows that ended by then and whose inputs were judged, as far as verdicts are kept."""
-        return [window for window in self._windows.get(model_version, []) if window.end <= start]
 
     def has(self, kind: ReportKind, model_version: str, window_start: datetime) -> bool:
         """Return whether the window has its verdict."""
@@ -125,8 +120,6 @@ class VerdictJournal:
     def _remember(self, verdict: Verdict) -> None:
         self._judged.add((verdict.kind, verdict.model_version, verdict.window.start))
         self._newest_end[verdict.kind] = verdict.window.end
-        if verdict.kind is ReportKind.INPUTS:
-            self._windows.setdefault(verdict.model_version, []).append(verdict.window)
         if verdict.verdict is VerdictKind.DATA_FAULT:
             self.faulty_windows.add((verdict.window.start, verdict.window.end))
         if verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA:
