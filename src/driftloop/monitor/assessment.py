@@ -12,7 +12,7 @@ import numpy as np
 
 from driftloop.monitor.calibration import StreamBaseline, widening_of
 from driftloop.monitor.columns import Numbers
-from driftloop.monitor.scores import LOCATION, RELATION, SKEWNESS, Sums
+from driftloop.monitor.scores import LOCATION, RELATION, SKEWNESS, VALUE, Sums
 from driftloop.monitor.season import basis
 
 WINDOW_SHARE = 10
@@ -87,6 +87,7 @@ class Calibration:
         # A location is bounded: means of few effective rows have lighter tails than the normal (Cornish and Fisher,
         # "Moments and cumulants in the specification of distributions", 1938). Elsewhere that is left on the safe side.
         facts["light_tail"] = np.array([min(s.kurtosis, 0.0) * (s.name == LOCATION) for s in self.streams])
+        facts["heavy_tail"] = np.array([max(s.kurtosis, 0.0) * (s.name == VALUE) for s in self.streams])
         facts["tailed"] = np.array([float(s.name in _TAILED) for s in self.streams])
         facts["own_error"] = parameters * facts["design_effect"] * variance / np.maximum(facts["rows"], 1) * widening
         return facts
@@ -168,8 +169,9 @@ class Calibration:
         statistics = _without_skewness(statistics, skewness * part**1.5)
         lighter = -facts["light_tail"] / 24 * clusters / rows * part**2 * statistics**2
         statistics = statistics * (1 + np.minimum(lighter, _LIGHTEST))
-        heavy_tail = facts["tailed"] * _CLUSTERED_KURTOSIS * (clusters - 1) / rows * part**2
-        degrees = 1 / (1 / facts["degrees"] + heavy_tail / 6)
+        heavy_tail = facts["tailed"] * _CLUSTERED_KURTOSIS * (clusters - 1) + facts["heavy_tail"] * clusters
+        # Student's t has an excess kurtosis of about 6 over its degrees of freedom.
+        degrees = np.maximum(1 / (1 / facts["degrees"] + heavy_tail / rows * part**2 / 6), 1.0)
         p_values = np.where(counts > 0, 2 * stdtr(degrees, -np.abs(statistics)), 1.0)
         return Assessment(counts, shifts, errors, statistics, np.minimum(p_values, 1.0))
 

@@ -15,13 +15,13 @@ from driftloop.monitor.assessment import WINDOW_SHARE, Assessment, Calibration
 from driftloop.monitor.baseline import ColumnBaseline
 from driftloop.monitor.columns import Numbers
 from driftloop.monitor.relations import JointBaseline, PairBaseline
-from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, Scorer, Sums, pair_name
+from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, VALUE, Scorer, Sums, pair_name
 
 LONG = 4
 """Windows that are judged together besides the newest alone."""
 _SHARE_OF_NEWEST = 0.7
 """Of the probability, where both are asked: what is seen late is seen for longer."""
-_WEIGHTS = {LOCATION: 0.6, SPREAD: 0.2, SKEWNESS: 0.2}
+_WEIGHTS = {LOCATION: 0.45, VALUE: 0.25, SPREAD: 0.15, SKEWNESS: 0.15}
 """Of a numeric column's streams within its share of the probability (weighted Bonferroni: Genovese et al., "False
 discovery control with p-value weighting", 2006); categories weigh the same."""
 SINGLE_SHARE = 0.7
