@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from driftloop.loop.decide import decide, open_episode
+from driftloop.loop.decide import decide
 from driftloop.loop.decisions import Facts, Hold, Promote, Quarantine, Reject, StartRun, Wait
+from driftloop.loop.episodes import open_episode
 from driftloop.loop.history import Approved, Promoted, Quarantined, RunFinished, RunHeld, RunStarted, Started, model_of
 from driftloop.loop.history import replay as replay_history
 from driftloop.spec import ReportKind, RunVerdict, VerdictKind

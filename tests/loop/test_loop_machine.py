@@ -18,11 +18,13 @@ from driftloop.loop.decisions import (
     StartRun,
     Wait,
 )
+from driftloop.loop.episodes import episode_key, open_episodes
 from driftloop.loop.history import LEDGER_ENTRY, Answer, RunFinished, Started, replay
+from driftloop.loop.quiet import active_mutes
 from driftloop.loop.recording import entry_of
-from driftloop.loop.requests import Approve, Record, Request, Retrain, Rollback
+from driftloop.loop.requests import Acknowledge, Approve, Mute, Record, Request, Retrain, Rollback, Unmute
 from driftloop.loop.tenure import served_at, tenures
-from driftloop.spec import ReportKind, RunVerdict, VerdictKind
+from driftloop.spec import Harm, ReportKind, RunVerdict, Trigger, VerdictKind
 from tests.loop.conftest import START, WEEK, make_loop, make_result, make_verdict
 
 CRITERIA = {"task": "Classification", "successCriteria": [{"name": "profit", "goal": 1}]}
@@ -47,6 +49,7 @@ class LoopMachine(RuleBasedStateMachine):
             problem=CRITERIA,
             training={"maxTrialCount": self.trials},
             promotion={"approval": self.approval},
+            retraining={"triggers": list(Trigger), "cooldown": "14d", "limit": {"max": 2, "per": "60d"}},
             suspend=self.suspend,
         ).spec
 
@@ -62,11 +65,19 @@ class LoopMachine(RuleBasedStateMachine):
     def state(self):
         return replay(self.entries)
 
-    @rule(kind=st.sampled_from(list(ReportKind)), verdict=st.sampled_from(list(VerdictKind)))
-    def a_window_is_judged(self, kind, verdict):
+    @rule(
+        kind=st.sampled_from(list(ReportKind)),
+        verdict=st.sampled_from(list(VerdictKind)),
+        harm=st.sampled_from([None, *Harm]),
+        expected=st.sampled_from(["", "", "a season"]),
+    )
+    def a_window_is_judged(self, kind, verdict, harm, expected):
         champion = self.state.champion
         version = champion.version if champion else "none"
-        self.verdicts.append(make_verdict(self.week, verdict, version=version, kind=kind))
+        judged = make_verdict(self.week, verdict, version=version, kind=kind)
+        if verdict is VerdictKind.COVARIATE_DRIFT:
+            judged = judged.model_copy(update={"harm": harm, "expected": expected if harm is not Harm.HARMFUL else ""})
+        self.verdicts.append(judged)
         self.week += 1
 
     @precondition(lambda self: self.state.open_run)
@@ -117,6 +128,20 @@ class LoopMachine(RuleBasedStateMachine):
         }[verb]
         self.requests.append(Request(id=f"r{len(self.requests)}", at=self.now, by="ada", action=action))
 
+    @rule(
+        verb=st.sampled_from(["mute", "mute wrongly", "unmute", "acknowledge"]),
+        kind=st.sampled_from(["", "CovariateDrift", "ConceptDrift"]),
+        weeks=st.integers(-1, 4),
+    )
+    def a_person_wants_silence(self, verb, kind, weeks):
+        action = {
+            "mute": Mute(until=(self.now + weeks * WEEK).isoformat(), kind=kind, reason="we know"),
+            "mute wrongly": Mute(until="soon", kind=kind, reason="we know"),
+            "unmute": Unmute(kind=kind),
+            "acknowledge": Acknowledge(report="newest", reason="we know"),
+        }[verb]
+        self.requests.append(Request(id=f"r{len(self.requests)}", at=self.now, by="ada", action=action))
+
     @rule()
     def the_controller_restarts(self):
         lines = [LEDGER_ENTRY.dump_json(entry) for entry in self.entries]
@@ -151,6 +176,7 @@ class LoopMachine(RuleBasedStateMachine):
         match decision:
             case StartRun(from_log=True):
                 assert labelled >= self.spec.data.min_rows
+                assert decision.request or self.counts(decision), "what is quiet or harmless starts nothing"
             case StartRun(request=None) if state.champion:
                 assert decision.basis.key not in state.learned, "one run for each basis, however often it comes back"
             case Promote() | StartRun():
@@ -162,6 +188,16 @@ class LoopMachine(RuleBasedStateMachine):
                 assert decision.verdict.window.start not in state.quarantined
             case Hold():
                 assert decision.run_key not in state.held, "a hold is recorded once"
+
+    def counts(self, decision):
+        """Whether some open episode calls for this run, told anew from the verdicts and the ledger."""
+        state, found = self.state, []
+        for episode in open_episodes(state, self.verdicts):
+            newest = episode[-1]
+            muted = {mute.kind for mute in active_mutes(state, self.now)} & {None, newest.verdict}
+            if episode_key("uid", episode[0]) == decision.run_key:
+                found.append(newest.harm is not Harm.HARMLESS and not newest.expected and not muted)
+        return any(found) and decision.run_key not in state.acknowledged
 
     @invariant()
     def no_run_key_is_used_twice(self):

@@ -29,7 +29,7 @@ class SharedLoop:
         self.loop = read_modelloop(self.loop_file)
         self.store_uri = store_uri
         self.layout = StoreLayout(store_uri, NAMESPACE, self.loop.metadata.name)
-        baseline = traffic.baseline_of(traffic.rows(4000, seed=1))
+        baseline = traffic.baseline_of(traffic.rows(10_000, seed=1))
         for name, content in (("schema", traffic.SCHEMA), ("baseline", baseline)):
             data = content.model_dump_json(by_alias=True).encode()
             self.store.replace(f"{self.layout.baselines}/v1/{name}.json", data)

@@ -19,7 +19,9 @@ LATE = day(0, count=20, warmer=-30.0)[1]
 
 
 class Small(Monitored):
-    """A loop with small windows."""
+    """A loop with small windows, and a reference that carries four of them together."""
+
+    reference_rows = 10_000
 
     def __init__(self, root):
         super().__init__(root)
@@ -58,6 +60,7 @@ def expected(tmp_path_factory):
     verdicts = monitored.verdicts()
     assert len(verdicts) == 2 * DAYS
     assert len({verdict.verdict for verdict in verdicts}) > 1
+    assert {test.windows for verdict in verdicts for test in verdict.features} == {1, 4}
     return verdicts
 
 

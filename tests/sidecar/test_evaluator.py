@@ -54,10 +54,12 @@ class Monitored:
         )
         self.give_baseline("v1")
 
+    reference_rows = 4000
+
     def give_baseline(self, version: str) -> None:
         folder = self.settings.baselines_dir / version
         folder.mkdir(parents=True)
-        baseline = traffic.baseline_of(traffic.rows(4000, seed=1))
+        baseline = traffic.baseline_of(traffic.rows(self.reference_rows, seed=1))
         (folder / "schema.json").write_text(traffic.SCHEMA.model_dump_json(by_alias=True))
         (folder / "baseline.json").write_text(baseline.model_dump_json(by_alias=True))
 

@@ -51,6 +51,8 @@ def test_closing_a_window_writes_down_what_its_verdict_is_made_of(monitored):
         due=traffic.START + traffic.DAY,
         predictions={"monitor": 2},
         labels={},
+        rows=len(day(0)[1]),
+        newest=day(0)[1]["time"].max().floor("us").to_pydatetime(),
     )
     assert second.start == first.end
     assert (performance.start, performance.end) == (first.start, first.end)
@@ -218,7 +220,7 @@ def test_retention_leaves_what_labels_still_expected_may_need(tmp_path):
     evaluator.catch_up(NOW)
     upkeep(evaluator)
     dates = sorted((monitored.settings.log_dir / "predictions").iterdir())
-    assert len(dates) == 4  # days 4 to 7: the performance of days up to 3 is judged
+    assert len(dates) == 7  # days 4 to 7, whose performance is not judged yet, and the three before that go with them
     monitored.log([], through=30)
     evaluator.catch_up(NOW)
     upkeep(evaluator)

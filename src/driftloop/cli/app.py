@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from driftloop.cli.acknowledge import acknowledge
 from driftloop.cli.approve import approve
 from driftloop.cli.charter import charter
 from driftloop.cli.crd import crd
@@ -23,6 +24,7 @@ from driftloop.cli.history import history
 from driftloop.cli.init import init
 from driftloop.cli.logs import logs
 from driftloop.cli.manifests import manifests
+from driftloop.cli.mute import mute, unmute
 from driftloop.cli.record import record
 from driftloop.cli.retrain import retrain
 from driftloop.cli.rollback import rollback
@@ -56,6 +58,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     retrain,
     approve,
     rollback,
+    mute,
+    unmute,
+    acknowledge,
     record,
     history,
     served_at,

@@ -16,7 +16,7 @@ from driftloop.errors import DriftloopError, InvalidInputError
 
 if TYPE_CHECKING:
     from driftloop.loop.history import LedgerEntry
-    from driftloop.loop.requests import Approve, Record, Request, Retrain, Rollback
+    from driftloop.loop.requests import Action, Request
     from driftloop.spec import ModelLoopSpec
 
 WaitOption = Annotated[
@@ -42,9 +42,7 @@ class LoopStoppedError(DriftloopError):
         )
 
 
-def ask(
-    named: Path | None, action: "Retrain | Rollback | Approve | Record", *, wait: bool = False, as_json: bool = False
-) -> None:
+def ask(named: Path | None, action: "Action", *, wait: bool = False, as_json: bool = False) -> None:
     """Ask the loop of a workspace for something, and tell what becomes of it.
 
     Raises:
@@ -85,6 +83,7 @@ def user_name() -> str:
 def _refuse_at_the_door(workspace: Workspace, request: "Request") -> None:
     """Decide on the request as the loop would by its ledger, so that a mistake is told at once."""
     from driftloop.controller.ledger import read_ledger
+    from driftloop.controller.monitorview import MonitorView
     from driftloop.loop.answer import answer_request
     from driftloop.loop.decisions import Facts, Refuse
     from driftloop.loop.history import replay
@@ -92,7 +91,10 @@ def _refuse_at_the_door(workspace: Workspace, request: "Request") -> None:
     spec = _spec_in_force(workspace)
     if spec is None:
         return
-    decision = answer_request(spec, replay(read_ledger(workspace.ledger)), Facts(loop_uid=workspace.uid()), request)
+    entries = read_ledger(workspace.ledger)
+    facts = Facts(loop_uid=workspace.uid(), verdicts=MonitorView(workspace.monitor).verdicts())
+    now = entries[-1].at if entries else request.at  # the loop's clock stands in event time where it replays
+    decision = answer_request(spec, replay(entries), facts, request, now)
     if isinstance(decision, Refuse):
         raise RequestRefusedError(request.action.verb, decision.reason)
 

@@ -12,14 +12,19 @@ from driftloop.cli.clusterloop import Place
 from driftloop.errors import DriftloopError, InvalidInputError
 
 if TYPE_CHECKING:
-    from driftloop.loop.requests import Approve, Retrain, Rollback
+    from driftloop.loop.requests import Acknowledge, Approve, Mute, Retrain, Rollback, Unmute
+
+    ClusterAction = Retrain | Rollback | Approve | Mute | Unmute | Acknowledge
 
 POLL_SECONDS = 2.0
 ANSWER_SECONDS = 120.0
 """Time in which an operator that runs takes up a request."""
-PREVIOUS = "previous"
+PREVIOUS, OFF = "previous", "off"
 _LONGEST_MANAGER = 128
-_ENDS = ("Promoted", "Rejected", "RolledBack", "FeasibilityJudged", "RunHeld")
+_ENDS = (
+    *("Promoted", "Rejected", "RolledBack", "FeasibilityJudged", "RunHeld"),
+    *("Muted", "Unmuted", "Acknowledged"),
+)
 """Entries of the history after which nothing more follows from a request."""
 
 
@@ -33,9 +38,7 @@ class UnansweredError(DriftloopError):
         )
 
 
-def ask_cluster(
-    place: Place, name: str | None, action: "Retrain | Rollback | Approve", *, wait: bool, as_json: bool
-) -> None:
+def ask_cluster(place: Place, name: str | None, action: "ClusterAction", *, wait: bool, as_json: bool) -> None:
     """Ask a loop of a cluster for something, and tell what becomes of it.
 
     Raises:
@@ -58,18 +61,28 @@ def ask_cluster(
         typer.echo(json.dumps({"request": request, "outcome": outcome}, indent=2))
 
 
-def _request(loop: dict[str, Any], action: "Retrain | Rollback | Approve", user: str) -> tuple[str, str]:
+def _request(loop: dict[str, Any], action: "ClusterAction", user: str) -> tuple[str, str]:
     """Return annotation and value; a time makes what may be asked again another value."""
-    from driftloop.loop.requests import Approve, Retrain
-    from driftloop.workload.names import APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION
+    from driftloop.loop.requests import Acknowledge, Approve, Mute, Retrain, Rollback, Unmute
+    from driftloop.workload import names
 
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-    if isinstance(action, Retrain):
-        return RETRAIN_ANNOTATION, f"{now} {action.reason}".strip()
-    if isinstance(action, Approve):
-        _refuse_at_the_door(loop, action.run_key)
-        return APPROVE_ANNOTATION, f"{action.run_key}@{user}"
-    return ROLLBACK_ANNOTATION, f"{action.model or PREVIOUS}@{now}"
+    match action:
+        case Retrain():
+            return names.RETRAIN_ANNOTATION, f"{now} {action.reason}".strip()
+        case Rollback():
+            return names.ROLLBACK_ANNOTATION, f"{action.model or PREVIOUS}@{now}"
+        case Mute():
+            what = f"{action.until}/{action.kind}" if action.kind else action.until
+            return names.MUTE_ANNOTATION, f"{what}@{now} {action.reason}".strip()
+        case Unmute():
+            what = f"{OFF}/{action.kind}" if action.kind else OFF
+            return names.MUTE_ANNOTATION, f"{what}@{now} {action.reason}".strip()
+        case Acknowledge():
+            return names.ACKNOWLEDGE_ANNOTATION, f"{action.report}@{now} {action.reason}".strip()
+        case Approve():
+            _refuse_at_the_door(loop, action.run_key)
+            return names.APPROVE_ANNOTATION, f"{action.run_key}@{user}"
 
 
 def _refuse_at_the_door(loop: dict[str, Any], run_key: str) -> None:

@@ -10,13 +10,21 @@ import typer
 from rich.console import Console
 
 from driftloop.cli.clusterloop import Place
-from driftloop.cli.status import count_words, day_words, label_words, show_table
-from driftloop.workload.names import APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION
+from driftloop.cli.status import count_words, day_words, label_words, show_table, watch_words
+from driftloop.workload.names import (
+    ACKNOWLEDGE_ANNOTATION,
+    APPROVE_ANNOTATION,
+    MUTE_ANNOTATION,
+    RETRAIN_ANNOTATION,
+    ROLLBACK_ANNOTATION,
+)
 
 HANDLED_FIELDS = {
     RETRAIN_ANNOTATION: "retrainRequestedAt",
     ROLLBACK_ANNOTATION: "rollback",
     APPROVE_ANNOTATION: "approve",
+    MUTE_ANNOTATION: "mute",
+    ACKNOWLEDGE_ANNOTATION: "acknowledge",
 }
 """Annotation that asks → field of `status.handledRequests` that answers."""
 
@@ -97,12 +105,26 @@ def _row(loop: dict[str, Any]) -> list[str]:
 
 
 def _show_story(loop: dict[str, Any]) -> None:
-    for line in _criteria(loop):
+    for line in (*_alarm_words(loop), *_criteria(loop)):
         typer.echo(f"  {line}")
     for annotation, value in open_requests(loop).items():
         typer.echo(f"  asked, not answered yet: {annotation}: {value}")
     for line in _status(loop).get("history") or ():
         typer.echo(f"  {day_words(line['at'])}  {line['message']}")
+
+
+def _alarm_words(loop: dict[str, Any]) -> list[str]:
+    """Return what bears on the alarms: a budget that can't be kept, silences in force, an open episode."""
+    status = _status(loop)
+    told = watch_words(list(conditions_of(loop).values()))
+    for mute in status.get("mutes") or ():
+        what = f"{mute['kind']} is" if mute.get("kind") else "all drift alarms are"
+        told.append(f"{what} muted by {mute['by']} until {day_words(mute['until'])}: {mute['reason']}")
+    episode = status.get("episode")
+    if episode:
+        quiet = episode.get("quiet") or "if you know of it: driftloop acknowledge newest --reason TEXT"
+        told.append(f"drift episode since {day_words(episode['since'])} ({episode['kind']}); {quiet}")
+    return told
 
 
 def _criteria(loop: dict[str, Any]) -> list[str]:
@@ -131,6 +153,7 @@ def _reasons(loop: dict[str, Any]) -> list[str]:
         told.append(f"not ready: {ready.get('message') or ready['reason']}")
     told += [reason for reason in status.get("waitingFor") or () if not any(reason in line for line in told)]
     told += [f"asked, not answered yet: {name}: {value}" for name, value in open_requests(loop).items()]
+    told += [line for line in _alarm_words(loop) if line not in told]
     run = status.get("run")
     if run:
         where = f"; see {run['url']}" if run.get("url") else ""

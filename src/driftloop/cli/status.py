@@ -77,6 +77,8 @@ def status(
     from driftloop.loop.history import LEDGER_ENTRY
     from driftloop.loop.telling import tell
 
+    for sentence in _alarm_words(facts):
+        typer.echo(f"  {sentence}")
     for criterion in facts["successCriteria"]:
         typer.echo(f"  {_tell_criterion(criterion)}")
     for request in facts["requests"]:
@@ -110,10 +112,12 @@ def why(
         "minRows",
         "nextWindowEnd",
         "requests",
+        "mutes",
+        "episodes",
         "lastFailure",
     )
     if as_json:
-        typer.echo(json.dumps({key: facts[key] for key in keys}, indent=2))
+        typer.echo(json.dumps({key: facts[key] for key in keys if key in facts}, indent=2))
         return
     _show_reasons(facts)
 
@@ -126,6 +130,8 @@ def _show_reasons(facts: dict[str, Any]) -> None:
         console.print(f"• {reason}")
     for request in facts["requests"]:
         console.print(f"• {request['verb']} was asked by {request['by']} and is not answered yet ({request['id']})")
+    for sentence in _alarm_words(facts):
+        console.print(f"• {sentence}")
     if facts["run"]:
         console.print(f"• the run is at: {facts['run']['stage'] or 'its start'}")
     log = facts["log"]
@@ -144,6 +150,12 @@ def _show_reasons(facts: dict[str, Any]) -> None:
     console.print(f"next window ends: {day_words(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
         console.print(f"last failure: {facts['lastFailure']}")
+
+
+def _alarm_words(facts: dict[str, Any]) -> list[str]:
+    """Return what bears on the alarms: a budget that can't be kept, silences in force, open episodes."""
+    episodes = [episode_words(episode) for episode in facts.get("episodes", ())]
+    return [*watch_words(facts["conditions"]), *facts.get("mutes", ()), *episodes]
 
 
 def show_table(rows: list[list[str]]) -> None:
@@ -230,6 +242,23 @@ def _project_from_ledger(workspace: Workspace) -> dict[str, Any]:
         run_stage="",
         addresses={},
     ) | {"labelledRows": None}
+
+
+def watch_words(conditions: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with the watch though it goes on: the false-alarm budget is not the one asked for."""
+    return [
+        condition["message"]
+        for condition in conditions
+        if condition["type"] == "Monitored" and condition["status"] == "True" and condition.get("message")
+    ]
+
+
+def episode_words(episode: dict[str, str]) -> str:
+    """Return one line about an open drift episode, and how to say that it is known."""
+    told = f"drift episode since {day_words(episode['since'])} ({episode['kind']}): {episode['verdict']}"
+    if episode["quiet"]:
+        return f"{told}; {episode['quiet']}"
+    return f"{told}; if you know of it: driftloop acknowledge {episode['report']} --reason TEXT"
 
 
 def label_words(labels: dict[str, Any]) -> str:

@@ -30,6 +30,7 @@ from driftloop.errors import DriftloopError
 from driftloop.loop.basis import basis_of
 from driftloop.loop.decide import decide
 from driftloop.loop.decisions import (
+    Acknowledgement,
     Decision,
     Facts,
     Hold,
@@ -259,7 +260,7 @@ class LaptopController:
             case Reject():
                 self._record(entry_of(decision, self._state, now))
                 self._say(f"{decision.model.label} rejected: {decision.reason}")
-            case Quarantine() | Hold() | Note() | Refuse():
+            case Quarantine() | Hold() | Note() | Acknowledgement() | Refuse():
                 self._answer(entry_of(decision, self._state, now))
             case Wait():
                 pass

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from pathlib import Path
 
-from driftloop.loop.requests import Approve, Record, Request, Retrain, Rollback
+from driftloop.loop.requests import Action, Request
 from driftloop.predictionlog.durablefile import make_directory, sync_directory
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class RequestBox:
         return tuple(sorted(found, key=lambda request: (request.at, request.id)))
 
 
-def build_request(action: Retrain | Rollback | Approve | Record, *, by: str, at: datetime) -> Request:
+def build_request(action: Action, *, by: str, at: datetime) -> Request:
     """Return a request with an id of its own; ids sort by time."""
     return Request(id=f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}", at=at, by=by, action=action)
 

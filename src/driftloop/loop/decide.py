@@ -12,8 +12,10 @@ from driftloop.loop.basis import tell_change
 from driftloop.loop.brakes import braked, switched_off, too_few_labels
 from driftloop.loop.candidate import judge_candidate
 from driftloop.loop.decisions import Decision, Facts, Hold, Quarantine, StartRun, Wait, run_key
+from driftloop.loop.episodes import episode_key, open_episodes, verdicts_of_champion
 from driftloop.loop.history import LoopState, PipelineName
-from driftloop.spec import Maturity, ModelLoopSpec, ReportKind, Trigger, Verdict, VerdictKind
+from driftloop.loop.quiet import why_quiet
+from driftloop.spec import Harm, Maturity, ModelLoopSpec, Verdict, VerdictKind
 from driftloop.spec.driftreport import report_name
 
 
@@ -23,7 +25,7 @@ def decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -
     Order: what people ask, what is under way, a first model, faulty data, a changed file or changed data, drift.
     """
     pending = next((request for request in facts.requests if request.id not in state.handled), None)
-    answer = answer_request(spec, state, facts, pending) if pending else None
+    answer = answer_request(spec, state, facts, pending, now) if pending else None
     if answer:
         return answer
     if state.open_run:
@@ -34,14 +36,14 @@ def decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -
 
 
 def _mind_champion(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
-    verdicts = _verdicts_of_champion(state, facts.verdicts)
+    verdicts = verdicts_of_champion(state, facts.verdicts)
     fault = next((v for v in verdicts if _is_new_fault(v, state)), None)
     if fault:
         return Quarantine(fault, f"data fault, so these rows train nothing and a person should look: {fault.summary}")
     change = _answer_change(spec, state, facts, now)
     if isinstance(change, StartRun | Hold):
         return change
-    drift = _answer_drift(spec, state, facts, verdicts, now)
+    drift = _answer_drift(spec, state, facts, now)
     if change and isinstance(drift, Wait):
         return Wait((*change.reasons, *drift.reasons), stalled=change.stalled or drift.stalled)
     return drift
@@ -94,28 +96,17 @@ def _answer_change(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: dat
     return Wait((*blocks, f"held back: {cause}"), stalled=bool(switched_off(spec)))
 
 
-def _verdicts_of_champion(state: LoopState, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The champion's verdicts on windows that no run has seen and that ended after it took over.
-
-    A model that serves again after a rollback starts afresh: what was seen of it before calls for nothing.
-    """
-    version = state.champion.version if state.champion else ""
-    answered = [time for time in (state.data_through, state.promoted_at) if time]
-    return [v for v in verdicts if v.model_version == version and all(v.window.end > time for time in answered)]
-
-
 def _is_new_fault(verdict: Verdict, state: LoopState) -> bool:
     return verdict.verdict is VerdictKind.DATA_FAULT and verdict.window.start not in state.quarantined
 
 
-def _answer_drift(
-    spec: ModelLoopSpec, state: LoopState, facts: Facts, verdicts: Sequence[Verdict], now: datetime
-) -> Decision:
-    triggers = {VerdictKind(trigger.value) for trigger in spec.retraining.triggers}
-    episodes = [e for kind in ReportKind if (e := open_episode([v for v in verdicts if v.kind is kind]))]
-    calling = [episode for episode in episodes if episode[-1].verdict in triggers]
+def _answer_drift(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
+    """Answer the newest episode that calls for a run; where none does, say of each why not."""
+    episodes = open_episodes(state, facts.verdicts)
+    silences = [_why_no_run(spec, state, facts.loop_uid, episode, now) for episode in episodes]
+    calling = [episode for episode, silence in zip(episodes, silences, strict=True) if not silence]
     if not calling:
-        return Wait((_why_quiet(episodes, spec.retraining.triggers),))
+        return Wait(tuple(dict.fromkeys(silences)) or ("nothing calls for a retraining",))
     episode = max(calling, key=lambda e: e[-1].window.end)
     newest = episode[-1]
     cause = f"{newest.verdict} in the window of {newest.window.start:%Y-%m-%d}: {newest.summary}"
@@ -132,28 +123,17 @@ def _answer_drift(
     return Wait((*blocks, f"held back: {cause}"), stalled=spec.suspend)
 
 
-def open_episode(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the newest unbroken run of alarming windows, oldest first; empty when the newest verdict is no alarm.
-
-    Windows with too little data neither break nor extend an episode; a data fault is no drift and ends it.
-    """
-    episode: list[Verdict] = []
-    for verdict in reversed(verdicts):
-        if verdict.verdict is VerdictKind.NOT_ENOUGH_DATA:
-            continue
-        if not verdict.verdict.is_alarm or verdict.verdict is VerdictKind.DATA_FAULT:
-            break
-        episode.append(verdict)
-    return episode[::-1]
-
-
-def episode_key(loop_uid: str, first: Verdict) -> str:
-    """Return the key of the run that answers the episode which begins with a verdict."""
-    return run_key(loop_uid, f"{first.model_version}/{first.kind}/{first.window.start.isoformat()}")
-
-
-def _why_quiet(episodes: Sequence[Sequence[Verdict]], triggers: Sequence[Trigger]) -> str:
-    if not episodes:
-        return "nothing calls for a retraining"
-    kinds = ", ".join(sorted({str(episode[-1].verdict) for episode in episodes}))
-    return f"{kinds} is seen, and is not among spec.retraining.triggers ({', '.join(triggers)})"
+def _why_no_run(spec: ModelLoopSpec, state: LoopState, loop_uid: str, episode: Sequence[Verdict], now: datetime) -> str:
+    """Say why an episode calls for no run, by its newest window; empty where it calls for one."""
+    newest = episode[-1]
+    quiet = why_quiet(newest, episode_key(loop_uid, episode[0]), state, now)
+    if quiet:
+        return quiet
+    if newest.verdict is VerdictKind.UNKNOWN:
+        return f"what moved fits no known cause, so nothing is retrained and a person should look: {newest.summary}"
+    triggers = spec.retraining.triggers
+    if newest.verdict not in {VerdictKind(trigger.value) for trigger in triggers}:
+        return f"{newest.verdict} is seen, and is not among spec.retraining.triggers ({', '.join(triggers)})"
+    if newest.harm is Harm.HARMLESS:
+        return f"{newest.verdict} is harmless: the inputs moved and the model answers as well as before"
+    return ""

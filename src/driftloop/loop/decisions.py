@@ -83,9 +83,21 @@ class RollBack:
 
 @dataclass(frozen=True)
 class Note:
-    """Write down an approval or a measured value: the ledger's entry is all there is to do."""
+    """Write down an approval, a measured value or a mute: the ledger's entry is all there is to do."""
 
     request: Request
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """Write down that people know of a drift episode."""
+
+    request: Request
+    reason: str
+    run_key: str
+    """Of the run that would answer the episode."""
+    report: str
+    """Drift report of its first window."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ class Wait:
     """Everything that the loop is for has been done."""
 
 
-Decision = StartRun | Promote | Reject | Quarantine | Hold | RollBack | Note | Refuse | Wait
+Decision = StartRun | Promote | Reject | Quarantine | Hold | RollBack | Note | Acknowledgement | Refuse | Wait
 
 
 def run_key(loop_uid: str, cause: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from driftloop.loop.basis import Basis
-from driftloop.spec import FeasibilityResult, RunResult
+from driftloop.spec import FeasibilityResult, RunResult, VerdictKind
 from driftloop.spec.boundary import Boundary
 
 PipelineName = Literal["training", "adoption", "feasibility"]
@@ -154,6 +154,37 @@ class Recorded(Answer):
     note: str = ""
 
 
+class Muted(Answer):
+    """A person asked for silence: drift alarms start no run and page nobody until then."""
+
+    entry: Literal["Muted"] = "Muted"
+    until: datetime
+    """On the loop's clock."""
+    kind: VerdictKind | None = None
+    """The verdict that is muted; None for every drift alarm."""
+    reason: str
+
+
+class Unmuted(Answer):
+    """A person ended a silence."""
+
+    entry: Literal["Unmuted"] = "Unmuted"
+    kind: VerdictKind | None = None
+    """The verdict whose own mute ended; None for every mute."""
+    reason: str = ""
+
+
+class Acknowledged(Answer):
+    """A person knows of a drift episode: it starts no run and pages nobody any more."""
+
+    entry: Literal["Acknowledged"] = "Acknowledged"
+    run_key: str
+    """Key of the run that would have answered the episode."""
+    report: str
+    """Name of the drift report of its first window."""
+    reason: str
+
+
 class RequestRefused(Answer):
     """A person asked for what can't be done."""
 
@@ -174,6 +205,9 @@ LedgerEntry = Annotated[
     | RunHeld
     | Approved
     | Recorded
+    | Muted
+    | Unmuted
+    | Acknowledged
     | RequestRefused,
     Field(discriminator="entry"),
 ]
@@ -206,6 +240,10 @@ class LoopState:
     """Approvals, by run key."""
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
     """The newest measured value of each success criterion, by name."""
+    mutes: Mapping[VerdictKind | None, Muted] = field(default_factory=dict)
+    """The newest mute of each verdict, and of all (None); some may be over."""
+    acknowledged: Mapping[str, Acknowledged] = field(default_factory=dict)
+    """Episodes that people know of, by the key of the run that would answer them."""
     handled: frozenset[str] = field(default_factory=frozenset)
     """Ids of the requests that were answered."""
     judged: FeasibilityJudged | None = None
@@ -279,8 +317,21 @@ def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: C901, PLR
             return replace(state, approved={**state.approved, entry.run_key: entry})
         case Recorded():
             return replace(state, recorded={**state.recorded, entry.name: entry})
+        case Muted() | Unmuted() | Acknowledged():
+            return _apply_silence(state, entry)
         case RequestRefused():
             return state
+
+
+def _apply_silence(state: LoopState, entry: Muted | Unmuted | Acknowledged) -> LoopState:
+    match entry:
+        case Muted():
+            return replace(state, mutes={**state.mutes, entry.kind: entry})
+        case Unmuted(kind=None):
+            return replace(state, mutes={})
+        case Unmuted():
+            return replace(state, mutes={kind: mute for kind, mute in state.mutes.items() if kind != entry.kind})
+    return replace(state, acknowledged={**state.acknowledged, entry.run_key: entry})
 
 
 def _apply_run(state: LoopState, entry: RunStarted | RunFinished) -> LoopState:

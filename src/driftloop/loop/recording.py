@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+from driftloop.loop.answer import parse_until
 from driftloop.loop.decisions import (
+    Acknowledgement,
     Hold,
     Note,
     Promote,
@@ -13,9 +15,11 @@ from driftloop.loop.decisions import (
     StartRun,
 )
 from driftloop.loop.history import (
+    Acknowledged,
     Approved,
     LedgerEntry,
     LoopState,
+    Muted,
     Promoted,
     Quarantined,
     Recorded,
@@ -24,10 +28,12 @@ from driftloop.loop.history import (
     RolledBack,
     RunHeld,
     RunStarted,
+    Unmuted,
 )
-from driftloop.loop.requests import Approve, Record, Request
+from driftloop.loop.requests import Approve, Mute, Record, Request, Unmute
+from driftloop.spec import VerdictKind
 
-Deed = StartRun | Promote | Reject | Quarantine | Hold | RollBack | Note | Refuse
+Deed = StartRun | Promote | Reject | Quarantine | Hold | RollBack | Note | Acknowledgement | Refuse
 """A decision that acts."""
 
 
@@ -71,6 +77,15 @@ def entry_of(  # noqa: PLR0911 (one return per kind of decision)
             return RolledBack(at=at, request_id=request.id, by=request.by, model=decision.model, reason=decision.reason)
         case Note():
             return _note(decision.request, at)
+        case Acknowledgement(request=request):
+            return Acknowledged(
+                at=at,
+                request_id=request.id,
+                by=request.by,
+                run_key=decision.run_key,
+                report=decision.report,
+                reason=decision.reason,
+            )
         case Refuse(request=request):
             return RequestRefused(
                 at=at, request_id=request.id, by=request.by, verb=request.action.verb, reason=decision.reason
@@ -91,5 +106,18 @@ def _note(request: Request, at: datetime) -> LedgerEntry:
                 measured_at=asked.measured_at,
                 note=asked.note,
             )
+        case Mute() as asked:
+            kind = VerdictKind(asked.kind) if asked.kind else None
+            return Muted(
+                at=at,
+                request_id=request.id,
+                by=request.by,
+                until=parse_until(asked.until),
+                kind=kind,
+                reason=asked.reason,
+            )
+        case Unmute() as asked:
+            kind = VerdictKind(asked.kind) if asked.kind else None
+            return Unmuted(at=at, request_id=request.id, by=request.by, kind=kind, reason=asked.reason)
         case other:
             raise AssertionError(f"{other.verb} takes more than a note")

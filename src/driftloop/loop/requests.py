@@ -11,6 +11,9 @@ from pydantic import AfterValidator, Field
 
 from driftloop.spec.boundary import Boundary
 
+NEWEST = "newest"
+"""Stands for the drift report of the newest open episode."""
+
 
 class Retrain(Boundary):
     """Start one run now."""
@@ -46,6 +49,42 @@ class Record(Boundary):
     note: str = ""
 
 
+class Mute(Boundary):
+    """Let drift alarms start no run and page nobody for a while."""
+
+    verb: Literal["Mute"] = "Mute"
+    until: str
+    """ISO 8601 date or time, in UTC unless it says otherwise."""
+    kind: str = ""
+    """The verdict that is muted; empty for every drift alarm."""
+    reason: str = ""
+    """Why, in the words of who asks."""
+
+
+class Unmute(Boundary):
+    """Let drift alarms count again."""
+
+    verb: Literal["Unmute"] = "Unmute"
+    kind: str = ""
+    """The verdict whose own mute ends; empty for every mute."""
+    reason: str = ""
+    """Why, in the words of who asks."""
+
+
+class Acknowledge(Boundary):
+    """Note that people know of a drift episode: it starts no run and pages nobody any more."""
+
+    verb: Literal["Acknowledge"] = "Acknowledge"
+    report: str
+    """Name of a drift report of the episode; `newest` for the newest open episode."""
+    reason: str = ""
+    """Why, in the words of who asks."""
+
+
+Action = Retrain | Rollback | Approve | Record | Mute | Unmute | Acknowledge
+"""What can be asked."""
+
+
 def _has_zone(time: datetime) -> datetime:
     if time.tzinfo is None:
         raise ValueError("must have a time zone")
@@ -60,4 +99,4 @@ class Request(Boundary):
     """When it was asked, by the wall clock."""
     by: str
     """Who asks: the operating system's user on a laptop."""
-    action: Annotated[Retrain | Rollback | Approve | Record, Field(discriminator="verb")]
+    action: Annotated[Action, Field(discriminator="verb")]

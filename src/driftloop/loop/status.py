@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from driftloop.loop.budget import tell_uncarried
 from driftloop.loop.decisions import Decision, Facts, Wait
+from driftloop.loop.episodes import episode_key, open_episodes
 from driftloop.loop.history import LedgerEntry, LoopState, Model, Promoted, Recorded, Started
-from driftloop.spec import ModelLoop
+from driftloop.loop.quiet import active_mutes, tell_mute, why_quiet
+from driftloop.spec import ModelLoop, Verdict
 from driftloop.spec.boundary import format_duration
+from driftloop.spec.driftreport import report_name
 from driftloop.spec.learning import SuccessCriterion
 
 HISTORY_SHOWN = 10
@@ -54,6 +58,7 @@ def project_status(
     alarm = next((v for v in reversed(facts.verdicts) if _is_of(v.model_version, state.champion)), None)
     drifted = alarm is not None and alarm.verdict.is_alarm
     busy = state.open_run is not None or not isinstance(decision, Wait)
+    uncarried = tell_uncarried(state, facts.verdicts)
     conditions = {
         "Ready": serving and watching and state.champion is not None,
         "Trained": state.champion is not None,
@@ -69,7 +74,11 @@ def project_status(
         "time": now.isoformat(),
         "settledThrough": settled_through.isoformat() if settled_through else None,
         "addresses": dict(addresses),
-        "conditions": [{"type": kind, "status": str(value)} for kind, value in conditions.items()],
+        "conditions": [
+            {"type": kind, "status": str(value)}
+            | ({"reason": "BudgetNotCarried", "message": uncarried} if kind == "Monitored" and uncarried else {})
+            for kind, value in conditions.items()
+        ],
         "champion": _describe(state.champion),
         "candidate": _describe(state.candidate),
         "run": state.open_run.to_dict() | {"stage": run_stage} if state.open_run else None,
@@ -82,6 +91,8 @@ def project_status(
         "log": dict(log),
         "labels": dict(labels),
         "waitingFor": waiting,
+        "mutes": [tell_mute(mute) for mute in active_mutes(state, now)],
+        "episodes": [_describe_episode(episode, state, facts, now) for episode in open_episodes(state, facts.verdicts)],
         "requests": [
             {"id": request.id, "verb": request.action.verb, "by": request.by, "at": request.at.isoformat()}
             for request in facts.requests
@@ -114,6 +125,17 @@ def _next_window_end(now: datetime, duration: timedelta) -> datetime:
 
 def _is_of(version: str, model: Model | None) -> bool:
     return model is not None and model.version == version
+
+
+def _describe_episode(episode: Sequence[Verdict], state: LoopState, facts: Facts, now: datetime) -> dict[str, str]:
+    first, newest = episode[0], episode[-1]
+    return {
+        "report": report_name(facts.loop_uid, first.model_version, first.kind, first.window.start),
+        "kind": str(first.kind),
+        "since": first.window.start.isoformat(),
+        "verdict": str(newest.verdict),
+        "quiet": why_quiet(newest, episode_key(facts.loop_uid, first), state, now),
+    }
 
 
 def _describe(model: Model | None) -> dict[str, Any] | None:

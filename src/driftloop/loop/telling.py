@@ -3,9 +3,11 @@
 from datetime import time
 
 from driftloop.loop.history import (
+    Acknowledged,
     Approved,
     FeasibilityJudged,
     LedgerEntry,
+    Muted,
     Promoted,
     Quarantined,
     Recorded,
@@ -16,7 +18,9 @@ from driftloop.loop.history import (
     RunHeld,
     RunStarted,
     Started,
+    Unmuted,
 )
+from driftloop.loop.quiet import tell_moment
 from driftloop.spec import Verdict
 
 
@@ -55,6 +59,14 @@ def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911, PLR0912 (one return
             note = f" ({entry.note})" if entry.note else ""
             when = f"{entry.measured_at:%Y-%m-%d %H:%M}"
             return f"{entry.by} recorded '{entry.name}': {entry.value:g}, measured {when}{note}"
+        case Muted():
+            what = entry.kind or "all drift alarms"
+            return f"{entry.by} muted {what} until {tell_moment(entry.until)}: {entry.reason}"
+        case Unmuted():
+            reason = f": {entry.reason}" if entry.reason else ""
+            return f"{entry.by} ended {f'the mute of {entry.kind}' if entry.kind else 'every mute'}{reason}"
+        case Acknowledged():
+            return f"{entry.by} acknowledged the drift episode of report {entry.report}: {entry.reason}"
         case RequestRefused():
             return f"{entry.verb} asked by {entry.by} was refused: {entry.reason}"
     raise AssertionError(entry)
@@ -66,6 +78,8 @@ def links(entry: LedgerEntry) -> dict[str, str]:
     match entry:
         case RunStarted():
             found = {"run": entry.run_key, "data": entry.data_uri, "driftReport": entry.report}
+        case Acknowledged():
+            found = {"driftReport": entry.report}
         case FeasibilityJudged():
             found = {"run": entry.run_key, "report": entry.report}
         case RunFinished(result=result):
@@ -85,4 +99,5 @@ def tell_verdict(verdict: Verdict) -> str:
         if is_whole_days
         else f"{window.start:%Y-%m-%d %H:%M} to {window.end:%H:%M}"
     )
-    return f"{span} {verdict.kind}: {verdict.verdict}. {summary}"
+    expected = f" (expected: {verdict.expected})" if verdict.expected else ""
+    return f"{span} {verdict.kind}: {verdict.verdict}{expected}. {summary}"

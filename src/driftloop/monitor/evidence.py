@@ -18,11 +18,22 @@ from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX
 from driftloop.reports import charts
 from driftloop.reports.axes import number_axis, share_axis, time_axis
 from driftloop.reports.bars import Bar, bar_chart
+from driftloop.reports.certainty import how_sure, with_and_without_labels
 from driftloop.reports.charts import Frame, Tone
 from driftloop.reports.markup import figure, name, percent, plain
 from driftloop.reports.page import Card, Header, badge, cards, figures, paragraph, render_page, section, table
-from driftloop.reports.verdicts import MEANINGS, TITLES, TONES
-from driftloop.spec import CheckResult, DataSchema, DriftReport, FeatureDrift, FeatureType, ReportKind, Verdict
+from driftloop.reports.verdicts import meaning_of, title_of, tone_of
+from driftloop.spec import (
+    CheckResult,
+    DataSchema,
+    DriftReport,
+    FeatureDrift,
+    FeatureType,
+    Harm,
+    ReportKind,
+    Verdict,
+    VerdictKind,
+)
 
 MOST_PICTURES = 12
 _FEWEST_PICTURES = 4
@@ -34,6 +45,11 @@ _CORE = (0.005, 0.995)
 """Quantiles between which values are drawn; a single stray value must not flatten the picture."""
 _DAY_SECONDS = 86400
 _TWO_ERRORS = 1.96
+_HARM = {
+    Harm.HARMFUL: "harmful to the answers",
+    Harm.HARMLESS: "harmless, as far as can be told",
+    Harm.UNKNOWN: "whether it harms is not known yet",
+}
 _SERIES: tuple[tuple[Tone, str], tuple[Tone, str]] = (("ref", "reference: what the model knows"), ("b", "this window"))
 
 
@@ -62,7 +78,7 @@ def build_evidence_page(
     verdict = report.verdict
     window = verdict.window
     header = Header(
-        TITLES[verdict.verdict],
+        title_of(verdict.verdict, verdict.harm),
         "What did the monitor see in this window, which columns moved and how far, and how sure is that?",
         {
             "Loop": report.loop,
@@ -76,16 +92,21 @@ def build_evidence_page(
     return render_page(
         header,
         paragraph(verdict.summary, lede=True),
-        paragraph(MEANINGS[verdict.verdict]),
+        paragraph(meaning_of(verdict.verdict, verdict.harm)),
+        _remarks(verdict),
         _key_figures(verdict),
         section("Checks that failed", _checks([check for check in verdict.checks if not check.passed])),
+        section("Where it is worst", paragraph(verdict.segment.message)) if verdict.segment else "",
         _moved(verdict, watched),
+        with_and_without_labels(verdict),
         section("Performance over time", _performance(verdict, past)),
+        how_sure(verdict),
         section(
             "Every test",
             _tests(verdict.features),
             note="A column moved when its p-value is below the threshold that the false-alarm budget leaves it, and "
-            "the share of traffic that moved is at least minEffectSize.",
+            "the share of traffic that moved is at least minEffectSize. The p-value looks at so many windows together, "
+            "this one the last; the statistic is of this window.",
         ),
         section("Checks that passed with violations", _checks([check for check in verdict.checks if check.passed])),
     )
@@ -106,14 +127,29 @@ def _watched(frame: DataFrame, schema: DataSchema, baseline: Baseline, kind: Rep
     }
 
 
+def _remarks(verdict: Verdict) -> str:
+    expected = f"This change was expected: {verdict.expected}. It starts no run." if verdict.expected else ""
+    silent = ", ".join(verdict.silent_writers)
+    missing = f"Rows may be missing: not heard of for too long were {silent}." if silent else ""
+    return "".join(paragraph(text) for text in (expected, missing) if text)
+
+
 def _key_figures(verdict: Verdict) -> str:
-    drifted = sum(test.drifted for test in verdict.features)
+    drifted = len({test.feature for test in verdict.features if test.drifted})
     failed = sum(not check.passed for check in verdict.checks)
     shown = [
-        Card("Verdict", str(verdict.verdict), tone=TONES[verdict.verdict]),
+        Card(
+            "Verdict",
+            _words(verdict.verdict),
+            _HARM[verdict.harm] if verdict.harm else "",
+            tone_of(verdict.verdict, verdict.harm),
+        ),
         Card("Rows in the window", f"{verdict.window.rows:,}", _labelled(verdict), "a"),
         Card(
-            "Columns that moved", f"{drifted:,}", f"of {len(verdict.features):,} tested", "warn" if drifted else "good"
+            "Columns that moved",
+            f"{drifted:,}",
+            f"of {len({test.feature for test in verdict.features}):,} tested",
+            "warn" if drifted else "good",
         ),
         Card("Checks that failed", f"{failed:,}", tone="fault" if failed else "good"),
     ]
@@ -132,7 +168,7 @@ def _labelled(verdict: Verdict) -> str:
 
 def _moved(verdict: Verdict, watched: Mapping[str, _Watched]) -> str:
     """Draw what drifted, or what moved most where nothing did."""
-    known = [test for test in verdict.features if test.feature in watched]
+    known = list({test.feature: test for test in reversed(verdict.features) if test.feature in watched}.values())[::-1]
     drifted = [test for test in known if test.drifted]
     shown = drifted[:MOST_PICTURES] or known[:_FEWEST_PICTURES]
     title = "What moved, most first" if drifted else "What moved most, though not enough to count"
@@ -211,9 +247,10 @@ def _checks(checks: Sequence[CheckResult]) -> str:
 def _tests(tests: Sequence[FeatureDrift]) -> str:
     rows = [
         (
-            name(test.feature),
+            name(test.feature) + (f'<div class="note">{plain(_clause(test), 120)}</div>' if test.drifted else ""),
             badge("moved", "warn") if test.drifted else "",
             percent(test.effect_size),
+            f"{test.windows}",
             figure(test.p_value),
             figure(test.threshold),
             name(test.test),
@@ -221,8 +258,17 @@ def _tests(tests: Sequence[FeatureDrift]) -> str:
         )
         for test in tests
     ]
-    columns = ("Column", "", "Traffic that moved", "p-value", "Threshold", "Test", "Statistic")
-    return table(columns, rows, numbers=(2, 3, 4, 6)) if rows else ""
+    columns = ("Column", "", "Traffic that moved", "Windows", "p-value", "Threshold", "Test", "Statistic")
+    return table(columns, rows, numbers=(2, 3, 4, 5, 7)) if rows else ""
+
+
+def _clause(test: FeatureDrift) -> str:
+    return test.moved.removeprefix(f"{test.feature}: ")
+
+
+def _words(kind: VerdictKind) -> str:
+    """Return a verdict's name in words, which a narrow card can break."""
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind).strip().capitalize()
 
 
 def _performance(verdict: Verdict, past: Sequence[Verdict]) -> str:

@@ -10,21 +10,24 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, share_of_window, window_significance
-from driftloop.monitor.checks import Arrival, check_inputs
+from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
+from driftloop.monitor.capacity import Capacity, assess_capacity
+from driftloop.monitor.checks import Arrival, Stretch, check_inputs
 from driftloop.monitor.columns import Column, column_of, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
-from driftloop.monitor.drift import DriftWatch, Sensitivity
+from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.estimate import estimate
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
+from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
+    Budget,
     DataSchema,
     Estimate,
     FeatureDrift,
@@ -57,7 +60,8 @@ class Judge:
     @cached_property
     def _watch(self) -> DriftWatch:
         """Watches features and answers."""
-        columns = [*self.baseline.features, *self.baseline.outputs]
+        answers = [column.model_copy(update={"name": self._apart(column.name)}) for column in self.baseline.outputs]
+        columns = [*self.baseline.features, *answers]
         return DriftWatch(Detector(columns, self.baseline.pairs, self.baseline.joint), self.engine)
 
     @cached_property
@@ -69,17 +73,21 @@ class Judge:
         """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
         return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
 
-    def judge_inputs(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_inputs(
+        self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), feed: Sequence[Stretch] = ()
+    ) -> Verdict:
         """Judge features and predictions.
 
         Args:
             frame: the window's rows of the model version as `PredictionLogReader.predictions` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            feed: how many predictions came before, whatever model answered, and in this window, the last; empty where
+                that is not known.
         """
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
-        evidence = self._gather(frame, window, past)
+        evidence = self._gather(frame, window, past, feed)
         return self._verdict(ReportKind.INPUTS, window, evidence)
 
     def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
@@ -116,9 +124,14 @@ class Judge:
 
     def _read(self, frame: DataFrame) -> dict[str, Column]:
         features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
-        return features | read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        return features | {self._apart(name): column for name, column in outputs.items()}
 
-    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
+    def _apart(self, output: str) -> str:
+        """Return what an answer is called beside the features."""
+        return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
+
+    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums], feed: Sequence[Stretch] = ()) -> Evidence:
         columns = self._read(frame)
         features = {reference.name for reference in self.baseline.features}
         sums = self._watch.detector.scorer.sums(columns, window.start, window.end)
@@ -134,7 +147,7 @@ class Judge:
                 {name: columns[name] for name in features},
                 self.baseline,
                 self.schema,
-                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
                 significance=self._share(window, Share.CHECKS),
                 min_effect_size=self.monitoring.min_effect_size,
             ),
@@ -143,6 +156,7 @@ class Judge:
             pairs=found.pairs,
             joint=found.joint,
             unjudged=found.unjudged,
+            power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),
         )
 
@@ -164,8 +178,17 @@ class Judge:
         )
         return next(iter(found.columns), None)
 
+    @cached_property
+    def capacity(self) -> Capacity:
+        """Which budget the reference can carry."""
+        return assess_capacity(self.baseline, self.monitoring)
+
     def _share(self, window: Window, share: Share) -> float:
-        return share_of_window(self.monitoring.false_alarm_budget, window.end - window.start, share)
+        return share_of_window(self.capacity.kept, window.end - window.start, share)
+
+    def _budget(self, kind: ReportKind, window: Window) -> Budget:
+        spent = sum(self._share(window, share) for share in SPENT_BY[kind])
+        return self.capacity.budget.model_copy(update={"spent": spent})
 
     def _performance(self, frame: DataFrame, measured: Measurement, window: Window) -> Performance:
         baseline, labelled, dropped = self.baseline, frame[frame[LABEL].notna()], False
@@ -184,18 +207,6 @@ class Judge:
             metrics=all_metrics(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema),
             maturity=label_delays(frame[TIME], column_of(frame, LABEL_TIME), known_through),
         )
-
-    def _sensitivity(self, window: Window, tests: int) -> Sensitivity:
-        """Divide the window's share of the budget by its tests (Bonferroni)."""
-        return Sensitivity(
-            significance=self._significance(window) / tests,
-            min_effect_size=self.monitoring.min_effect_size,
-            durations=max(round((window.end - window.start) / self.monitoring.window.duration), 1),
-        )
-
-    def _significance(self, window: Window) -> float:
-        """Return the share of one kind's half of the budget that falls to this window."""
-        return window_significance(self.monitoring.false_alarm_budget, window.end - window.start)
 
     def _too_few_rows(self, kind: ReportKind, rows: int, window: Window) -> Verdict:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."
@@ -221,6 +232,7 @@ class Judge:
             engine=self.engine.name,
             harm=harm,
             power=evidence.power,
+            budget=self._budget(kind, window),
             estimate=evidence.estimate,
             errors=evidence.errors,
             segment=evidence.segment,
@@ -235,4 +247,5 @@ def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
     """Return the columns of the prediction log whose names begin with the prefix, without it."""
-    return frame.loc[:, frame.columns.str.startswith(prefix)].rename(columns=lambda name: name.removeprefix(prefix))
+    names = [name for name in frame.columns if name.startswith(prefix)]
+    return frame[names].set_axis([name.removeprefix(prefix) for name in names], axis=1)

@@ -66,6 +66,15 @@ class SegmentBaseline(Boundary):
 
 
 @dataclass(frozen=True)
+class _Usual:
+    """What is usual in the parts that are looked at."""
+
+    parts: Sequence[Part]
+    means: Numbers
+    rows: Numbers
+
+
+@dataclass(frozen=True)
 class _Worst:
     """The part that is worse than the rest."""
 
@@ -122,7 +131,8 @@ def build_segment_baseline(
 def row_errors(truth: Numbers, answers: Answers) -> Numbers:
     """Return how wrong each answer is, shape (n,): the probability not given to the truth, or the absolute error."""
     if answers.probabilities is None:
-        return np.abs(truth - answers.predictions)
+        errors: Numbers = np.abs(truth - answers.predictions)
+        return errors
     errors = np.full(len(truth), np.nan)
     known = np.flatnonzero(~np.isnan(truth))
     errors[known] = 1 - answers.probabilities[known, truth[known].astype(np.int64)]
@@ -141,10 +151,9 @@ def worst_of_inputs(
     found = []
     for name in followed:
         index = reference.columns.index(name)
-        usable = [part for part in reference.parts if part.feature != name and part.rows >= _FEWEST_ROWS]
-        usual = np.array([part.places[index] for part in usable])
-        rows = np.array([part.rows for part in usable])
-        worst = _worst(usable, columns, _places(columns[name], known[name]), usual, rows, len(followed))
+        parts = [part for part in reference.parts if part.feature != name]
+        usual = _usual(parts, [part.places[index] for part in parts], [part.rows for part in parts])
+        worst = _worst(usual, columns, _places(columns[name], known[name]), looks=len(followed))
         if worst is not None:
             found.append((worst, name))
     if not found:
@@ -159,9 +168,9 @@ def worst_of_missing(
 ) -> Segment | None:
     """Return the part in which a column lacks more values than elsewhere; None without one."""
     missing = (~columns[baseline.name].present).astype(np.float64)
-    usable = [part for part in reference.parts if part.feature != baseline.name and part.rows >= _FEWEST_ROWS]
-    usual = np.full(len(usable), baseline.missing_rate)
-    worst = _worst(usable, columns, missing, usual, np.array([part.rows for part in usable]), 1)
+    parts = [part for part in reference.parts if part.feature != baseline.name]
+    usual = _usual(parts, [baseline.missing_rate] * len(parts), [part.rows for part in parts])
+    worst = _worst(usual, columns, missing)
     if worst is None:
         return None
     here, elsewhere = worst.here + baseline.missing_rate, worst.elsewhere + baseline.missing_rate
@@ -173,9 +182,9 @@ def worst_of_errors(reference: SegmentBaseline, columns: Mapping[str, Column], e
 
     `errors` are those of the window's rows as `row_errors` returns them, NaN where unknown.
     """
-    usable = [part for part in reference.parts if part.error_rows >= _FEWEST_ROWS]
-    usual, rows = np.array([part.error for part in usable]), np.array([part.error_rows for part in usable])
-    worst = _worst(usable, columns, errors, usual, rows, 1)
+    parts = reference.parts
+    usual = _usual(parts, [part.error for part in parts], [part.error_rows for part in parts])
+    worst = _worst(usual, columns, errors)
     if worst is None or worst.here <= 0:
         return None
     return _segment(worst, f"the mean error rose by {worst.here:.3g} there, by {worst.elsewhere:.3g} elsewhere")
@@ -193,65 +202,68 @@ def _segment(worst: _Worst, there: str) -> Segment:
     )
 
 
-def _worst(
-    parts: Sequence[Part],
-    columns: Mapping[str, Column],
-    values: Numbers,
-    usual: Numbers,
-    usual_rows: npt.NDArray[Any],
-    looks: int,
-) -> _Worst | None:
-    """Return the part whose mean value rose most beyond the rest's, or, where the whole fell, fell most.
+def _usual(parts: Sequence[Part], means: Sequence[float], rows: Sequence[int]) -> _Usual:
+    enough = [index for index, count in enumerate(rows) if count >= _FEWEST_ROWS]
+    return _Usual(
+        [parts[index] for index in enough],
+        np.array([means[index] for index in enough], dtype=np.float64),
+        np.array([rows[index] for index in enough], dtype=np.float64),
+    )
 
-    Differences from the rest are drawn towards none by how sure they are (empirical Bayes with the method of moments:
+
+def _worst(usual: _Usual, columns: Mapping[str, Column], values: Numbers, *, looks: int = 1) -> _Worst | None:
+    """Return the part whose mean value rose most beyond the rest's or, where the whole fell, fell most.
+
+    Differences from the rest are drawn towards none by how unsure they are (empirical Bayes by the method of moments:
     Efron and Morris, "Data analysis using Stein's estimator", 1975), and must pass a one-sided test at 5 % divided by
-    all the parts looked at.
+    all the parts looked at, in `looks` columns.
     """
-    if not parts or not len(values):
+    known = ~np.isnan(values)
+    if not usual.parts or not known.any():
         return None
     from scipy.stats import norm
 
-    members = _members(parts, columns) & ~np.isnan(values)[:, np.newaxis]
-    filled = np.nan_to_num(values)
+    members = _members(usual.parts, columns) & known[:, np.newaxis]
     rows = members.sum(axis=0).astype(np.float64)
-    known = ~np.isnan(values)
     others = known.sum() - rows
-    enough = (rows >= _FEWEST_ROWS) & (others >= _FEWEST_ROWS) & (usual_rows >= _FEWEST_ROWS)
+    enough = (rows >= _FEWEST_ROWS) & (others >= _FEWEST_ROWS)
     if not enough.any():
         return None
+    filled = np.where(known, values - values[known].mean(), 0.0)  # centred: the spread of large numbers stays exact
     sums, squares = filled @ members, filled**2 @ members
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, rest = sums / rows, (filled.sum() - sums) / others
-        spread = np.maximum(squares / rows - mean**2, 0.0)
-        rest_spread = np.maximum(((filled**2).sum() - squares) / others - rest**2, 0.0)
-    change = mean - usual
-    # The usual mean of the rest: of the other parts of the same column, weighted by their rows in the window.
-    rest_usual = _rest_usual(parts, usual, rows)
-    rest_change = rest - rest_usual
-    sign = 1.0 if (rows * np.nan_to_num(change)).sum() >= 0 else -1.0
-    excess = sign * (change - rest_change)
-    pooled = filled[known].var()
-    error = np.sqrt(spread / rows + rest_spread / np.maximum(others, 1) + pooled / np.maximum(usual_rows, 1))
-    enough &= np.isfinite(excess) & (error > 0)
-    if not enough.any():
-        return None
-    between = max(float((excess[enough] ** 2 - error[enough] ** 2).mean()), 0.0)
-    shrunk = np.where(enough, excess * between / np.where(enough, between + error**2, 1.0), -np.inf)
-    limit = norm.isf(_SIGNIFICANCE / (int(enough.sum()) * looks))
-    shrunk[~(enough & (excess > limit * np.where(enough, error, 1.0)))] = -np.inf
-    best = int(np.argmax(shrunk))
-    if not np.isfinite(shrunk[best]):
+    rows_, others_ = np.maximum(rows, 1), np.maximum(others, 1)
+    mean, rest = sums / rows_, -sums / others_
+    variance = (squares / rows_ - mean**2) / rows_ + ((filled**2).sum() - squares) / others_**2 - rest**2 / others_
+    variance += (filled**2).sum() / known.sum() / usual.rows  # of what is usual, too
+    change = mean + values[known].mean() - usual.means
+    rest_change = rest + values[known].mean() - _rest_usual(usual, rows)
+    enough &= np.isfinite(rest_change) & (variance > 0)
+    sign = 1.0 if (rows * change).sum() >= 0 else -1.0
+    excess = np.where(enough, sign * (change - rest_change), 0.0)
+    error = np.sqrt(np.where(enough, variance, 1.0))
+    between = max(float((excess**2 - error**2)[enough].mean()), 0.0) if enough.any() else 0.0
+    shrunk = excess * between / (between + error**2)
+    limit = float(norm.isf(_SIGNIFICANCE / (max(int(enough.sum()), 1) * looks)))
+    best = int(np.argmax(np.where(enough & (excess > limit * error), shrunk, -np.inf)))
+    if not enough[best] or excess[best] <= limit * error[best]:
         return None
     here, elsewhere = sign * float(change[best]), sign * float(rest_change[best])
-    effect = elsewhere + float(shrunk[best])
-    return _Worst(parts[best], int(rows[best]), float(rows[best] / known.sum()), here, elsewhere, effect)
+    return _Worst(
+        usual.parts[best],
+        rows=int(rows[best]),
+        share=float(rows[best] / known.sum()),
+        here=here,
+        elsewhere=elsewhere,
+        effect=elsewhere + float(shrunk[best]),
+    )
 
 
-def _rest_usual(parts: Sequence[Part], usual: Numbers, rows: Numbers) -> Numbers:
-    names = pd.factorize(np.array([part.feature for part in parts], dtype=object))[0]
-    weighted, weights = np.bincount(names, usual * rows), np.bincount(names, rows)
+def _rest_usual(usual: _Usual, rows: Numbers) -> Numbers:
+    """Return what is usual outside each part: in the others of the same column, as often as they are in the window."""
+    names = pd.factorize(np.array([part.feature for part in usual.parts], dtype=object))[0]
+    sums, weights = np.bincount(names, usual.means * rows), np.bincount(names, rows)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((weighted[names] - usual * rows) / (weights[names] - rows))
+        return np.asarray((sums[names] - usual.means * rows) / (weights[names] - rows))
 
 
 def _parts(reference: "ColumnBaseline") -> list[Part]:

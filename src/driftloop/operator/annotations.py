@@ -1,7 +1,7 @@
 """Requests as annotations of the ModelLoop: verbs that anybody with kubectl, Argo CD or Git can say.
 
 An annotation stays after it was answered. Its value is what is asked, so that the same value is never answered twice:
-who wants the same again changes the value, by an `@time` behind it.
+who wants the same again changes the value, by an `@time` behind it. Where a reason is given it follows the first space.
 """
 
 import hashlib
@@ -10,12 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from driftloop.loop.history import LoopState
-from driftloop.loop.requests import Approve, Request, Retrain, Rollback
+from driftloop.loop.requests import Acknowledge, Action, Approve, Mute, Request, Retrain, Rollback, Unmute
 from driftloop.spec.loopstatus import HandledRequests
-from driftloop.workload.names import APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION
+from driftloop.workload import names
 
 PREVIOUS = "previous"
-_VERBS = {RETRAIN_ANNOTATION: "retrain", ROLLBACK_ANNOTATION: "rollback", APPROVE_ANNOTATION: "approve"}
+OFF = "off"
+"""Ends mutes, in place of a time."""
+_VERBS = {
+    names.RETRAIN_ANNOTATION: "retrain",
+    names.ROLLBACK_ANNOTATION: "rollback",
+    names.APPROVE_ANNOTATION: "approve",
+    names.MUTE_ANNOTATION: "mute",
+    names.ACKNOWLEDGE_ANNOTATION: "acknowledge",
+}
 
 
 def requests_of(loop: Mapping[str, Any], state: LoopState) -> tuple[Request, ...]:
@@ -35,16 +43,18 @@ def handled_requests(loop: Mapping[str, Any], state: LoopState) -> HandledReques
     annotations = loop["metadata"].get("annotations") or {}
     handled = {name: value for name, value in _asked(annotations) if request_id(name, value) in state.handled}
     return HandledRequests(
-        retrain_requested_at=handled.get(RETRAIN_ANNOTATION, ""),
-        approve=handled.get(APPROVE_ANNOTATION, ""),
-        rollback=handled.get(ROLLBACK_ANNOTATION, ""),
+        retrain_requested_at=handled.get(names.RETRAIN_ANNOTATION, ""),
+        approve=handled.get(names.APPROVE_ANNOTATION, ""),
+        rollback=handled.get(names.ROLLBACK_ANNOTATION, ""),
+        mute=handled.get(names.MUTE_ANNOTATION, ""),
+        acknowledge=handled.get(names.ACKNOWLEDGE_ANNOTATION, ""),
     )
 
 
 def request_id(annotation: str, value: str) -> str:
     """Return the identity of a request.
 
-    >>> request_id(RETRAIN_ANNOTATION, "2026-11-25T12:00:00Z")
+    >>> request_id(names.RETRAIN_ANNOTATION, "2026-11-25T12:00:00Z")
     'retrain-7f2ad0eb56c32893'
     """
     return f"{_VERBS[annotation]}-{hashlib.sha256(value.encode()).hexdigest()[:16]}"
@@ -56,13 +66,22 @@ def _asked(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _request(loop: Mapping[str, Any], annotation: str, value: str, state: LoopState) -> Request:
     manager, at = _writer(loop, annotation)
-    what, _, behind = value.partition("@")
-    if annotation == RETRAIN_ANNOTATION:
-        action: Retrain | Rollback | Approve = Retrain(reason=value.partition(" ")[2])
-    elif annotation == ROLLBACK_ANNOTATION:
-        action = Rollback(model="" if what == PREVIOUS else what)
-    else:  # who approves stands in the value: the admission policy lets nobody write another's name
-        action, manager = Approve(run_key=_run_named(what, state)), behind or manager
+    asked, _, reason = value.partition(" ")
+    action: Action
+    match annotation:
+        case names.RETRAIN_ANNOTATION:
+            action = Retrain(reason=reason)
+        case names.MUTE_ANNOTATION:
+            until, _, kind = asked.partition("@")[0].partition("/")
+            action = Unmute(kind=kind, reason=reason) if until == OFF else Mute(until=until, kind=kind, reason=reason)
+        case names.ACKNOWLEDGE_ANNOTATION:
+            action = Acknowledge(report=asked.partition("@")[0], reason=reason)
+        case names.ROLLBACK_ANNOTATION:
+            what = value.partition("@")[0]
+            action = Rollback(model="" if what == PREVIOUS else what)
+        case _:  # who approves stands in the value: the admission policy lets nobody write another's name
+            what, _, person = value.partition("@")
+            action, manager = Approve(run_key=_run_named(what, state)), person or manager
     return Request(id=request_id(annotation, value), at=at, by=manager, action=action)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from driftloop.spec.loopstatus import LONGEST_MESSAGE, Condition, ConditionType
 
 INVALID_SPEC = "InvalidSpec"
+BUDGET_NOT_CARRIED = "BudgetNotCarried"
 Status = Literal["True", "False", "Unknown"]
 
 
@@ -35,6 +36,8 @@ class Circumstances:
     """None: too early to tell."""
     watch_words: str = ""
     """When the monitor was heard of last."""
+    budget_words: str = ""
+    """Which false-alarm budget the reference can carry, and why; empty where it carries the one asked for."""
     alarm: str = ""
     """Kind of the newest verdict on the champion, where it is an alarm."""
     alarm_words: str = ""
@@ -77,12 +80,15 @@ def recall(champion: Mapping[str, Any] | None, conditions: Sequence[Mapping[str,
     """Return the circumstances that conditions were found from, as far as they still tell: what serves, and how."""
     known = {condition["type"]: condition for condition in conditions}
     status = {kind: condition["status"] for kind, condition in known.items()}
+    watch = known.get(ConditionType.MONITORED, {})
+    is_over_budget = watch.get("reason") == BUDGET_NOT_CARRIED
     has_alarm = status.get(ConditionType.DRIFTED) == "True"
     return Circumstances(
         champion=(champion or {}).get("label", ""),
         is_serving=status.get(ConditionType.AVAILABLE) == "True",
         is_watched={"True": True, "False": False}.get(status.get(ConditionType.MONITORED, "")),
-        watch_words=known.get(ConditionType.MONITORED, {}).get("message", ""),
+        watch_words="" if is_over_budget else watch.get("message", ""),
+        budget_words=watch.get("message", "") if is_over_budget else "",
         alarm=known[ConditionType.DRIFTED]["reason"] if has_alarm else "",
         alarm_words=known[ConditionType.DRIFTED].get("message", "") if has_alarm else "",
         is_judged=status.get(ConditionType.DRIFTED) in ("True", "False"),
@@ -154,7 +160,9 @@ def _monitored(now: Circumstances) -> Finding:
         return Finding("False", "NoModelYet")
     if now.is_watched is None:
         return Finding("Unknown", "NotHeardOfYet", now.watch_words)
-    return Finding("True", "Watching", "") if now.is_watched else Finding("False", "MonitorSilent", now.watch_words)
+    if not now.is_watched:
+        return Finding("False", "MonitorSilent", now.watch_words)
+    return Finding("True", BUDGET_NOT_CARRIED, now.budget_words) if now.budget_words else Finding("True", "Watching")
 
 
 def _drifted(now: Circumstances) -> Finding:

@@ -31,7 +31,7 @@ from driftloop.operator.ledger import LedgerMovedError, StoreLedger
 from driftloop.operator.loopobject import read_loop
 from driftloop.operator.metrics import Metrics
 from driftloop.operator.notify import Announcer, Webhook, notice_of, notice_of_report
-from driftloop.operator.reports import decide_on, is_settled, outdated
+from driftloop.operator.reports import decide_on, is_settled, outdated, why_unpaged
 from driftloop.operator.requestfolder import RequestFolder
 from driftloop.operator.rollout import REAPPLY_SECONDS, Readiness, Rollout, Stage
 from driftloop.operator.runs import RunDesk
@@ -173,7 +173,7 @@ class LoopRun:
         )
         self._publish(obj, self._status(picture, obj))
         self._keep_reports(loop, reports, verdicts, wait)
-        self._announce(obj, reports)
+        self._announce(obj, reports, verdicts)
         self._keep_schedule(loop)
         is_starting = self._state.champion is not None and not serving.is_available
         is_busy = self._state.open_run or self._coming or is_starting or serving.is_draining
@@ -358,15 +358,18 @@ class LoopRun:
         for name in outdated(known, loop.spec.monitoring.report_history_limit, verdicts, self._state):
             self._around.api.delete("DriftReport", self._namespace, name)
 
-    def _announce(self, obj: dict[str, Any], reports: list[dict[str, Any]]) -> None:
+    def _announce(self, obj: dict[str, Any], reports: list[dict[str, Any]], verdicts: tuple[Verdict, ...]) -> None:
         for number, entry in enumerate(self._ledger.entries[self._told :], start=self._told + 1):
             self._announcer.give(obj, notice_of(number, entry))
             self._told = number
         for report in reports:
             name, verdict = report["metadata"]["name"], self._traffic.verdict_of(report)
             if verdict.verdict.is_alarm:
-                at = datetime.fromisoformat(report["spec"]["createdAt"])
-                self._announcer.give(obj, notice_of_report(name, verdict, at))
+                notice = notice_of_report(name, verdict, datetime.fromisoformat(report["spec"]["createdAt"]))
+                if why_unpaged(verdict, self._uid, verdicts, self._state, self._around.clock()):
+                    self._announcer.pass_over(notice)
+                else:
+                    self._announcer.give(obj, notice)
 
     def _status(self, picture: Picture, obj: dict[str, Any]) -> dict[str, Any]:
         silence = timedelta(seconds=3 * self._around.settings.platform.flush_interval_seconds)

@@ -28,7 +28,7 @@ from driftloop.loop.history import (
 from driftloop.loop.telling import links, tell, tell_verdict
 from driftloop.operator.guardedstore import GuardedStore
 from driftloop.operator.metrics import Metrics
-from driftloop.spec import Verdict
+from driftloop.spec import Harm, Verdict
 from driftloop.spec.storelayout import StoreLayout
 
 QUEUE_LENGTH = 1000
@@ -61,11 +61,10 @@ def notice_of(number: int, entry: LedgerEntry) -> Notice:
 
 
 def notice_of_report(name: str, verdict: Verdict, created_at: datetime) -> Notice:
-    """Return what is told of a drift report."""
+    """Return what is told of a drift report; drift that does no harm is no warning."""
+    warns = verdict.verdict.is_alarm and verdict.harm is not Harm.HARMLESS
     data = {"driftReport": name, "modelVersion": verdict.model_version, "kind": str(verdict.kind)}
-    return Notice(
-        f"report-{name}", str(verdict.verdict), tell_verdict(verdict), created_at, verdict.verdict.is_alarm, data
-    )
+    return Notice(f"report-{name}", str(verdict.verdict), tell_verdict(verdict), created_at, warns, data)
 
 
 class Webhook:
@@ -159,8 +158,13 @@ class Announcer:
         self._webhook.post(build_cloud_event(self._layout, notice))
         self._mark(notice.id)
 
+    def pass_over(self, notice: Notice) -> None:
+        """Never give a notice, unless it was given before: people asked for silence."""
+        if not self.was_given(notice.id):
+            self._mark(notice.id)
+
     def was_given(self, notice_id: str) -> bool:
-        """Whether a notice was given before, by this operator or another."""
+        """Whether a notice was given or passed over before, by this operator or another."""
         if self._given is None:
             self._given = set(self._store.names(self._layout.notices))
         return notice_id in self._given

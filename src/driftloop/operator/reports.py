@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from driftloop.loop.decide import episode_key, open_episode
-from driftloop.loop.history import LedgerEntry, LoopState, Quarantined, RunHeld, RunStarted
+from driftloop.loop.episodes import episode_key, open_episode, open_episodes
+from driftloop.loop.history import Acknowledged, LedgerEntry, LoopState, Quarantined, RunHeld, RunStarted
+from driftloop.loop.quiet import why_quiet
+from driftloop.loop.telling import tell
 from driftloop.operator.traffic import identity
 from driftloop.spec import Verdict, VerdictKind
 from driftloop.spec.loopstatus import DecisionStatus, Episode
@@ -35,23 +37,36 @@ def decide_on(
         waiting: what the loop waits for.
         now: the wall clock, where nothing was written down.
     """
-    if verdict.verdict is VerdictKind.DATA_FAULT:
-        for entry in entries:
-            if isinstance(entry, Quarantined) and entry.window_start == verdict.window.start:
-                return DecisionStatus(action="Quarantine", reason=entry.reason, at=entry.at)
-    if not verdict.verdict.is_alarm:
-        return DecisionStatus(action="None", reason="the traffic is as in training again", at=now)
+    nothing = ""
+    if verdict.expected:
+        nothing = f"expected: '{verdict.expected}' (spec.monitoring.expectedChanges)"
+    elif not verdict.verdict.is_alarm:
+        nothing = "the traffic is as in training again"
+    if nothing:
+        return DecisionStatus(action="None", reason=nothing, at=now)
     key = _answering_key(verdict, loop_uid, verdicts)
-    for entry in entries:
-        if isinstance(entry, RunStarted) and key and entry.run_key == key:
-            return DecisionStatus(action="StartRun", reason=entry.reason, run_key=key, at=entry.at)
+    answers = [found for entry in entries if (found := _answer_to(verdict, key, entry))]
+    final = next((found for found in answers if found.action not in OPEN_ACTIONS), None)
+    if final:
+        return final
     if state.champion and verdict.model_version != state.champion.version:
         reason = f"{verdict.model_version} serves no more; {state.champion.label} does"
         return DecisionStatus(action="None", reason=reason, at=now)
-    for entry in entries:
-        if isinstance(entry, RunHeld) and key and entry.run_key == key:
+    return answers[0] if answers else DecisionStatus(action="Wait", reason=waiting[0] if waiting else "", at=now)
+
+
+def _answer_to(verdict: Verdict, key: str, entry: LedgerEntry) -> DecisionStatus | None:
+    """Return the decision that an entry of the ledger is, where it answers an alarm."""
+    match entry:
+        case Quarantined() if verdict.verdict is VerdictKind.DATA_FAULT and entry.window_start == verdict.window.start:
+            return DecisionStatus(action="Quarantine", reason=entry.reason, at=entry.at)
+        case RunStarted() if key and entry.run_key == key:
+            return DecisionStatus(action="StartRun", reason=entry.reason, run_key=key, at=entry.at)
+        case Acknowledged() if key and entry.run_key == key:
+            return DecisionStatus(action="Acknowledgement", reason=tell(entry), at=entry.at)
+        case RunHeld() if key and entry.run_key == key:
             return DecisionStatus(action="Hold", reason=entry.reason, run_key=key, at=entry.at)
-    return DecisionStatus(action="Wait", reason=waiting[0] if waiting else "", at=now)
+    return None
 
 
 def is_settled(status: Mapping[str, Any] | None, decision: DecisionStatus) -> bool:
@@ -62,7 +77,7 @@ def is_settled(status: Mapping[str, Any] | None, decision: DecisionStatus) -> bo
     return known["action"] not in OPEN_ACTIONS or known["action"] == decision.action
 
 
-def episode_of(state: LoopState, verdicts: Sequence[Verdict], loop_uid: str) -> Episode | None:
+def episode_of(state: LoopState, verdicts: Sequence[Verdict], loop_uid: str, now: datetime) -> Episode | None:
     """Return the open drift episode of the champion, the newest where there are two."""
     if state.champion is None:
         return None
@@ -71,8 +86,16 @@ def episode_of(state: LoopState, verdicts: Sequence[Verdict], loop_uid: str) -> 
     episodes = [e for kind in kinds if (e := open_episode([v for v in of_champion if v.kind is kind]))]
     if not episodes:
         return None
-    first = max(episodes, key=lambda episode: episode[-1].window.end)[0]
-    return Episode(run_key=episode_key(loop_uid, first), kind=first.kind, since=first.window.start)
+    episode = max(episodes, key=lambda episode: episode[-1].window.end)
+    first, quiet = episode[0], why_unpaged(episode[-1], loop_uid, verdicts, state, now)
+    return Episode(run_key=episode_key(loop_uid, first), kind=first.kind, since=first.window.start, quiet=quiet)
+
+
+def why_unpaged(verdict: Verdict, loop_uid: str, verdicts: Sequence[Verdict], state: LoopState, now: datetime) -> str:
+    """Return why an alarm pages nobody; empty where it pages."""
+    episodes = (episode for episode in open_episodes(state, verdicts) if verdict in episode)
+    key = next((episode_key(loop_uid, episode[0]) for episode in episodes), "")
+    return why_quiet(verdict, key, state, now)
 
 
 def outdated(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from driftloop.loop.budget import tell_uncarried
 from driftloop.loop.decisions import Wait
 from driftloop.loop.history import (
     LedgerEntry,
@@ -17,6 +18,7 @@ from driftloop.loop.history import (
     RunStarted,
     Started,
 )
+from driftloop.loop.quiet import active_mutes
 from driftloop.loop.runner import RunView
 from driftloop.loop.status import is_criterion_reached
 from driftloop.loop.telling import tell
@@ -36,6 +38,7 @@ from driftloop.spec.loopstatus import (
     LogStatus,
     ModelLoopStatus,
     ModelStatus,
+    MuteStatus,
     RunStatus,
     VerdictStatus,
 )
@@ -88,7 +91,11 @@ def build_status(picture: Picture, obj: dict[str, Any], now: datetime, *, silenc
         last_verdict=_verdict(verdict, picture),
         last_decision=_last_decision(picture.entries),
         waiting_for=picture.wait.reasons,
-        episode=episode_of(state, picture.verdicts, picture.loop_uid),
+        episode=episode_of(state, picture.verdicts, picture.loop_uid, now),
+        mutes=tuple(
+            MuteStatus(until=mute.until, kind=mute.kind, by=mute.by, reason=mute.reason)
+            for mute in active_mutes(state, now)
+        ),
         handled_requests=handled_requests(obj, state),
         evaluated_through=traffic.complete_through if traffic else None,
         labelled_rows=traffic.rows_to_train_on(state.quarantined) if traffic else None,
@@ -130,6 +137,7 @@ def circumstances_of(picture: Picture, verdict: Verdict | None, now: datetime, s
         is_serving=picture.is_serving,
         is_watched=is_watched,
         watch_words=watch_words,
+        budget_words=tell_uncarried(picture.state, picture.verdicts),
         alarm=str(verdict.verdict) if verdict and alarm else "",
         alarm_words=verdict.summary if verdict and alarm else "",
         is_judged=verdict is not None,
@@ -212,6 +220,9 @@ def _verdict(verdict: Verdict | None, picture: Picture) -> VerdictStatus | None:
         summary=verdict.summary,
         performance=verdict.performance,
         report=name if name in picture.reports else "",
+        harm=verdict.harm,
+        expected=verdict.expected,
+        budget=verdict.budget,
     )
 
 
@@ -224,6 +235,9 @@ _ACTIONS = {
     "RolledBack": "RollBack",
     "Approved": "Note",
     "Recorded": "Note",
+    "Muted": "Note",
+    "Unmuted": "Note",
+    "Acknowledged": "Acknowledgement",
     "RequestRefused": "Refuse",
 }
 

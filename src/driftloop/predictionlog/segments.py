@@ -141,7 +141,7 @@ def format_commit(commit: Commit) -> bytes:
 
 def wal_path(root: Path, writer_id: str, sequence: int) -> Path:
     """Return the place of a write-ahead file."""
-    return root / "wal" / f"{_segment_name(writer_id, sequence)}.wal"
+    return root / "wal" / f"{segment_name(writer_id, sequence)}.wal"
 
 
 def write_segments(
@@ -171,7 +171,7 @@ def write_segments(
         for day, of_day in groupby(sorted(records, key=_event_date), _event_date):
             for number, group in enumerate(group_by_layout(of_day, layout_of)):
                 suffix = f".{number}" if number else ""
-                path = date_folder(root, kind, day) / f"{_segment_name(writer_id, sequence)}{suffix}.parquet"
+                path = date_folder(root, kind, day) / f"{segment_name(writer_id, sequence)}{suffix}.parquet"
                 write_durably(path, partial(write_parquet, to_table(group), promised=promised), sync=sync)
 
     write(PREDICTIONS, batches, layout_of_batch, prediction_table)
@@ -326,7 +326,8 @@ def segment_origin(name: str) -> tuple[str, int]:
     return writer_id, int(number.partition(".")[0])
 
 
-def _segment_name(writer_id: str, sequence: int) -> str:
+def segment_name(writer_id: str, sequence: int) -> str:
+    """Return the name of a write-ahead file and of the segments made from it, without suffix."""
     return f"{writer_id}-{sequence:010d}"
 
 

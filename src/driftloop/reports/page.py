@@ -44,7 +44,7 @@ table { border-collapse: collapse; margin: .5rem 0; font-size: .93rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .34rem 1.1rem .34rem 0; text-align: left; vertical-align: top;
   max-width: 28rem; overflow-wrap: break-word; }
 th { font-weight: 600; } thead th { color: var(--muted); font-size: .84rem; vertical-align: bottom; }
-td.n, th.n { text-align: right; } td svg { display: block; }
+td.n, th.n { text-align: right; } td.n { white-space: nowrap; } td svg { display: block; }
 table.matrix td { text-align: right; padding: .35rem .7rem; min-width: 4rem;
   background: color-mix(in srgb, var(--a) var(--share), transparent); }
 table.matrix th { padding: .35rem .7rem; text-align: right; }

@@ -14,8 +14,10 @@ import pandas as pd
 
 from driftloop.errors import DriftloopError
 from driftloop.monitor.baseline import Baseline
+from driftloop.monitor.calendar import mark_expected
 from driftloop.monitor.engines import DriftTest, SciPyEngine
 from driftloop.monitor.judge import Judge, not_enough_data
+from driftloop.monitor.scores import Sums
 from driftloop.monitor.windows import EPOCH, floor, next_window
 from driftloop.predictionlog.columns import MODEL_VERSION
 from driftloop.predictionlog.damage import LogDamagedError
@@ -25,6 +27,7 @@ from driftloop.predictionlog.manifest import Manifest, ManifestStore
 from driftloop.predictionlog.reader import PredictionLogReader, complete_through
 from driftloop.predictionlog.segments import Commit, View, view_of
 from driftloop.sidecar.evidencepages import EvidencePages
+from driftloop.sidecar.history import WindowHistory
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.sidecar.verdictjournal import Progress, VerdictJournal
 from driftloop.spec import DataSchema, DriftReport, ModelLoop, ReportKind, Verdict, Window
@@ -120,8 +123,11 @@ class Evaluator:
         """Windows that records not counted yet may be too late for, the newest last."""
         self._since = self._closed[-1].end if self._closed else self._journal.newest_end(ReportKind.INPUTS) or EPOCH
         judged = set(self._manifests.starts(ReportKind.PERFORMANCE))
+        self._next_start = self._since
+        """Earliest time at which the next window can begin."""
         self._unlabelled = [start for start in starts if start not in judged]
         """Windows whose performance is not judged yet, by their start."""
+        self._history = WindowHistory(self._manifests, starts, self._sums_of)
 
     @property
     def progress(self) -> Progress:
@@ -130,8 +136,9 @@ class Evaluator:
 
     @property
     def needed_since(self) -> datetime:
-        """Earliest event time that a window to be judged may still read."""
-        return min([self._since, *self._unlabelled[:1]])
+        """Earliest event time that a window to be judged may still read, the windows before it included."""
+        starts = [self._next_start, *self._unlabelled[:1]]
+        return min([self._since, *(self._history.reach(start) for start in starts)])
 
     def catch_up(self, now: datetime, *, wait_for_all: bool = False) -> None:
         """Judge everything that fell due since the last call, then write how far that is.
@@ -177,8 +184,10 @@ class Evaluator:
             frame = self._rows(manifest)
         except LogDamagedError as error:
             return self._verdicts_on_damage(manifest, error)
-        versions = sorted(frame[MODEL_VERSION].unique())
-        return [self._verdict(manifest, version, frame[frame[MODEL_VERSION] == version]) for version in versions]
+        by_version = _by_version(frame)
+        if manifest.kind is ReportKind.INPUTS:
+            self._history.remember(manifest.start, self._add_up(manifest, by_version))
+        return [self._verdict(manifest, version, rows) for version, rows in by_version.items()]
 
     def _rows(self, manifest: Manifest) -> pd.DataFrame:
         start, end = manifest.start, manifest.end
@@ -192,6 +201,21 @@ class Evaluator:
             label_view=manifest.labels,
             on_time=True,
         )
+
+    def _sums_of(self, manifest: Manifest) -> Mapping[str, Sums]:
+        try:
+            return self._add_up(manifest, _by_version(self._rows(manifest)))
+        except LogDamagedError as error:
+            self._tell(error)
+            return {}
+
+    def _add_up(self, manifest: Manifest, by_version: Mapping[str, pd.DataFrame]) -> Mapping[str, Sums]:
+        sums = {}
+        for version, rows in by_version.items():
+            judge = self._judge_of(version)
+            if judge is not None:
+                sums[version] = judge.sums(rows, Window(start=manifest.start, end=manifest.end, rows=len(rows)))
+        return sums
 
     def _finish_last(self) -> None:
         """Judge the newest windows again: a kill may have come between two model versions' verdicts."""
@@ -212,12 +236,16 @@ class Evaluator:
         if due is None:
             return None
         silent = _silent_writers(commits, due, heard_since)
-        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent}))
+        newest = None
+        if due.kind is ReportKind.INPUTS:
+            newest = self._reader.newest_on_time(due.start, due.end, view=view, on_damage=self._tell)
+        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent, "newest": newest}))
         if manifest.kind is ReportKind.INPUTS:
             self._counts.clear()
             self._closed.append(manifest)
-            self._since = manifest.end
+            self._since = self._next_start = manifest.end
             self._unlabelled.append(manifest.start)
+            self._history.add(manifest)
         else:
             self._unlabelled.remove(manifest.start)
         return manifest
@@ -231,6 +259,8 @@ class Evaluator:
         window = next_window(traffic, self._since, through, self._monitoring.window)
         if window is None:
             self._quiet_through = horizon
+            if horizon > self._since:
+                self._next_start = floor(traffic.first_time(self._since, horizon) or horizon, duration)
             return None
         return Manifest(
             kind=ReportKind.INPUTS,
@@ -239,6 +269,7 @@ class Evaluator:
             due=window.end,
             predictions=view,
             labels={},
+            rows=window.rows,
         )
 
     def _next_performance(self, view: View, through: datetime) -> Manifest | None:
@@ -289,6 +320,7 @@ class Evaluator:
         )
         self._journal.write_progress(self._progress)
         self._closed = self._closed[-1:]
+        self._history.forget_before(self.needed_since)
 
     def _closed_without(self, writer_id: str, sequence: int, promised: datetime | None) -> datetime | None:
         ends = (
@@ -322,9 +354,11 @@ class Evaluator:
             reason = f"The model version {version} has no readable baseline."
             verdict = not_enough_data(manifest.kind, version, window, reason)
         elif manifest.kind is ReportKind.INPUTS:
-            verdict = judge.judge_inputs(rows, window)
+            feed = self._history.feed(manifest, self._monitoring.window.duration)
+            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version), feed)
         else:
-            verdict = judge.judge_performance(rows, window)
+            verdict = judge.judge_performance(rows, window, self._history.before(manifest.start, version))
+        verdict = mark_expected(verdict, self._monitoring.expected_changes)
         return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
 
     def _judge_of(self, version: str) -> Judge | None:
@@ -351,6 +385,10 @@ class Evaluator:
             created_at=due,
             verdict=verdict,
         )
+
+
+def _by_version(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return {version: frame[frame[MODEL_VERSION] == version] for version in sorted(frame[MODEL_VERSION].unique())}
 
 
 def _order(manifest: Manifest) -> tuple[datetime, bool]:

@@ -8,18 +8,26 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pydantic import Field
 
 from driftloop.predictionlog.durablefile import make_directory, write_durably
-from driftloop.spec import DriftReport, ReportKind, Verdict, VerdictKind
+from driftloop.spec import DriftReport, Harm, ReportKind, Verdict, VerdictKind
 from driftloop.spec.boundary import Boundary
 
 PAGE_SUFFIX = ".html"
 """Of a report's evidence, beside the report."""
 
 _Key: TypeAlias = tuple[ReportKind, str, datetime]
+
+
+class _Standing(NamedTuple):
+    """What of a verdict is news when it changes."""
+
+    verdict: VerdictKind = VerdictKind.STABLE
+    is_expected: bool = False
+    is_harmful: bool = False
 
 
 class Progress(Boundary):
@@ -47,7 +55,7 @@ class VerdictJournal:
         make_directory(folder / "reports")
         self._judged: set[_Key] = set()
         self._newest_end: dict[ReportKind, datetime] = {}
-        self._standing: dict[tuple[ReportKind, str], VerdictKind] = {}
+        self._standing: dict[tuple[ReportKind, str], _Standing] = {}
         self.faulty_windows: set[tuple[datetime, datetime]] = set()
         """Windows that a verdict called faulty."""
         for line in self._whole_lines():
@@ -64,10 +72,11 @@ class VerdictJournal:
     def is_change(self, verdict: Verdict) -> bool:
         """Return whether the verdict differs from the model version's standing one.
 
-        A model starts out stable. A window without enough data changes nothing.
+        A model starts out stable. A window without enough data changes nothing. Drift that is no longer expected, or
+        that begins to do harm, is news.
         """
-        standing = self._standing.get((verdict.kind, verdict.model_version), VerdictKind.STABLE)
-        return verdict.verdict not in (standing, VerdictKind.NOT_ENOUGH_DATA)
+        standing = self._standing.get((verdict.kind, verdict.model_version), _Standing())
+        return verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA and _standing_of(verdict) != standing
 
     def write_report(self, report: DriftReport) -> None:
         """Write a report unless it is there; keep the newest ones up to the limit."""
@@ -114,7 +123,11 @@ class VerdictJournal:
         if verdict.verdict is VerdictKind.DATA_FAULT:
             self.faulty_windows.add((verdict.window.start, verdict.window.end))
         if verdict.verdict is not VerdictKind.NOT_ENOUGH_DATA:
-            self._standing[verdict.kind, verdict.model_version] = verdict.verdict
+            self._standing[verdict.kind, verdict.model_version] = _standing_of(verdict)
+
+
+def _standing_of(verdict: Verdict) -> _Standing:
+    return _Standing(verdict.verdict, bool(verdict.expected), verdict.harm is Harm.HARMFUL)
 
 
 def _age(path: Path) -> tuple[datetime, str]:

@@ -33,6 +33,7 @@ from driftloop.spec.learning import (
 from driftloop.spec.modelloop import API_VERSION, Maturity, Metadata, ModelLoop, ModelLoopSpec
 from driftloop.spec.monitorstate import LabelKnowledge, LabelledWindow, MonitorState, WriterState
 from driftloop.spec.operation import (
+    ExpectedChange,
     FalseAlarmBudget,
     GovernanceSpec,
     LabelsSpec,
@@ -67,6 +68,7 @@ __all__ = [
     "DriftReport",
     "ErrorChange",
     "Estimate",
+    "ExpectedChange",
     "FalseAlarmBudget",
     "FeasibilityResult",
     "FeasibilityVerdict",

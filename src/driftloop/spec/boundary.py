@@ -1,7 +1,7 @@
 """What every typed boundary shares: frozen, unknown fields refused, camelCase outside and snake_case inside."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -92,4 +92,36 @@ Duration = Annotated[
     BeforeValidator(_read_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2}),
+]
+
+
+def parse_moment(text: str) -> datetime:
+    """Read a point in time with its offset from UTC, as RFC 3339 writes it.
+
+    >>> parse_moment("2026-12-24T00:00:00Z").isoformat()
+    '2026-12-24T00:00:00+00:00'
+
+    Raises:
+        ValueError: the text is no time, or has no offset.
+    """
+    constraint = "must be a time with its offset from UTC, such as '2026-12-24T00:00:00Z'"
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[-+]\d\d:\d\d)", text):
+        raise ValueError(constraint)
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise ValueError(constraint) from error
+
+
+def _read_moment(value: object) -> object:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return parse_moment(value.isoformat())
+    return parse_moment(value) if isinstance(value, str) else value
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_read_moment),
+    PlainSerializer(datetime.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from driftloop.spec.boundary import Boundary
-from driftloop.spec.driftreport import Performance, ReportKind, VerdictKind, Window
+from driftloop.spec.driftreport import Budget, Harm, Performance, ReportKind, VerdictKind, Window
 
 HISTORY_SHOWN = 10
 LONGEST_MESSAGE = 4096
@@ -132,6 +132,12 @@ class VerdictStatus(Boundary):
     """The loop's metric on the window's labelled rows."""
     report: str = ""
     """Name of the DriftReport, where the verdict changed."""
+    harm: Harm | None = None
+    """For covariate drift: whether it hurts."""
+    expected: str = ""
+    """Name of the expected change that explains it."""
+    budget: Budget | None = None
+    """The false-alarm budget as it is kept."""
 
 
 class DecisionStatus(Boundary):
@@ -156,6 +162,21 @@ class Episode(Boundary):
     """What the windows looked at."""
     since: datetime
     """Start of the first of them."""
+    quiet: Message = ""
+    """Why it starts no run and pages nobody: expected, muted or acknowledged, and by whom; empty where it counts."""
+
+
+class MuteStatus(Boundary):
+    """A silence that a person asked for."""
+
+    until: datetime
+    """Until when drift alarms start no run and page nobody."""
+    kind: VerdictKind | None = None
+    """The verdict that is muted; absent: every drift alarm."""
+    by: str
+    """Who asked for it."""
+    reason: Message
+    """Why."""
 
 
 class LogStatus(Boundary):
@@ -247,6 +268,10 @@ class HandledRequests(Boundary):
     """Of `driftloop.dev/approve`."""
     rollback: str = ""
     """Of `driftloop.dev/rollback`."""
+    mute: str = ""
+    """Of `driftloop.dev/mute`."""
+    acknowledge: str = ""
+    """Of `driftloop.dev/acknowledge`."""
 
 
 class ModelLoopStatus(Boundary):
@@ -272,6 +297,8 @@ class ModelLoopStatus(Boundary):
     """What the loop waits for, the first thing first."""
     episode: Episode | None = None
     """The drift episode that is open."""
+    mutes: tuple[MuteStatus, ...] = ()
+    """Silences in force."""
     handled_requests: HandledRequests | None = None
     """Requests that were answered."""
     evaluated_through: datetime | None = None

@@ -4,14 +4,14 @@ Groups of the ModelLoop. Field docstrings are the reference documentation.
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from driftloop.spec.boundary import CLUSTER_ONLY, PLANNED, Boundary, Duration, RuleError
+from driftloop.spec.boundary import CLUSTER_ONLY, PLANNED, Boundary, Duration, Moment, RuleError
 from driftloop.spec.placement import EnvironmentVariable, ResourcesSpec, Toleration, VolumeMount
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "duckdb", "snowflake", "bigquery")
@@ -148,6 +148,43 @@ class LabelsSpec(Boundary):
         return query
 
 
+REPEATS = {"Weekly": timedelta(days=7), "Monthly": timedelta(days=28), "Yearly": timedelta(days=365)}
+"""Ways to repeat, and the shortest time from one occurrence to the next."""
+
+
+class ExpectedChange(Boundary):
+    """A stretch of time in which people expect other traffic: a holiday season, a campaign."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """What people call it."""
+    start: Moment
+    """When it begins, with the offset from UTC: `'2026-12-20T00:00:00Z'`."""
+    end: Moment
+    """When it is over."""
+    repeat: Literal["Weekly", "Monthly", "Yearly"] | None = None
+    """How it comes again, at the same time by the offset of its start (no daylight saving). A day that a month does not
+    have is its last one. Absent: it does not."""
+
+    @field_validator("end")
+    @classmethod
+    def _is_after_start(cls, end: datetime, info: ValidationInfo) -> datetime:
+        start = info.data.get("start")
+        if start is not None and end <= start:
+            raise RuleError("must be after start")
+        return end
+
+    @field_validator("repeat")
+    @classmethod
+    def _is_shorter_than_its_period(cls, repeat: str | None, info: ValidationInfo) -> str | None:
+        start, end = info.data.get("start"), info.data.get("end")
+        if repeat and start and end and end - start >= REPEATS[repeat]:
+            raise RuleError(
+                "must leave time between two occurrences (7 days Weekly, 28 Monthly, 365 Yearly)",
+                remedy="Set an earlier end: what is always expected is never seen.",
+            )
+        return repeat
+
+
 class MonitoringSpec(Boundary):
     """How live traffic is watched."""
 
@@ -161,11 +198,21 @@ class MonitoringSpec(Boundary):
     """Smallest share of traffic that must have moved (0 to 1) before a significant difference is called drift."""
     labels: LabelsSpec = LabelsSpec()
     """Truth for performance."""
+    expected_changes: Annotated[tuple[ExpectedChange, ...], Field(max_length=50)] = ()
+    """Calendar of changes that people expect. Inputs, predictions and labels that move then are judged and recorded as
+    ever, but start no run and page nobody. Faulty data and a model that does worse count as at any time."""
     report_history_limit: Annotated[int, Field(ge=1)] = 100
     """Drift reports kept."""
     log_retention: Duration = timedelta(days=365)
     """Age at which logged predictions and labels are removed, by whole dates. What an open window or labels still
     expected may need stays, however old."""
+
+    @field_validator("expected_changes")
+    @classmethod
+    def _changes_have_names_of_their_own(cls, changes: tuple[ExpectedChange, ...]) -> tuple[ExpectedChange, ...]:
+        if len({change.name for change in changes}) < len(changes):
+            raise RuleError("must have another name for each change")
+        return changes
 
 
 class RetrainingLimit(Boundary):

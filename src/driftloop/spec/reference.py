@@ -126,6 +126,8 @@ def _in_words(schema: Mapping[str, Any], items: Mapping[str, Any]) -> str:
         return " or ".join(f"`{choice}`" for choice in choices)
     if schema.get("pattern") == DURATION_PATTERN:
         return "duration"
+    if schema.get("format") == "date-time":
+        return "time"
     match schema.get("type"):
         case "array":
             return f"list of {_in_words(items, {})}"

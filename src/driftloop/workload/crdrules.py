@@ -149,6 +149,24 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Set uri to an SQLAlchemy URL.",
         ),
     ),
+    "ExpectedChange": (
+        Rule("end", "self.start < self.end", "must be after start"),
+        Rule(
+            "repeat",
+            "!has(self.repeat) || self.end - self.start < (self.repeat == 'Weekly' ? duration('168h') :"
+            " self.repeat == 'Monthly' ? duration('672h') : duration('8760h'))",
+            "must leave time between two occurrences (7 days Weekly, 28 Monthly, 365 Yearly)",
+            "Set an earlier end: what is always expected is never seen.",
+        ),
+    ),
+    "MonitoringSpec": (
+        Rule(
+            "expectedChanges",
+            "!has(self.expectedChanges)"
+            " || self.expectedChanges.all(x, self.expectedChanges.exists_one(y, x.name == y.name))",
+            "must have another name for each change",
+        ),
+    ),
     "Toleration": (
         Rule(
             "operator",

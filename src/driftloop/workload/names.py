@@ -28,6 +28,8 @@ BENTO_URI_ANNOTATION = "driftloop.dev/bento-uri"
 
 RETRAIN_ANNOTATION = "driftloop.dev/retrain-requested-at"
 ROLLBACK_ANNOTATION = "driftloop.dev/rollback"
+MUTE_ANNOTATION = "driftloop.dev/mute"
+ACKNOWLEDGE_ANNOTATION = "driftloop.dev/acknowledge"
 APPROVE_ANNOTATION = "driftloop.dev/approve"
 
 FINALIZER = "driftloop.dev/loop"
