@@ -31,6 +31,7 @@ from driftloop.monitor.scores import (
     pair_name,
     share_scores,
 )
+from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, row_errors
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary, RuleError
 
@@ -97,6 +98,8 @@ class Baseline(Boundary):
     """Independent blocks of time from which the spread was estimated; 0 without times."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
+    segments: SegmentBaseline = SegmentBaseline()
+    """What is usual in each part of the traffic."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -162,6 +165,12 @@ def build_baseline(
         metric_spread=spread.deviation,
         metric_blocks=spread.blocks,
         answers=build_answer_table(test_labels, outputs, schema),
+        segments=build_segment_baseline(
+            inputs,
+            features.columns,
+            read_features(test, schema, test_times),
+            None if test_labels is None else row_errors(test_labels, outputs, schema),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 The false-alarm budget is spent here: half on inputs, half on performance, each shared by the tests of a window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from pandas import DataFrame
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.budget import Share, share_of_window, window_significance
 from driftloop.monitor.checks import Arrival, Stretch, check_inputs
+from driftloop.monitor.checks.names import MISSING
 from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch, Sensitivity
@@ -20,14 +21,17 @@ from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
 from driftloop.monitor.scores import Sums
+from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_inputs, worst_of_missing
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
+    CheckResult,
     DataSchema,
     FeatureDrift,
     MonitoringSpec,
     Performance,
     ReportKind,
+    Segment,
     Verdict,
     VerdictKind,
     Window,
@@ -112,6 +116,7 @@ class Judge:
             label=self._label_drift(labelled, window),
             label_shift=self._label_shift(labelled),
             performance=performance,
+            segment=self._worst_answers(labelled),
         )
         return self._verdict(ReportKind.PERFORMANCE, window, evidence)
 
@@ -129,22 +134,44 @@ class Judge:
             probability=self._share(window, Share.DRIFT),
             min_effect_size=self.monitoring.min_effect_size,
         )
+        checks = check_inputs(
+            {name: columns[name] for name in features},
+            self.baseline,
+            self.schema,
+            Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
+            significance=self._share(window, Share.CHECKS),
+            min_effect_size=self.monitoring.min_effect_size,
+        )
+        inputs = [drift for drift in found.columns if drift.feature in features]
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(
-                {name: columns[name] for name in features},
-                self.baseline,
-                self.schema,
-                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
-                significance=self._share(window, Share.CHECKS),
-                min_effect_size=self.monitoring.min_effect_size,
-            ),
-            inputs=[drift for drift in found.columns if drift.feature in features],
+            checks=checks,
+            inputs=inputs,
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
             joint=found.joint,
             unjudged=found.unjudged,
+            segment=self._worst_inputs(columns, inputs, checks),
         )
+
+    def _worst_inputs(
+        self, columns: Mapping[str, Column], inputs: Sequence[FeatureDrift], checks: Sequence[CheckResult]
+    ) -> Segment | None:
+        """Return where values are missing most or, on a whole feed, where the inputs moved most."""
+        references = {reference.name: reference for reference in self.baseline.features}
+        failed = [check for check in checks if not check.passed]
+        if failed:
+            missing = [check for check in failed if check.check == MISSING]
+            return (
+                worst_of_missing(self.baseline.segments, columns, references[missing[0].feature]) if missing else None
+            )
+        moved = [drift for drift in inputs if drift.drifted]
+        return worst_of_inputs(self.baseline.segments, columns, self.baseline.features, moved)
+
+    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
+        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
+        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
+        return worst_of_errors(self.baseline.segments, features, errors)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:
