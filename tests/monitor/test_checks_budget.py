@@ -197,10 +197,20 @@ def test_a_fault_is_seen_in_the_first_window_of_200_rows(feed, fault):
     assert sum(seen) >= 18
 
 
+def daily_temperature(rows_per_hour, hours, seed):
+    times = np.arange(hours * rows_per_hour) / rows_per_hour
+    return 10 + 8 * np.sin(times / 24 * 6.28) + np.random.default_rng(seed).standard_normal(len(times))
+
+
 def test_another_unit_is_seen_at_any_time_of_day():
     """Where an hour's temperatures are few of the day's: in at least 22 of 24 windows."""
-    hours = np.arange(REFERENCE_ROWS + 24 * 200) / 200
-    random = np.random.default_rng(9)
-    feed = Feed(200, temp=10 + 8 * np.sin(hours / 24 * 6.28) + random.standard_normal(len(hours)))
+    feed = Feed(100, temp=daily_temperature(100, 124, seed=9))
     seen = [("unit", "temp") in feed.failures(converted(w, "temp", 1.8, 32)) for w in feed.windows()]
     assert sum(seen) >= 22
+
+
+def test_a_reference_of_a_few_hours_takes_the_rest_of_the_day_for_no_fault():
+    """None of 24 windows: ten columns of which the reference has seen twelve hours, each beginning at another one."""
+    columns = {f"x{n}": np.roll(daily_temperature(833, 36, seed=10 + n), 833 * n) for n in range(10)}
+    feed = Feed(833, **columns)
+    assert [failure for window in feed.windows() for failure in feed.failures(window)] == []

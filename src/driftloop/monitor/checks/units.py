@@ -76,7 +76,7 @@ class _Levels:
     def is_far_from(self, extent: Extent, *, distance: float = 1.0) -> bool:
         """Whether no window of this size could have come here by chance, or by a season."""
         noise = 6 / self.rows**0.5
-        allowance = (distance + noise) * extent.usual_spread
+        allowance = (distance + noise) * extent.usual_spread + extent.slack
         scale = 3 * exp(noise)
         return (
             not extent.middle[0] - allowance <= self.middle <= extent.middle[1] + allowance
