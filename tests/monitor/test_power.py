@@ -5,10 +5,16 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from driftloop.monitor.budget import count_tests, window_significance
 from driftloop.monitor.columns import ColumnKind
 from driftloop.monitor.engines import TEST_OF_KIND, Samples, SciPyEngine
-from driftloop.monitor.power import chi_square_power, ks_power, rows_to_see_drift, rows_to_see_drop, shortest_window
+from driftloop.monitor.power import (
+    chi_square_power,
+    ks_power,
+    rows_to_see_drift,
+    rows_to_see_drop,
+    shortest_window,
+    significance_of_test,
+)
 from driftloop.spec import FalseAlarmBudget
 
 BUDGET = FalseAlarmBudget(max=1, per=timedelta(days=30))
@@ -72,7 +78,7 @@ def test_the_shortest_window_has_rows_enough_and_one_hour_less_has_not():
     length = shortest_window(0.1, 10_000, BUDGET, tests=20, rows_per_day=1000, power=0.8)
 
     def power(hours):
-        significance = window_significance(BUDGET, timedelta(hours=hours)) / 20
+        significance = significance_of_test(BUDGET, timedelta(hours=hours), 20)
         return ks_power(0.1, int(1000 * hours / 24), 10_000, significance)
 
     hours = length // timedelta(hours=1)
@@ -81,7 +87,3 @@ def test_the_shortest_window_has_rows_enough_and_one_hour_less_has_not():
 
 def test_a_trickle_of_traffic_has_no_window():
     assert shortest_window(0.1, 200, BUDGET, tests=20, rows_per_day=1, power=0.8) is None
-
-
-def test_a_windows_tests_are_one_per_column_and_one_for_the_gaps_of_each_input():
-    assert count_tests(features=10, outputs=2) == 22

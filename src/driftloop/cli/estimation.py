@@ -20,10 +20,16 @@ from driftloop.algorithms.samplesize import (
     rows_to_learn_numbers,
 )
 from driftloop.errors import InvalidInputError
-from driftloop.monitor.budget import count_tests, window_significance
+from driftloop.monitor.budget import Share, share_of_window
 from driftloop.monitor.drift import MAXIMUM_REFERENCE_ROWS
 from driftloop.monitor.performance import material_drop
-from driftloop.monitor.power import ks_power, rows_to_see_drift, rows_to_see_drop, shortest_window
+from driftloop.monitor.power import (
+    ks_power,
+    rows_to_see_drift,
+    rows_to_see_drop,
+    shortest_window,
+    significance_of_test,
+)
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
 from driftloop.stages.collect import collect
@@ -126,7 +132,7 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     )
     total = max(round(learning / TRAIN_SHARE), *(round(rows / TEST_SHARE) for rows in tested[:2]), 0)
     traffic = _Traffic(
-        loop, reference=min(facts.rows or total, MAXIMUM_REFERENCE_ROWS), tests=count_tests(*_watched(loop, facts))
+        loop, reference=min(facts.rows or total, MAXIMUM_REFERENCE_ROWS), tests=sum(_watched(loop, facts))
     )
     per_class = {}
     if task is Task.CLASSIFICATION:
@@ -285,8 +291,13 @@ class _Traffic:
 
     @property
     def significance(self) -> float:
-        """Share of the budget of one window's inputs."""
-        return window_significance(self.monitoring.false_alarm_budget, self.monitoring.window.duration)
+        """p-value below which one column is significant."""
+        return significance_of_test(self.monitoring.false_alarm_budget, self.monitoring.window.duration, self.tests)
+
+    @property
+    def drop_significance(self) -> float:
+        """p-value below which a drop of the metric is significant."""
+        return share_of_window(self.monitoring.false_alarm_budget, self.monitoring.window.duration, Share.DROP)
 
 
 def _watched(loop: ModelLoop, facts: _Facts) -> tuple[int, int]:
@@ -304,13 +315,13 @@ def _to_watch(traffic: _Traffic, score: float, rate: float) -> list[Need]:
     return [
         Need(
             f"window of {length}: {effect:.0%} of a number's values moved, seen in {POWERS[0]:.0%}",
-            rows_to_see_drift(effect, traffic.reference, traffic.significance / traffic.tests, POWERS[0]),
+            rows_to_see_drift(effect, traffic.reference, traffic.significance, POWERS[0]),
             f"Kolmogorov-Smirnov, {traffic.tests} tests, {traffic.reference:,} reference rows",
         ),
         Need(
             f"window of {length}: {metric} fell by {drop:g}, seen in {POWERS[0]:.0%} (labelled rows)",
-            rows_to_see_drop(metric, score, drop, traffic.significance / 2, POWERS[0], rate=rate),
-            "one-sided, 2 tests",
+            rows_to_see_drop(metric, score, drop, traffic.drop_significance, POWERS[0], rate=rate),
+            "one-sided",
         ),
     ]
 
@@ -320,7 +331,7 @@ def _conclude_on_windows(traffic: _Traffic, rows_per_day: float | None) -> list[
         return ["State your traffic with --rows-per-day to learn how long a window must be."]
     window, effect = traffic.monitoring.window, traffic.monitoring.min_effect_size
     rows = int(rows_per_day * (window.duration / timedelta(days=1)))
-    chance = ks_power(effect, max(rows, 1), traffic.reference, traffic.significance / traffic.tests)
+    chance = ks_power(effect, max(rows, 1), traffic.reference, traffic.significance)
     sentences = [
         (
             f"A window of {format_duration(window.duration)} holds about {rows:,} rows: a drift of {effect:.0%} in one "

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
-from driftloop.monitor.effective import intraclass_correlation
+from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
 from driftloop.monitor.performance import Spread, block_spread
@@ -58,10 +58,6 @@ class ColumnBaseline(Boundary):
     """Categorical: rows per category."""
     streams: tuple[StreamBaseline, ...] = ()
     """What is usual of its scores; none where it has too few values."""
-    missing_correlation: float = 0.0
-    """Correlation of being missing among rows in the same block of time, 0 to 1."""
-    blocks: int = 0
-    """Blocks of time from which the correlation was estimated; 0 without times."""
 
     @property
     def scores(self) -> ColumnScores | None:
@@ -100,6 +96,8 @@ class Baseline(Boundary):
     """How answers and labels go together on the test rows; for classification with labels."""
     segments: SegmentBaseline = SegmentBaseline()
     """What is usual in each part of the traffic."""
+    estimation: EstimationBaseline | None = None
+    """What tells the metric without labels; None where the test rows taught too little."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -148,9 +146,12 @@ def build_baseline(
     features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
-    spread = Spread(0.0, 0)
+    spread, estimation = Spread(0.0, 0), None
     if test_blocks is not None and test_labels is not None:
         spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
+    if test_labels is not None:
+        tested = read_features(test, schema, test_times)
+        estimation = build_estimation_baseline(tested, test_labels, outputs, schema, metric=metric, blocks=test_blocks)
     return Baseline(
         rows=len(rows),
         features=features.columns,
@@ -158,7 +159,7 @@ def build_baseline(
         joint=features.joint,
         feed=build_feed_baseline(inputs, schema, times, _blocks(times, window)),
         outputs=answers.columns,
-        label=next(iter(describe_columns(truth, _seconds(times), window).columns), None),
+        label=describe_columns(truth, _seconds(times), window).columns[0] if truth else None,
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
@@ -171,15 +172,12 @@ def build_baseline(
             read_features(test, schema, test_times),
             None if test_labels is None else row_errors(test_labels, outputs, schema),
         ),
+        estimation=estimation,
     )
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> "pd.Series[Any] | None":
     return frame[name] if name is not None and name in frame else None
-
-
-def _count(blocks: npt.NDArray[np.int64] | None) -> int:
-    return 0 if blocks is None else len(np.unique(blocks))
 
 
 def _blocks(times: "pd.Series[Any] | None", window: timedelta | None) -> npt.NDArray[np.int64] | None:
@@ -231,10 +229,9 @@ def describe_columns(
     own: dict[str, list[StreamBaseline]] = {}
     for owner, stream in zip(owners, streams, strict=True):
         own.setdefault(owner, []).append(stream)
-    missing_blocks = None if blocks is None else blocks.of_row
     firsts = [owners.index(name) for name in scorer.columns]
     return Description(
-        tuple(_describe(name, c, tuple(own.get(name, ())), missing_blocks, dated) for name, c in columns.items()),
+        tuple(_describe(name, c, tuple(own.get(name, ()))) for name, c in columns.items()),
         tuple(PairBaseline(first=a, second=b, stream=own[pair_name((a, b))][0]) for a, b in scorer.pairs),
         joint_baseline(tuple(scorer.columns), scores[:, firsts], residuals[:, firsts]) if related else None,
     )
@@ -263,28 +260,16 @@ def _score_table(column: Column, rows_per_window: float) -> ColumnScores | None:
     return share_scores(dict(Counter(known.tolist()).most_common()), rows_per_window * present)
 
 
-def _describe(
-    name: str,
-    column: Column,
-    streams: tuple[StreamBaseline, ...],
-    blocks: npt.NDArray[np.int64] | None,
-    dated: npt.NDArray[np.bool_] | None,
-) -> ColumnBaseline:
-    present = column.present
+def _describe(name: str, column: Column, streams: tuple[StreamBaseline, ...]) -> ColumnBaseline:
     values = column.known
-    missing_correlation = 0.0
-    if blocks is not None and dated is not None:
-        missing_correlation = intraclass_correlation((~present[dated]).astype(np.float64), blocks)
     return ColumnBaseline(
         name=name,
         kind=column.kind,
         present=len(values),
-        missing_rate=1 - len(values) / max(len(present), 1),
+        missing_rate=1 - len(values) / max(len(column.cells), 1),
         quantiles=tuple(_quantiles(values)) if column.kind is ColumnKind.NUMERIC else (),
         counts=dict(Counter(values.tolist()).most_common()) if column.kind is ColumnKind.CATEGORICAL else {},
         streams=streams,
-        missing_correlation=missing_correlation,
-        blocks=_count(blocks),
     )
 
 

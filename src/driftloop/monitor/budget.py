@@ -3,27 +3,32 @@
 from datetime import timedelta
 from enum import Enum
 
-from driftloop.spec import FalseAlarmBudget
+from driftloop.spec import FalseAlarmBudget, ReportKind
 
 MAXIMUM_SIGNIFICANCE = 0.05
 """A test that one stable window in twenty fails is no evidence, however generous the budget."""
 
 
 class Share(Enum):
-    """What the model's budget is spent on, as shares of it: inputs one half, performance the other."""
+    """What the model's budget is spent on: inputs have one half of it, performance the other, each shared again."""
 
-    DRIFT = 0.5 * 0.7
+    DRIFT = (ReportKind.INPUTS, 0.7)
     """Features, pairs of them, predictions and probabilities: did their distribution move?"""
-    CHECKS = 0.5 * 0.3
+    CHECKS = (ReportKind.INPUTS, 0.3)
     """Is the feed whole?"""
-    DROP = 0.5 * 0.4
+    DROP = (ReportKind.PERFORMANCE, 0.4)
     """Did the metric fall?"""
-    LABELS = 0.5 * 0.1
+    LABELS = (ReportKind.PERFORMANCE, 0.1)
     """Did the labels' distribution move?"""
-    ERRORS = 0.5 * 0.3
+    ERRORS = (ReportKind.PERFORMANCE, 0.3)
     """Did the errors change within the labelled stream?"""
-    ESTIMATE = 0.5 * 0.2
+    ESTIMATE = (ReportKind.PERFORMANCE, 0.2)
     """Did the metric fall by the label-free estimate? Judged with the inputs, paid by performance."""
+
+    @property
+    def of_budget(self) -> float:
+        """Return the share of the model's whole budget, 0 to 1."""
+        return self.value[1] / 2
 
 
 def share_of_window(budget: FalseAlarmBudget, length: timedelta, share: Share) -> float:
@@ -32,18 +37,11 @@ def share_of_window(budget: FalseAlarmBudget, length: timedelta, share: Share) -
     >>> round(share_of_window(FalseAlarmBudget(max=1, per=timedelta(days=30)), timedelta(days=1), Share.DRIFT), 5)
     0.01167
     """
-    return min(budget.max * (length / budget.per), 2 * MAXIMUM_SIGNIFICANCE) * share.value
+    return min(budget.max * (length / budget.per), 2 * MAXIMUM_SIGNIFICANCE) * share.of_budget
 
 
-def window_significance(budget: FalseAlarmBudget, length: timedelta) -> float:
-    """Return the share of one kind's half of the budget (inputs, performance) that falls to a window of this length.
-
-    >>> round(window_significance(FalseAlarmBudget(max=1, per=timedelta(days=30)), timedelta(days=1)), 4)
-    0.0167
-    """
-    return min(budget.max * (length / budget.per) / 2, MAXIMUM_SIGNIFICANCE)
-
-
-def count_tests(features: int, outputs: int) -> int:
-    """Return how many tests share it: one per column, and one of the missing values of each input."""
-    return 2 * features + outputs
+SPENT_BY = {
+    ReportKind.INPUTS: (Share.DRIFT, Share.CHECKS, Share.ESTIMATE),
+    ReportKind.PERFORMANCE: (Share.DROP, Share.LABELS, Share.ERRORS),
+}
+"""What a verdict of each kind is paid from."""

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from driftloop.monitor.assessment import WINDOW_SHARE, Assessment, Calibration
 from driftloop.monitor.baseline import ColumnBaseline
-from driftloop.monitor.calibration import WINDOW_SHARE, Assessment, Calibration
-from driftloop.monitor.columns import Numbers
 from driftloop.monitor.relations import JointBaseline, PairBaseline
 from driftloop.monitor.scores import Scorer, Sums, pair_name
 
@@ -93,6 +92,10 @@ class Detector:
             start += width
         return places
 
+    def is_column(self, unit: str) -> bool:
+        """Return whether a unit is a column, not a pair."""
+        return any(column.name == unit for column in self.columns)
+
     def scales(self, seconds: float) -> tuple[int, ...]:
         """Return over how many windows of this length to look; one where more would exceed the reference's share."""
         return (1, LONG) if self.calibration.windows_carried(seconds) > _WORTH_ADDING * WINDOW_SHARE else (1,)
@@ -150,7 +153,7 @@ class Detector:
         here = [place for place in self.joint_places if assessment.counts[place] > 0]
         if not here:
             return 1.0
-        total: Numbers = (assessment.normal[here] ** 2).sum()
+        total = float((assessment.normal[here] ** 2).sum())
         scale = self.joint.squares / len(self.joint_places)
         return float(chdtrc(len(here) / scale, total / scale))
 

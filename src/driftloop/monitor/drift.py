@@ -23,6 +23,7 @@ from driftloop.spec import FeatureDrift
 
 # Representing a reference by more values than this costs time and changes nothing.
 MAXIMUM_REFERENCE_ROWS = 10_000
+MAXIMUM_WINDOW_ROWS = 1000
 RELATION_TEST, JOINT_TEST = "Relation", "SumOfSquares"
 # Total variation distance of the density 1 + shift x score from the uniform one, per unit of shift: half the mean
 # absolute score, 0.433, 0.430 and 0.430 for the three polynomials and 0.375 for the product of two locations.
@@ -30,18 +31,6 @@ _SHARE_OF_SHIFT = 0.43
 _SHARE_OF_RELATION = 0.375
 _LOCATION_OF_SD = 0.977
 """Mean location score of a normal column that moved by one standard deviation, for small moves: sqrt(3 / pi)."""
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """When a difference counts."""
-
-    significance: float
-    """p-value per test below which a difference is no chance."""
-    min_effect_size: float
-    """Share of traffic that must have moved, 0 to 1."""
-    durations: int
-    """How many times the usual length the window has; rows of different stretches are independent."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,8 @@ class Drifts:
     """Test of all features together."""
     unjudged: Sequence[str]
     """Columns with too few values for a test."""
-    findings: Findings | None
+    findings: Findings
+    """What they rest on."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +95,10 @@ class DriftWatch:
         return Drifts(_by_effect(drifts), _by_effect(related), joint, findings.unjudged, findings)
 
     def _samples(self, baseline: ColumnBaseline, column: Column) -> Samples:
-        known = column.known
         if baseline.kind is ColumnKind.NUMERIC:
-            window = np.sort(known)
+            window = evenly_spaced(column.ordered, min(len(column.ordered), MAXIMUM_WINDOW_ROWS))
         else:
-            scores = self.detector.scorer.columns[baseline.name]
-            window = np.sort(scores.codes(known)).astype(np.float64)
+            window = np.sort(self.detector.scorer.columns[baseline.name].codes(column)).astype(np.float64)
         return Samples(TEST_OF_KIND[baseline.kind], self._references[baseline.name], window)
 
     def _effect(
@@ -155,7 +143,7 @@ class DriftWatch:
         return _drift(unit, JOINT_TEST, statistic, effect, moved, findings, min_effect_size, findings.joint_threshold)
 
 
-def _drift(
+def _drift(  # noqa: PLR0917 - one field of the report each
     unit: Finding,
     test: str,
     statistic: float,
@@ -186,7 +174,8 @@ def _reference(baseline: ColumnBaseline) -> Numbers:
     if baseline.kind is ColumnKind.NUMERIC:
         return np.array(baseline.quantiles)
     scores = baseline.scores
-    codes = np.zeros(0, dtype=np.int64) if scores is None else scores.codes(np.array([*baseline.counts], dtype=object))
+    names = Column(ColumnKind.CATEGORICAL, np.array([*baseline.counts], dtype=object))
+    codes = np.zeros(0, dtype=np.int64) if scores is None else scores.codes(names)
     counts = np.array([*baseline.counts.values()], dtype=np.int64)
     sample = np.sort(np.repeat(codes, counts)).astype(np.float64)
     return evenly_spaced(sample, min(len(sample), MAXIMUM_REFERENCE_ROWS))

@@ -1,8 +1,4 @@
-"""How many independent rows a window is worth: rows close in time resemble each other, and tests must know.
-
-Estimated once from the time-ordered baseline, applied to every window. Without it, autocorrelated traffic alarms in
-most windows.
-"""
+"""How much rows close in time resemble each other: what makes their number overstate what they tell."""
 
 import numpy as np
 import numpy.typing as npt
@@ -27,27 +23,3 @@ def intraclass_correlation(scores: npt.NDArray[np.float64], blocks: npt.NDArray[
     usual_size = (rows - float((sizes**2).sum()) / rows) / (groups - 1)
     total = between + (usual_size - 1) * within
     return float(np.clip((between - within) / total, 0, 1)) if total > 0 else 0.0
-
-
-def effective_rows(rows: int, rows_per_block: float, correlation: float, blocks: int, significance: float) -> float:
-    """Return the number of independent rows that tell as much as `rows` rows do.
-
-    Kish's design effect, 1 + (rows per block - 1) x correlation. It was itself estimated, from `blocks` blocks: it is
-    widened by Student's t against the normal at the two-sided `significance`, so that a lucky baseline does not decide.
-    Without blocks nothing is known of the order of rows, and they are taken to be independent.
-    """
-    if blocks < 2:  # noqa: PLR2004 - one block has nothing to differ from
-        return float(rows)
-    from scipy.stats import norm, t
-
-    widening = float((t.isf(significance / 2, blocks - 1) / norm.isf(significance / 2)) ** 2)
-    return rows / ((1 + max(rows_per_block - 1, 0) * correlation) * widening)
-
-
-def evenly_spaced(ordered: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
-    """Return `count` values that represent a sorted sample: its evenly spaced quantiles, shape (count,).
-
-    Unlike a random subsample it adds no noise of its own: the distance between two samples stays what it was.
-    """
-    places = (np.arange(count) + 0.5) / count * len(ordered)
-    return ordered[places.astype(np.int64)]

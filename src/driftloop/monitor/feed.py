@@ -140,7 +140,7 @@ def dates_of(schema: DataSchema) -> frozenset[str]:
 def seconds_of(times: "pd.Series[Any]") -> Numbers:
     """Return seconds since the Unix epoch, NaN where there is no time, shape (n,)."""
     aware = isinstance(times.dtype, pd.DatetimeTZDtype)
-    dates = (times if aware else pd.to_datetime(times, utc=True)).dt.as_unit("us")
+    dates = (times if aware else pd.to_datetime(times, utc=True, cache=False)).dt.as_unit("us")
     return np.where(dates.isna(), np.nan, dates.astype("int64").to_numpy() / 1e6)
 
 

@@ -10,23 +10,29 @@ from functools import cached_property
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.budget import Share, share_of_window, window_significance
+from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
+from driftloop.monitor.capacity import Capacity, assess_capacity
 from driftloop.monitor.checks import Arrival, Stretch, check_inputs
 from driftloop.monitor.checks.names import MISSING
-from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
+from driftloop.monitor.columns import Column, column_of, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
-from driftloop.monitor.drift import DriftWatch, Sensitivity
+from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.estimate import estimate
 from driftloop.monitor.feed import seconds_of
+from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
-from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
+from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
+from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_inputs, worst_of_missing
 from driftloop.monitor.triage import Evidence, triage
-from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
+from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
+    Budget,
     CheckResult,
     DataSchema,
+    Estimate,
     FeatureDrift,
     MonitoringSpec,
     Performance,
@@ -58,7 +64,8 @@ class Judge:
     @cached_property
     def _watch(self) -> DriftWatch:
         """Watches features and answers."""
-        columns = [*self.baseline.features, *self.baseline.outputs]
+        answers = [column.model_copy(update={"name": self._apart(column.name)}) for column in self.baseline.outputs]
+        columns = [*self.baseline.features, *answers]
         return DriftWatch(Detector(columns, self.baseline.pairs, self.baseline.joint), self.engine)
 
     @cached_property
@@ -106,7 +113,7 @@ class Judge:
         if measured.rows < self.monitoring.window.min_rows / 2:
             summary = f"{measured.rows} usable labels in the window; a verdict needs half of minRows."
             return not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
-        performance = self._performance(measured, window)
+        performance = self._performance(frame, measured, window)
         if performance.standard_error is None:
             summary = f"{metric} can't be measured on {measured.rows} labelled rows: too few of one class."
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
@@ -122,7 +129,12 @@ class Judge:
 
     def _read(self, frame: DataFrame) -> dict[str, Column]:
         features = read_features(unprefixed(frame, FEATURE_PREFIX), self.schema, frame[TIME])
-        return features | read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        outputs = read_outputs(unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        return features | {self._apart(name): column for name, column in outputs.items()}
+
+    def _apart(self, output: str) -> str:
+        """Return what an answer is called beside the features."""
+        return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
 
     def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums], feed: Sequence[Stretch] = ()) -> Evidence:
         columns = self._read(frame)
@@ -152,6 +164,8 @@ class Judge:
             joint=found.joint,
             unjudged=found.unjudged,
             segment=self._worst_inputs(columns, inputs, checks),
+            power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
+            estimate=self._estimate(frame, columns, window),
         )
 
     def _worst_inputs(
@@ -173,6 +187,12 @@ class Judge:
         errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
         return worst_of_errors(self.baseline.segments, features, errors)
 
+    def _estimate(self, frame: DataFrame, columns: dict[str, Column], window: Window) -> Estimate | None:
+        if self.baseline.estimation is None:
+            return None
+        outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
+        return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
+
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:
             return None
@@ -185,41 +205,35 @@ class Judge:
         )
         return next(iter(found.columns), None)
 
-    def _share(self, window: Window, share: Share) -> float:
-        return share_of_window(self.monitoring.false_alarm_budget, window.end - window.start, share)
+    @cached_property
+    def capacity(self) -> Capacity:
+        """Which budget the reference can carry."""
+        return assess_capacity(self.baseline, self.monitoring)
 
-    def _performance(self, measured: Measurement, window: Window) -> Performance:
-        baseline, dropped = self.baseline, False
+    def _share(self, window: Window, share: Share) -> float:
+        return share_of_window(self.capacity.kept, window.end - window.start, share)
+
+    def _budget(self, kind: ReportKind, window: Window) -> Budget:
+        spent = sum(self._share(window, share) for share in SPENT_BY[kind])
+        return self.capacity.budget.model_copy(update={"spent": spent})
+
+    def _performance(self, frame: DataFrame, measured: Measurement, window: Window) -> Performance:
+        baseline, labelled, dropped = self.baseline, frame[frame[LABEL].notna()], False
         if measured.value is not None and measured.standard_error is not None:
             spread = Spread(baseline.metric_spread, baseline.metric_blocks)
             reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
-            significance = self._significance(window) / self._performance_tests
-            variance = measured.standard_error**2
-            dropped = has_fallen(baseline.metric, measured.value, variance, reference, significance)
+            share, variance = self._share(window, Share.DROP), measured.standard_error**2
+            dropped = has_fallen(baseline.metric, measured.value, variance, reference, share)
+        known_through = window.end + self.monitoring.labels.expected_delay
         return Performance(
             metric=baseline.metric,
             value=measured.value,
             standard_error=measured.standard_error,
             reference=baseline.metric_value,
             dropped=dropped,
+            metrics=all_metrics(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema),
+            maturity=label_delays(frame[TIME], column_of(frame, LABEL_TIME), known_through),
         )
-
-    @property
-    def _performance_tests(self) -> int:
-        """The metric and, where the baseline knows them, the labels."""
-        return 1 if self.baseline.label is None else 2
-
-    def _sensitivity(self, window: Window, tests: int) -> Sensitivity:
-        """Divide the window's share of the budget by its tests (Bonferroni)."""
-        return Sensitivity(
-            significance=self._significance(window) / tests,
-            min_effect_size=self.monitoring.min_effect_size,
-            durations=max(round((window.end - window.start) / self.monitoring.window.duration), 1),
-        )
-
-    def _significance(self, window: Window) -> float:
-        """Return the share of one kind's half of the budget that falls to this window."""
-        return window_significance(self.monitoring.false_alarm_budget, window.end - window.start)
 
     def _too_few_rows(self, kind: ReportKind, rows: int, window: Window) -> Verdict:
         summary = f"{rows} predictions in the window; a verdict needs {self.monitoring.window.min_rows}."
@@ -245,6 +259,7 @@ class Judge:
             engine=self.engine.name,
             harm=harm,
             power=evidence.power,
+            budget=self._budget(kind, window),
             estimate=evidence.estimate,
             errors=evidence.errors,
             segment=evidence.segment,
@@ -259,4 +274,5 @@ def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
     """Return the columns of the prediction log whose names begin with the prefix, without it."""
-    return frame.loc[:, frame.columns.str.startswith(prefix)].rename(columns=lambda name: name.removeprefix(prefix))
+    names = [name for name in frame.columns if name.startswith(prefix)]
+    return frame[names].set_axis([name.removeprefix(prefix) for name in names], axis=1)

@@ -1,18 +1,55 @@
-"""How many rows a window needs for its tests to see a drift of a given size, within the false-alarm budget.
+"""What a window's tests see within the false-alarm budget: of a window that was judged, and of one that is planned.
 
-Planning only: independent rows are assumed; a judge counts rows that resemble each other as fewer. Sources stand with
-the formulas.
+Planning assumes independent rows; the power of a judged window counts what its own calibration knows. Sources stand
+with the formulas.
 """
 
 import math
 from datetime import timedelta
 
 from driftloop.algorithms.samplesize import fewest, standard_error
-from driftloop.monitor.budget import window_significance
-from driftloop.spec import FalseAlarmBudget
+from driftloop.monitor.budget import Share, share_of_window
+from driftloop.monitor.detector import SINGLE_SHARE, Detector, Findings
+from driftloop.monitor.scores import LOCATION
+from driftloop.spec import FalseAlarmBudget, Power
 
 _FEWEST = 5
 _LONGEST = 24 * 366
+_PROBABILITY = 0.9
+_UNSEEN_SD = 6.0
+"""Shift in standard deviations beyond which a location score hardly rises."""
+
+
+def power_of_window(detector: Detector, findings: Findings, rows: int, min_effect_size: float) -> Power | None:
+    """Return the smallest shift of one column that the window, by itself, would have shown with probability 0.9.
+
+    Of a typical column, the median one. A normal column that moves by d standard deviations has a mean location score
+    of sqrt(3) (2 Phi(d / sqrt 2) - 1), and 2 Phi(d / 2) - 1 of its traffic has moved (the distance of Kolmogorov and
+    Smirnov), which must be material, too. None where nothing was judged.
+    """
+    import numpy as np
+    from scipy.special import ndtr, ndtri, stdtrit
+
+    found, degrees = findings.assessment, detector.calibration.degrees
+    names = [name for _, name in detector.scorer.streams]
+    judged = {unit.name for unit in findings.units}
+    reach: dict[bool, list[float]] = {True: [], False: []}
+    for unit, places in detector.units.items():
+        first = places.start
+        if unit in judged and detector.is_column(unit):
+            p_value = findings.threshold / (places.stop - first) / 2
+            t = -stdtrit(degrees[first], p_value) + stdtrit(degrees[first], _PROBABILITY)
+            reach[names[first] == LOCATION].append(float(t * found.errors[first]))
+    if reach[True]:
+        half = min(float(np.median(reach[True])) / math.sqrt(3) / 2, 0.5 - 1e-9)
+        moved = min(math.sqrt(2) * float(ndtri(0.5 + half)), _UNSEEN_SD)
+        shift = max(moved, 2 * float(ndtri(0.5 + min_effect_size / 2)))
+        share = 2 * float(ndtr(shift / 2)) - 1
+        return Power(rows=rows, probability=_PROBABILITY, shift_sd=shift, shift_share=share)
+    if reach[False]:
+        share = min(max(float(np.median(reach[False])), min_effect_size), 1.0)
+        return Power(rows=rows, probability=_PROBABILITY, shift_share=share)
+    return None
 
 
 def ks_power(effect: float, rows: int, reference_rows: int, significance: float) -> float:
@@ -60,6 +97,11 @@ def chi_square_power(effect: float, rows: int, reference_rows: int, significance
     return float(ncx2.sf(chi2.isf(significance, categories - 1), categories - 1, noncentrality))
 
 
+def significance_of_test(budget: FalseAlarmBudget, length: timedelta, tests: int) -> float:
+    """Return the p-value below which one column of so many is significant in a window of this length."""
+    return share_of_window(budget, length, Share.DRIFT) * SINGLE_SHARE / tests
+
+
 def rows_to_see_drift(effect: float, reference_rows: int, significance: float, power: float) -> int | None:
     """Return the window's rows at which a shift of a number is seen with `power`; None: never, with this reference."""
     if ks_power(effect, 10**9, reference_rows, significance) < power:
@@ -94,7 +136,7 @@ def shortest_window(
     def is_enough(hours: int) -> bool:
         length = timedelta(hours=hours)
         rows = int(rows_per_day * hours / 24)
-        significance = window_significance(budget, length) / tests
+        significance = significance_of_test(budget, length, tests)
         return rows >= _FEWEST and ks_power(effect, rows, reference_rows, significance) >= power
 
     hours = fewest(lambda hours: hours > _LONGEST or is_enough(hours), 1)

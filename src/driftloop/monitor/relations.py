@@ -79,4 +79,4 @@ def correlate(values: Numbers) -> Numbers:
         both = known.T.astype(np.float64) @ known
         correlations = (np.nan_to_num(filled).T @ np.nan_to_num(filled)) / np.maximum(both, 1)
     np.fill_diagonal(correlations, 1.0)
-    return np.clip(correlations, -1.0, 1.0)
+    return np.asarray(np.clip(correlations, -1.0, 1.0))

@@ -54,11 +54,15 @@ class Sums:
 class ColumnScores(Protocol):
     """How the cells of one column score."""
 
-    names: tuple[str, ...]
-    """Its streams."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its streams."""
 
-    def codes(self, known: npt.NDArray[Any]) -> Indices:
-        """Return each value's row in the table, shape (n,)."""
+    def codes(self, column: Column) -> Indices:
+        """Return the row in the table of each value that is there, in the order of the rows."""
+
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
 
     @property
     def table(self) -> Numbers:
@@ -92,13 +96,25 @@ class RankScores:
         legendre = (x, (3 * x**2 - 1) / 2, (5 * x**3 - 3 * x) / 2)
         return np.stack([np.sqrt(2 * degree + 1) * p for degree, p in enumerate(legendre, 1)], axis=1)
 
-    def codes(self, known: npt.NDArray[Any]) -> Indices:
-        """Return each value's row in the table, shape (n,)."""
+    def codes(self, column: Column) -> Indices:
+        """Return the row in the table of each value that is there, in the order of the rows."""
         knots, _ = self._knots
+        known = column.known
         if not len(knots):
             return np.zeros(len(known), dtype=np.int64)
         places = np.searchsorted(knots, known)
-        return 2 * places + (knots[np.minimum(places, len(knots) - 1)] == known)
+        return np.asarray(2 * places + (knots[np.minimum(places, len(knots) - 1)] == known))
+
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        knots, _ = self._knots
+        # The few knots are found faster among the sorted values than the many values among the knots.
+        values = column.ordered
+        upto, below = (np.searchsorted(values, knots, side=side) for side in ("right", "left"))
+        counts = np.empty(2 * len(knots) + 1)
+        counts[1::2] = upto - below
+        counts[0::2] = np.append(below, len(values)) - np.append(0, upto)
+        return counts
 
 
 @dataclass(frozen=True)
@@ -119,10 +135,16 @@ class ShareScores:
         """Scores by code: the category's place among the common ones, or one beyond."""
         return np.eye(len(self.common) + 1, len(self.names))
 
-    def codes(self, known: npt.NDArray[Any]) -> Indices:
-        """Return each value's row in the table, shape (n,)."""
-        places = self._index.get_indexer(pd.Index(known, dtype=object))
-        return np.where(places < 0, len(self.common), places).astype(np.int64)
+    def codes(self, column: Column) -> Indices:
+        """Return the row in the table of each value that is there, in the order of the rows."""
+        codes, values = column.codes
+        places = self._index.get_indexer(pd.Index(values, dtype=object))
+        of_value = np.where(places < 0, len(self.common), places).astype(np.int64)
+        return np.asarray(of_value[codes[codes >= 0]])
+
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        return np.bincount(self.codes(column), minlength=len(self.table)).astype(np.float64)
 
 
 def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScores:
@@ -166,10 +188,11 @@ class Scorer:
             if column is not None:
                 rows = max(rows, len(column.cells))
                 present = column.present
-                codes = scores.codes(column.cells[present])
-                counts[place : place + width] = len(codes)
-                totals[place : place + width] = np.bincount(codes, minlength=len(scores.table)) @ scores.table
+                tally = scores.tally(column)
+                counts[place : place + width] = tally.sum()
+                totals[place : place + width] = tally @ scores.table
                 if name in paired:
+                    codes = scores.codes(column)
                     locations[name] = _spread_out(scores.table[codes, 0], present)
             place += width
         for offset, (first, second) in enumerate(self.pairs, place):
@@ -182,7 +205,7 @@ class Scorer:
     def rows(self, columns: Mapping[str, Column]) -> Numbers:
         """Return every row's scores, shape (n, k), NaN where a value is missing."""
         parts = {
-            name: _spread_out(scores.table[scores.codes(columns[name].known)], columns[name].present)
+            name: _spread_out(scores.table[scores.codes(columns[name])], columns[name].present)
             for name, scores in self.columns.items()
         }
         products = [(parts[a][:, 0] * parts[b][:, 0])[:, np.newaxis] for a, b in self.pairs]

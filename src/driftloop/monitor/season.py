@@ -6,7 +6,7 @@ from driftloop.monitor.columns import Numbers
 
 DAY, WEEK = 86400.0, 7 * 86400.0
 HARMONICS = 3
-_CYCLES = 1.95
+CYCLES = 1.95
 """Cycles a reference must span before a season can be told from chance (two, but for its ragged ends)."""
 
 
@@ -37,7 +37,7 @@ def fit_season(
     chosen: tuple[float, ...] = ()
     best, coefficients = _fit(times, values, root, chosen)
     for period in (DAY, WEEK):
-        if span < _CYCLES * period:
+        if span < CYCLES * period:
             continue
         kept = chosen
         for harmonics in range(1, HARMONICS + 1):

@@ -39,7 +39,7 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
     limit = largest_share(rate, rows, limits, material=least, observed=share)
     if share <= limit:
         return None
-    value = min(values[counts == most])
+    value = values[counts == most].min()
     since = np.nanmin(arrival.seconds[subject.column.cells == value], initial=np.inf)
     return CheckResult(
         check=STUCK,
