@@ -3,7 +3,7 @@
 The false-alarm budget is spent here: half on inputs, half on performance, each shared by the tests of a window.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,24 +13,23 @@ from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
 from driftloop.monitor.capacity import Capacity, assess_capacity
 from driftloop.monitor.checks import Arrival, Stretch, check_inputs
-from driftloop.monitor.checks.names import MISSING
 from driftloop.monitor.columns import Column, column_of, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.estimate import estimate
+from driftloop.monitor.explanations import explain
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
 from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
-from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_inputs, worst_of_missing
+from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_window
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
     Budget,
-    CheckResult,
     DataSchema,
     Estimate,
     FeatureDrift,
@@ -155,6 +154,10 @@ class Judge:
             min_effect_size=self.monitoring.min_effect_size,
         )
         inputs = [drift for drift in found.columns if drift.feature in features]
+        if all(check.passed for check in checks):
+            moved = [drift for drift in inputs if drift.drifted]
+            references = {reference.name: reference for reference in self.baseline.features}
+            checks = [*explain(moved, columns, references, self.schema), *checks]
         return Evidence(
             rows=len(frame),
             checks=checks,
@@ -163,35 +166,21 @@ class Judge:
             pairs=found.pairs,
             joint=found.joint,
             unjudged=found.unjudged,
-            segment=self._worst_inputs(columns, inputs, checks),
+            segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),
         )
-
-    def _worst_inputs(
-        self, columns: Mapping[str, Column], inputs: Sequence[FeatureDrift], checks: Sequence[CheckResult]
-    ) -> Segment | None:
-        """Return where values are missing most or, on a whole feed, where the inputs moved most."""
-        references = {reference.name: reference for reference in self.baseline.features}
-        failed = [check for check in checks if not check.passed]
-        if failed:
-            missing = [check for check in failed if check.check == MISSING]
-            return (
-                worst_of_missing(self.baseline.segments, columns, references[missing[0].feature]) if missing else None
-            )
-        moved = [drift for drift in inputs if drift.drifted]
-        return worst_of_inputs(self.baseline.segments, columns, self.baseline.features, moved)
-
-    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
-        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
-        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
-        return worst_of_errors(self.baseline.segments, features, errors)
 
     def _estimate(self, frame: DataFrame, columns: dict[str, Column], window: Window) -> Estimate | None:
         if self.baseline.estimation is None:
             return None
         outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
         return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
+
+    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
+        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
+        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
+        return worst_of_errors(self.baseline.segments, features, errors)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:

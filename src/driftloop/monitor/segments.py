@@ -14,7 +14,7 @@ import pandas as pd
 
 from driftloop.monitor.columns import Column, ColumnKind, Numbers
 from driftloop.monitor.performance import read_answers, read_truth
-from driftloop.spec import DataSchema, FeatureDrift, Segment
+from driftloop.spec import CheckResult, DataSchema, FeatureDrift, Segment
 from driftloop.spec.boundary import Boundary
 
 if TYPE_CHECKING:  # the baseline holds what this module defines
@@ -142,6 +142,22 @@ def row_errors(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSche
     else:
         errors[usable] = 1 - answers.probabilities[usable, truth[usable].astype(np.int64)]
     return errors
+
+
+def worst_of_window(
+    reference: SegmentBaseline,
+    columns: Mapping[str, Column],
+    references: Sequence["ColumnBaseline"],
+    inputs: Sequence[FeatureDrift],
+    checks: Sequence[CheckResult],
+) -> Segment | None:
+    """Return where values are missing most or, on a whole feed, where the inputs moved most; None if nowhere."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        missing = {check.feature for check in failed if check.check == "missing"}
+        baseline = next((found for found in references if found.name in missing), None)
+        return None if baseline is None else worst_of_missing(reference, columns, baseline)
+    return worst_of_inputs(reference, columns, references, [drift for drift in inputs if drift.drifted])
 
 
 def worst_of_inputs(
