@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from driftloop.errors import DriftloopError
-from driftloop.monitor.engines import NO_DIFFERENCE, Comparison, Samples, TwoSampleResult, is_testable
+from driftloop.monitor.engines import Comparison, Samples, TwoSampleResult, is_testable, no_difference
 
 
 class AlibiDetectMissingError(DriftloopError):
@@ -50,7 +50,7 @@ class AlibiDetectEngine:
 
     def compare(self, columns: Sequence[Samples]) -> list[TwoSampleResult]:
         """Return one result per column, in the same order."""
-        results = dict.fromkeys(range(len(columns)), NO_DIFFERENCE)
+        results = [no_difference(column.test) for column in columns]
         groups: dict[tuple[Comparison, int, int], list[int]] = defaultdict(list)
         for place, column in enumerate(columns):
             if is_testable(column):
@@ -60,5 +60,5 @@ class AlibiDetectEngine:
             window = np.stack([columns[place].window for place in places], axis=1)
             found = self._detectors[test](reference).predict(window, drift_type="feature")["data"]
             for place, statistic, p_value in zip(places, found["distance"], found["p_val"], strict=True):
-                results[place] = TwoSampleResult.of(test, statistic, p_value)
-        return list(results.values())
+                results[place] = TwoSampleResult(test, float(statistic), partial(float, p_value))
+        return results

@@ -1,7 +1,7 @@
 """How far a window's scores are from what the reference calls usual: a predictive t statistic per stream.
 
-Its variance includes the error of the reference's own mean, its degrees of freedom that of the reference's own variance,
-so that neither a lucky nor an unlucky reference decides. Sources stand with the formulas.
+Its variance includes the error of the reference's own mean, its degrees of freedom that of the reference's own
+variance, so that neither a lucky nor an unlucky reference decides. Sources stand with the formulas.
 """
 
 from collections.abc import Sequence

@@ -10,20 +10,25 @@ MAXIMUM_SIGNIFICANCE = 0.05
 
 
 class Share(Enum):
-    """What the model's budget is spent on, as shares of it: inputs one half, performance the other."""
+    """What the model's budget is spent on: inputs have one half of it, performance the other, each shared again."""
 
-    DRIFT = 0.5 * 0.7
+    DRIFT = (ReportKind.INPUTS, 0.7)
     """Features, pairs of them, predictions and probabilities: did their distribution move?"""
-    CHECKS = 0.5 * 0.3
+    CHECKS = (ReportKind.INPUTS, 0.3)
     """Is the feed whole?"""
-    DROP = 0.5 * 0.4
+    DROP = (ReportKind.PERFORMANCE, 0.4)
     """Did the metric fall?"""
-    LABELS = 0.5 * 0.1
+    LABELS = (ReportKind.PERFORMANCE, 0.1)
     """Did the labels' distribution move?"""
-    ERRORS = 0.5 * 0.3
+    ERRORS = (ReportKind.PERFORMANCE, 0.3)
     """Did the errors change within the labelled stream?"""
-    ESTIMATE = 0.5 * 0.2
+    ESTIMATE = (ReportKind.PERFORMANCE, 0.2)
     """Did the metric fall by the label-free estimate? Judged with the inputs, paid by performance."""
+
+    @property
+    def of_budget(self) -> float:
+        """Return the share of the model's whole budget, 0 to 1."""
+        return self.value[1] / 2
 
 
 def share_of_window(budget: FalseAlarmBudget, length: timedelta, share: Share) -> float:
@@ -32,7 +37,7 @@ def share_of_window(budget: FalseAlarmBudget, length: timedelta, share: Share) -
     >>> round(share_of_window(FalseAlarmBudget(max=1, per=timedelta(days=30)), timedelta(days=1), Share.DRIFT), 5)
     0.01167
     """
-    return min(budget.max * (length / budget.per), 2 * MAXIMUM_SIGNIFICANCE) * share.value
+    return min(budget.max * (length / budget.per), 2 * MAXIMUM_SIGNIFICANCE) * share.of_budget
 
 
 SPENT_BY = {

@@ -241,21 +241,27 @@ def _stream(name: str, fit: _Fit, autocorrelation: tuple[float, ...], blocks: Bl
         block_rows=block_rows,
         block_seconds=blocks.seconds,
         autocorrelation=autocorrelation,
-        trend=_trend(fit, blocks, widening),
+        trend=_trend(fit, blocks),
     )
 
 
-def _trend(fit: _Fit, blocks: Blocks, widening: float) -> float:
-    """Return the p-value of the residuals' correlation with time; resembling neighbours drift together for a while."""
+def _trend(fit: _Fit, blocks: Blocks) -> float:
+    """Return the p-value of a straight trend of the residuals; neighbours that resemble each other tell less of it."""
     from scipy.special import stdtr
 
     filled = fit.sizes > 0
     times, residuals = blocks.middles[filled], fit.residuals[filled]
-    free = filled.sum() / widening - 1 - fit.parameters
-    if free < 1 or residuals.std() == 0:
+    times = times - times.mean()
+    if len(times) < 2 * ROWS_PER_BLOCK or not (times.any() and residuals.any()):
         return 1.0
-    correlation = min(abs(float(np.corrcoef(times, residuals)[0, 1])), 1 - 1e-9)
-    return float(2 * stdtr(free, -correlation * np.sqrt(free / (1 - correlation**2))))
+    slope = float(times @ residuals / (times @ times))
+    rest = residuals - residuals.mean() - slope * times
+    power = max(float(rest @ rest), 1e-12)
+    alike = min(max(float(rest[1:] @ rest[:-1]) / power + (2 + fit.parameters) / len(rest), 0.0), 0.95)
+    free = len(rest) * (1 - alike) / (1 + alike) - 1 - fit.parameters
+    if free < 1:
+        return 1.0
+    return float(2 * stdtr(free, -abs(slope) * np.sqrt(free * float(times @ times) / power)))
 
 
 def _moderate(streams: list[StreamBaseline], columns: int) -> list[StreamBaseline]:

@@ -43,7 +43,7 @@ class Column:
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which rows have a value, shape (n,)."""
-        return ~pd.isna(self.cells)
+        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~pd.isna(self.cells)
 
     @cached_property
     def known(self) -> npt.NDArray[Any]:
@@ -114,8 +114,11 @@ def read_numbers(values: "pd.Series[Any]") -> Numbers:
 
     Texts are parsed, because the log stores a column that mixes numbers and texts as text.
     """
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    if values.dtype != np.float64:
+        values = pd.to_numeric(values, errors="coerce")
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    finite = np.isfinite(numbers)
+    return numbers if finite.all() else np.where(finite, numbers, np.nan)
 
 
 def read_categories(values: "pd.Series[Any]", *, boolean: bool = False) -> Categories:
@@ -182,4 +185,5 @@ def _categorical(raw: "pd.Series[Any]", values: Categories) -> Column:
 
 
 def _unreadable(raw: "pd.Series[Any]", values: Numbers | Categories) -> int:
-    return int((raw.notna().to_numpy() & pd.isna(values)).sum())
+    absent = pd.isna(values)
+    return int((raw.notna().to_numpy() & absent).sum()) if absent.any() else 0

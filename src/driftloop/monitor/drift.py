@@ -23,6 +23,7 @@ from driftloop.spec import FeatureDrift
 
 # Representing a reference by more values than this costs time and changes nothing.
 MAXIMUM_REFERENCE_ROWS = 10_000
+MAXIMUM_WINDOW_ROWS = 1000
 RELATION_TEST, JOINT_TEST = "Relation", "SumOfSquares"
 # Total variation distance of the density 1 + shift x score from the uniform one, per unit of shift: half the mean
 # absolute score, 0.433, 0.430 and 0.430 for the three polynomials and 0.375 for the product of two locations.
@@ -95,7 +96,7 @@ class DriftWatch:
 
     def _samples(self, baseline: ColumnBaseline, column: Column) -> Samples:
         if baseline.kind is ColumnKind.NUMERIC:
-            window = column.ordered
+            window = evenly_spaced(column.ordered, min(len(column.ordered), MAXIMUM_WINDOW_ROWS))
         else:
             window = np.sort(self.detector.scorer.columns[baseline.name].codes(column)).astype(np.float64)
         return Samples(TEST_OF_KIND[baseline.kind], self._references[baseline.name], window)

@@ -6,9 +6,9 @@ holds for independent rows: whether a difference is significant on live traffic,
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -48,24 +48,34 @@ class Samples:
 
 @dataclass(frozen=True)
 class TwoSampleResult:
-    """What an engine says of one column."""
+    """What an engine says of one column; a report can hold it: no infinity, and no NaN from two rates of 0."""
 
-    statistic: float
-    p_value: float
+    test: Comparison
+    found: float
+    """The statistic as it was computed."""
+    chance: Callable[[], float] = field(compare=False)
+    """Computes the p-value, which is slow for some tests, and of use where rows are independent only."""
 
-    @classmethod
-    def of(cls, test: Comparison, statistic: float, p_value: float) -> "TwoSampleResult":
-        """Return a test's figures as a report can hold them: no infinity, and no NaN from two rates of 0.
+    @property
+    def statistic(self) -> float:
+        """The test's statistic.
 
-        >>> TwoSampleResult.of(Comparison.FISHER, math.nan, 1.0)
-        TwoSampleResult(statistic=1.0, p_value=1.0)
+        >>> TwoSampleResult(Comparison.FISHER, math.nan, lambda: 1.0).statistic
+        1.0
         """
-        if math.isnan(statistic):
-            statistic = 1.0 if test is Comparison.FISHER else 0.0
-        return cls(min(float(statistic), LARGEST_STATISTIC), float(p_value))
+        if math.isnan(self.found):
+            return 1.0 if self.test is Comparison.FISHER else 0.0
+        return min(float(self.found), LARGEST_STATISTIC)
+
+    @property
+    def p_value(self) -> float:
+        """Probability of such a difference, were rows independent and nothing moved."""
+        return float(self.chance())
 
 
-NO_DIFFERENCE = TwoSampleResult(statistic=0.0, p_value=1.0)
+def no_difference(test: Comparison) -> TwoSampleResult:
+    """Return the result of samples too small to differ."""
+    return TwoSampleResult(test, math.nan, lambda: 1.0)
 
 
 def is_testable(column: Samples) -> bool:
@@ -92,52 +102,55 @@ class SciPyEngine:
 
     def compare(self, columns: Sequence[Samples]) -> list[TwoSampleResult]:
         """Return one result per column, in the same order."""
-        return [_compare(column) if is_testable(column) else NO_DIFFERENCE for column in columns]
+        return [_compare(column) if is_testable(column) else no_difference(column.test) for column in columns]
 
 
 def _compare(column: Samples) -> TwoSampleResult:
-    return TwoSampleResult.of(column.test, *_TESTS[column.test](column.reference, column.window))
+    return TwoSampleResult(column.test, *_TESTS[column.test](column.reference, column.window))
 
 
-def _kolmogorov_smirnov(reference: Numbers, window: Numbers) -> tuple[float, float]:
+_Found: TypeAlias = tuple[float, Callable[[], float]]
+
+
+def _kolmogorov_smirnov(reference: Numbers, window: Numbers) -> _Found:
     from scipy.stats import kstwo
 
     # Sorts in linear time what is sorted already, as it is where it comes from the baseline.
-    reference, window = np.sort(reference, kind="stable"), np.sort(window, kind="stable")
-    n, m = len(reference), len(window)
-    # Where one distribution is furthest above the other, it has a step.
-    above = np.arange(1, n + 1) / n - np.searchsorted(window, reference, side="right") / m
-    below = np.arange(1, m + 1) / m - np.searchsorted(reference, window, side="right") / n
-    distance = max(above.max(), below.max(), 0.0)
+    few, many = sorted((np.sort(sample, kind="stable") for sample in (reference, window)), key=len)
+    n, m = len(few), len(many)
+    # Between two steps of the one distribution only the other moves: both are looked at on each step and just below it.
+    above = np.arange(1, n + 1) / n - np.searchsorted(many, few, side="right") / m
+    below = np.searchsorted(many, few, side="left") / m - np.arange(n) / n
+    distance = max(above.max(), below.max())
     # The distribution that `ks_2samp(method="asymp")` takes.
-    return distance, np.clip(kstwo.sf(distance, np.round(n * m / (n + m))), 0, 1)
+    return distance, lambda: np.clip(kstwo.sf(distance, np.round(n * m / (n + m))), 0, 1)
 
 
-def _cramer_von_mises(reference: Numbers, window: Numbers) -> tuple[float, float]:
+def _cramer_von_mises(reference: Numbers, window: Numbers) -> _Found:
     from scipy.stats import cramervonmises_2samp
 
     result = cramervonmises_2samp(reference, window)
-    return result.statistic, result.pvalue
+    return result.statistic, lambda: result.pvalue
 
 
-def _chi_square(reference: Numbers, window: Numbers) -> tuple[float, float]:
+def _chi_square(reference: Numbers, window: Numbers) -> _Found:
     from scipy.stats import chi2_contingency
 
     categories, codes = np.unique(np.concatenate([reference, window]), return_inverse=True)
     counts = [np.bincount(part, minlength=len(categories)) for part in np.split(codes, [len(reference)])]
     result = chi2_contingency(counts)
-    return result.statistic, result.pvalue
+    return result.statistic, lambda: result.pvalue
 
 
-def _fisher(reference: Numbers, window: Numbers) -> tuple[float, float]:
+def _fisher(reference: Numbers, window: Numbers) -> _Found:
     from scipy.stats import fisher_exact
 
     before, now = int(reference.sum()), int(window.sum())
     result = fisher_exact([[now, before], [len(window) - now, len(reference) - before]])
-    return result.statistic, result.pvalue
+    return result.statistic, lambda: result.pvalue
 
 
-_TESTS: dict[Comparison, Callable[[Numbers, Numbers], tuple[float, float]]] = {
+_TESTS: dict[Comparison, Callable[[Numbers, Numbers], _Found]] = {
     Comparison.KOLMOGOROV_SMIRNOV: _kolmogorov_smirnov,
     Comparison.CRAMER_VON_MISES: _cramer_von_mises,
     Comparison.CHI_SQUARE: _chi_square,

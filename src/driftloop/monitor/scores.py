@@ -61,6 +61,9 @@ class ColumnScores(Protocol):
     def codes(self, column: Column) -> Indices:
         """Return the row in the table of each value that is there, in the order of the rows."""
 
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+
     @property
     def table(self) -> Numbers:
         """Scores by code, shape (codes, streams)."""
@@ -102,6 +105,17 @@ class RankScores:
         places = np.searchsorted(knots, known)
         return np.asarray(2 * places + (knots[np.minimum(places, len(knots) - 1)] == known))
 
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        knots, _ = self._knots
+        # The few knots are found faster among the sorted values than the many values among the knots.
+        values = column.ordered
+        upto, below = (np.searchsorted(values, knots, side=side) for side in ("right", "left"))
+        counts = np.empty(2 * len(knots) + 1)
+        counts[1::2] = upto - below
+        counts[0::2] = np.append(below, len(values)) - np.append(0, upto)
+        return counts
+
 
 @dataclass(frozen=True)
 class ShareScores:
@@ -127,6 +141,10 @@ class ShareScores:
         places = self._index.get_indexer(pd.Index(values, dtype=object))
         of_value = np.where(places < 0, len(self.common), places).astype(np.int64)
         return np.asarray(of_value[codes[codes >= 0]])
+
+    def tally(self, column: Column) -> Numbers:
+        """Return how many values have each code, shape (codes,)."""
+        return np.bincount(self.codes(column), minlength=len(self.table)).astype(np.float64)
 
 
 def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScores:
@@ -170,10 +188,11 @@ class Scorer:
             if column is not None:
                 rows = max(rows, len(column.cells))
                 present = column.present
-                codes = scores.codes(column)
-                counts[place : place + width] = len(codes)
-                totals[place : place + width] = np.bincount(codes, minlength=len(scores.table)) @ scores.table
+                tally = scores.tally(column)
+                counts[place : place + width] = tally.sum()
+                totals[place : place + width] = tally @ scores.table
                 if name in paired:
+                    codes = scores.codes(column)
                     locations[name] = _spread_out(scores.table[codes, 0], present)
             place += width
         for offset, (first, second) in enumerate(self.pairs, place):

@@ -4,9 +4,10 @@ A function of the manifests: kept in memory while the evaluator runs, made again
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from driftloop.monitor.checks import REMEMBERED_WINDOWS, Stretch, remembered
 from driftloop.predictionlog.damage import LogDamagedError
 from driftloop.predictionlog.manifest import Manifest, ManifestStore
 from driftloop.spec import ReportKind
@@ -39,6 +40,7 @@ class WindowHistory(Generic[S]):
         self._sum_up = sum_up
         self._read: dict[datetime, Manifest] = {}
         self._sums: dict[datetime, Mapping[str, S]] = {}
+        self._feed: dict[datetime, Stretch | None] = {}
 
     def add(self, manifest: Manifest) -> None:
         """Take in the window that was closed last."""
@@ -58,6 +60,23 @@ class WindowHistory(Generic[S]):
                 break
             found.insert(0, sums)
         return found
+
+    def feed(self, manifest: Manifest, duration: timedelta) -> list[Stretch]:
+        """Return how many predictions came in a window and those before it, the window last; empty where unknown."""
+        if (this := _stretch(manifest)) is None:
+            return []
+        since = manifest.start - remembered(duration)
+        known = [start for start in self._starts if since <= start < manifest.start][-REMEMBERED_WINDOWS:]
+        for start in [start for start in self._feed if start < since]:
+            del self._feed[start]
+        for start in known:
+            if start not in self._feed:
+                try:
+                    self._feed[start] = _stretch(self._manifests.read(ReportKind.INPUTS, start))
+                except LogDamagedError:
+                    continue
+        before = (self._feed.get(start) for start in known)
+        return [*(stretch for stretch in before if stretch is not None), this]
 
     def reach(self, start: datetime) -> datetime:
         """Return the earliest event time that the verdict on a window beginning at `start` looks at."""
@@ -86,3 +105,7 @@ class WindowHistory(Generic[S]):
         if manifest.start not in self._sums:
             self._sums[manifest.start] = self._sum_up(manifest)
         return self._sums[manifest.start]
+
+
+def _stretch(manifest: Manifest) -> Stretch | None:
+    return None if manifest.rows is None else Stretch(manifest.start, manifest.end, manifest.rows, manifest.newest)
