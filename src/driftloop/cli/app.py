@@ -27,6 +27,7 @@ from driftloop.cli.logs import logs
 from driftloop.cli.manifests import manifests
 from driftloop.cli.mute import mute, unmute
 from driftloop.cli.record import record
+from driftloop.cli.replay import replay
 from driftloop.cli.retrain import retrain
 from driftloop.cli.rollback import rollback
 from driftloop.cli.run import run
@@ -57,6 +58,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     why,
     logs,
     timeline,
+    replay,
     retrain,
     approve,
     rollback,

@@ -31,6 +31,7 @@ from driftloop.monitor.scores import (
     pair_name,
     share_scores,
 )
+from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, row_errors
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary, RuleError
 
@@ -95,6 +96,8 @@ class Baseline(Boundary):
     """How answers and labels go together on the test rows; for classification with labels."""
     estimation: EstimationBaseline | None = None
     """What tells the metric without labels; None where the test rows taught too little."""
+    segments: SegmentBaseline = SegmentBaseline()
+    """What is usual in each part of the traffic."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -164,6 +167,12 @@ def build_baseline(
         metric_blocks=spread.blocks,
         answers=build_answer_table(test_labels, outputs, schema),
         estimation=estimation,
+        segments=build_segment_baseline(
+            inputs,
+            features.columns,
+            read_features(test, schema, test_times),
+            None if test_labels is None else row_errors(test_labels, outputs, schema),
+        ),
     )
 
 

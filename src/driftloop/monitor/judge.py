@@ -18,12 +18,14 @@ from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
 from driftloop.monitor.estimate import estimate
+from driftloop.monitor.explanations import explain
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
 from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
+from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_window
 from driftloop.monitor.triage import Evidence, triage
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
@@ -34,6 +36,7 @@ from driftloop.spec import (
     MonitoringSpec,
     Performance,
     ReportKind,
+    Segment,
     Verdict,
     VerdictKind,
     Window,
@@ -119,6 +122,7 @@ class Judge:
             label=self._label_drift(labelled, window),
             label_shift=self._label_shift(labelled),
             performance=performance,
+            segment=self._worst_answers(labelled),
         )
         return self._verdict(ReportKind.PERFORMANCE, window, evidence)
 
@@ -141,21 +145,28 @@ class Judge:
             probability=self._share(window, Share.DRIFT),
             min_effect_size=self.monitoring.min_effect_size,
         )
+        checks = check_inputs(
+            {name: columns[name] for name in features},
+            self.baseline,
+            self.schema,
+            Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
+            significance=self._share(window, Share.CHECKS),
+            min_effect_size=self.monitoring.min_effect_size,
+        )
+        inputs = [drift for drift in found.columns if drift.feature in features]
+        if all(check.passed for check in checks):
+            moved = [drift for drift in inputs if drift.drifted]
+            references = {reference.name: reference for reference in self.baseline.features}
+            checks = [*explain(moved, columns, references, self.schema), *checks]
         return Evidence(
             rows=len(frame),
-            checks=check_inputs(
-                {name: columns[name] for name in features},
-                self.baseline,
-                self.schema,
-                Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
-                significance=self._share(window, Share.CHECKS),
-                min_effect_size=self.monitoring.min_effect_size,
-            ),
-            inputs=[drift for drift in found.columns if drift.feature in features],
+            checks=checks,
+            inputs=inputs,
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
             joint=found.joint,
             unjudged=found.unjudged,
+            segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),
         )
@@ -165,6 +176,11 @@ class Judge:
             return None
         outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
         return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
+
+    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
+        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
+        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
+        return worst_of_errors(self.baseline.segments, features, errors)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:
