@@ -68,6 +68,14 @@ def test_another_unit_within_what_was_seen_is_found(name, change, said):
     assert said in check.message
 
 
+def test_a_column_of_few_values_is_converted_back_in_spite_of_rounding():
+    steps = np.random.default_rng(0).integers(0, 12, 8500) * 1.15078
+    reference = baseline_of("temp", Column(ColumnKind.NUMERIC, steps[:8000]))
+    columns = {"temp": Column(ColumnKind.NUMERIC, steps[8000:] * 1.609344)}
+    (check,) = explain([drift("temp")], columns, {"temp": reference}, SCHEMA)
+    assert "miles became km?" in check.message
+
+
 def test_two_numbers_of_like_range_that_are_swapped_are_found():
     for seed in SEEDS:
         columns = traffic(500, seed)

@@ -27,6 +27,7 @@ _CLEARLY_MOVED = 3.4
 """The same between window and reference as they are; with less, a repair could fit by chance."""
 _MULTIPLYING = tuple(conversion for conversion in CONVERSIONS if abs(conversion.factor) != 1)
 """A conversion that only adds can't be told from a mean that moved as far."""
+_ROUNDING = 1e-6
 _NEAR, _ALIKE = 0.5, 1.5
 """Reference spreads by which a repaired median may be off, and ratio of the spreads: what is worth a closer look."""
 
@@ -104,7 +105,7 @@ def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
     if levels[1] <= 0 or levels_of(ordered)[1] <= 0:
         return []
     left = {
-        conversion: numeric_shift(quantiles, _undone(ordered, conversion))[0]
+        conversion: numeric_shift(quantiles, _snapped(_undone(ordered, conversion), quantiles))[0]
         for conversion in _MULTIPLYING
         if _is_near(levels_of(_undone(ordered, conversion)), levels)
     }
@@ -121,6 +122,14 @@ def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
 def _undone(ordered: Numbers, conversion: Conversion) -> Numbers:
     values = (ordered - conversion.offset) / conversion.factor
     return values if conversion.factor > 0 else values[::-1]
+
+
+def _snapped(values: Numbers, quantiles: Numbers) -> Numbers:
+    """Return values with those that differ from a known one by rounding put back on it; sorted both."""
+    above = np.clip(np.searchsorted(quantiles, values), 0, len(quantiles) - 1)
+    for places in (above, np.maximum(above - 1, 0)):
+        values = np.where(np.isclose(values, quantiles[places], rtol=_ROUNDING, atol=0), quantiles[places], values)
+    return values
 
 
 def _is_near(found: tuple[float, float], usual: tuple[float, float]) -> bool:
