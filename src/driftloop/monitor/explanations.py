@@ -20,6 +20,8 @@ from driftloop.monitor.feed import levels_of
 from driftloop.spec import CheckResult, DataSchema, FeatureDrift, FeatureType
 
 _FEWEST_ROWS = 50
+_MOST_COLUMNS = 20
+"""Columns looked at, those that moved most: pairs of them are many."""
 _FITS_CONVERTED, _FITS_SWAPPED = 1.52, 1.95
 """Kolmogorov's distances, times the root of the rows, that chance exceeds once in fifty and once in a thousand: one of
 many conversions comes near a drift by accident, two columns hardly ever come near each other both ways."""
@@ -41,7 +43,7 @@ def explain(
     """Return failed checks that explain columns which moved; none where the world may have moved them.
 
     Args:
-        moved: the features that drifted.
+        moved: the features that drifted, largest effect first.
         columns: cells of the window.
         references: their baselines, by name.
         schema: types of the features.
@@ -51,7 +53,7 @@ def explain(
         drift.feature
         for drift in moved
         if drift.feature in references and drift.feature not in dates and len(columns[drift.feature].known)
-    ]
+    ][:_MOST_COLUMNS]
     found, explained = [], set[str]()
     for one, other in combinations(names, 2):
         if explained.isdisjoint((one, other)) and _is_swapped(columns, references[one], references[other]):
