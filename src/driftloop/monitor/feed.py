@@ -76,6 +76,8 @@ class ColumnFeed(Boundary):
 
     name: str
     missing: Rate
+    worst_missing: float = 0.0
+    """Largest share of rows without a value in a block of some rows, 0 to 1."""
     new: Rate = Rate()
     """Categorical: rows of the later half with a category that the earlier half did not have."""
     repeats: Rate = Rate()
@@ -129,7 +131,8 @@ def dates_of(schema: DataSchema) -> frozenset[str]:
 
 def seconds_of(times: "pd.Series[Any]") -> Numbers:
     """Return seconds since the Unix epoch, NaN where there is no time, shape (n,)."""
-    dates = pd.to_datetime(times, utc=True, cache=False).dt.as_unit("us")
+    aware = isinstance(times.dtype, pd.DatetimeTZDtype)
+    dates = (times if aware else pd.to_datetime(times, utc=True, cache=False)).dt.as_unit("us")
     return np.where(dates.isna(), np.nan, dates.astype("int64").to_numpy() / 1e6)
 
 
@@ -141,6 +144,7 @@ def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> Colum
     return ColumnFeed(
         name=name,
         missing=_rate((~present).astype(np.float64), index),
+        worst_missing=_worst(~present, index),
         new=_new(codes, places) if column.kind is ColumnKind.CATEGORICAL else Rate(),
         repeats=_repeats(codes, places),
         extent=_extent(values, places) if numeric else None,
@@ -156,6 +160,12 @@ def _rate(happened: Numbers, index: Blocks) -> Rate:
         correlation=intraclass_correlation(happened, index),
         blocks=blocks if blocks > 1 else 0,
     )
+
+
+def _worst(happened: npt.NDArray[np.bool_], index: Blocks) -> float:
+    rows = np.bincount(index, minlength=1)
+    enough = rows >= FEWEST_BLOCK_ROWS
+    return float((np.bincount(index, happened, minlength=len(rows))[enough] / rows[enough]).max(initial=0))
 
 
 def _rate_of_shares(shares: Numbers, rows: int) -> Rate:
@@ -183,6 +193,8 @@ def _new(codes: Blocks, index: Blocks) -> Rate:
 
 
 def _repeats(codes: Blocks, index: Blocks) -> Rate:
+    if len(codes) == 0 or index.max() == 0:  # one block of all rows does not tell what comes within an hour
+        return Rate()
     rows = np.bincount(index, minlength=1).astype(np.float64)
     cells, counts = np.unique(index * (codes.max(initial=0) + 1) + codes, return_counts=True)
     equal = np.bincount(cells // (codes.max(initial=0) + 1), counts * (counts - 1.0), minlength=len(rows))

@@ -12,23 +12,26 @@ from pandas import DataFrame
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.budget import SPENT_BY, Share, share_of_window
 from driftloop.monitor.capacity import Capacity, assess_capacity
-from driftloop.monitor.checks import Arrival, check_inputs
-from driftloop.monitor.columns import Column, read_features, read_outputs, read_target
+from driftloop.monitor.checks import Arrival, Stretch, check_inputs
+from driftloop.monitor.columns import Column, column_of, read_features, read_outputs, read_target
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.estimate import estimate
 from driftloop.monitor.explanations import explain
 from driftloop.monitor.feed import seconds_of
+from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
-from driftloop.monitor.performance import Measurement, Reference, Spread, has_fallen, measure
+from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
 from driftloop.monitor.power import power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_window
 from driftloop.monitor.triage import Evidence, triage
-from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
+from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, OUTPUT_PREFIX, TIME
 from driftloop.spec import (
     Budget,
     DataSchema,
+    Estimate,
     FeatureDrift,
     MonitoringSpec,
     Performance,
@@ -73,17 +76,21 @@ class Judge:
         """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
         return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
 
-    def judge_inputs(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_inputs(
+        self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), feed: Sequence[Stretch] = ()
+    ) -> Verdict:
         """Judge features and predictions.
 
         Args:
             frame: the window's rows of the model version as `PredictionLogReader.predictions` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            feed: how many predictions came before, whatever model answered, and in this window, the last; empty where
+                that is not known.
         """
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.INPUTS, len(frame), window)
-        evidence = self._gather(frame, window, past)
+        evidence = self._gather(frame, window, past, feed)
         return self._verdict(ReportKind.INPUTS, window, evidence)
 
     def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
@@ -105,7 +112,7 @@ class Judge:
         if measured.rows < self.monitoring.window.min_rows / 2:
             summary = f"{measured.rows} usable labels in the window; a verdict needs half of minRows."
             return not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
-        performance = self._performance(measured, window)
+        performance = self._performance(frame, measured, window)
         if performance.standard_error is None:
             summary = f"{metric} can't be measured on {measured.rows} labelled rows: too few of one class."
             verdict = not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
@@ -128,7 +135,7 @@ class Judge:
         """Return what an answer is called beside the features."""
         return OUTPUT_PREFIX + output if output in self.schema.feature_names else output
 
-    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums]) -> Evidence:
+    def _gather(self, frame: DataFrame, window: Window, past: Sequence[Sums], feed: Sequence[Stretch] = ()) -> Evidence:
         columns = self._read(frame)
         features = {reference.name for reference in self.baseline.features}
         sums = self._watch.detector.scorer.sums(columns, window.start, window.end)
@@ -142,7 +149,7 @@ class Judge:
             {name: columns[name] for name in features},
             self.baseline,
             self.schema,
-            Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration),
+            Arrival(seconds_of(frame[TIME]), window.start, window.end, self.monitoring.window.duration, feed),
             significance=self._share(window, Share.CHECKS),
             min_effect_size=self.monitoring.min_effect_size,
         )
@@ -161,12 +168,19 @@ class Judge:
             unjudged=found.unjudged,
             segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
+            estimate=self._estimate(frame, columns, window),
         )
 
     def _worst_answers(self, labelled: DataFrame) -> Segment | None:
         features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
         errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
         return worst_of_errors(self.baseline.segments, features, errors)
+
+    def _estimate(self, frame: DataFrame, columns: dict[str, Column], window: Window) -> Estimate | None:
+        if self.baseline.estimation is None:
+            return None
+        outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
+        return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:
@@ -192,20 +206,22 @@ class Judge:
         spent = sum(self._share(window, share) for share in SPENT_BY[kind])
         return self.capacity.budget.model_copy(update={"spent": spent})
 
-    def _performance(self, measured: Measurement, window: Window) -> Performance:
-        baseline, dropped = self.baseline, False
+    def _performance(self, frame: DataFrame, measured: Measurement, window: Window) -> Performance:
+        baseline, labelled, dropped = self.baseline, frame[frame[LABEL].notna()], False
         if measured.value is not None and measured.standard_error is not None:
             spread = Spread(baseline.metric_spread, baseline.metric_blocks)
             reference = Reference(baseline.metric_value, baseline.metric_standard_error, spread)
-            significance = self._share(window, Share.DROP)
-            variance = measured.standard_error**2
-            dropped = has_fallen(baseline.metric, measured.value, variance, reference, significance)
+            share, variance = self._share(window, Share.DROP), measured.standard_error**2
+            dropped = has_fallen(baseline.metric, measured.value, variance, reference, share)
+        known_through = window.end + self.monitoring.labels.expected_delay
         return Performance(
             metric=baseline.metric,
             value=measured.value,
             standard_error=measured.standard_error,
             reference=baseline.metric_value,
             dropped=dropped,
+            metrics=all_metrics(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema),
+            maturity=label_delays(frame[TIME], column_of(frame, LABEL_TIME), known_through),
         )
 
     def _too_few_rows(self, kind: ReportKind, rows: int, window: Window) -> Verdict:

@@ -229,7 +229,9 @@ def _not_features(traffic: Traffic) -> set[str | None]:
     return {traffic.time, traffic.target, traffic.key, LABEL_DELAY}
 
 
-def _versions(times: "pd.Series[pd.Timestamp]", tenures: Sequence[tuple[datetime, str]]) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def _versions(
+    times: "pd.Series[pd.Timestamp]", tenures: Sequence[tuple[datetime, str]]
+) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
     starts = pd.DatetimeIndex([start for start, _ in tenures], tz=UTC)
     positions = np.clip(starts.searchsorted(times, side="right") - 1, 0, None)
     return np.array([version for _, version in tenures], dtype=object)[positions]

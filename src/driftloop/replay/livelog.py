@@ -99,8 +99,10 @@ def _prediction_table(frame: "pd.DataFrame") -> pa.Table:
 def _column(values: "pd.Series[Any]", type_: pa.DataType | None) -> pa.Array:
     if type_ is not None:
         return pa.array(values, type_, from_pandas=True)
-    return typed([_plain(value) for value in values.tolist()]) if values.dtype == object else pa.array(
-        values, from_pandas=True
+    return (
+        typed([_plain(value) for value in values.tolist()])
+        if values.dtype == object
+        else pa.array(values, from_pandas=True)
     )
 
 

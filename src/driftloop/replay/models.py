@@ -80,7 +80,9 @@ class PackagedModel:
         """
         refused = refused_rows(rows, self.schema)
         frame = frame_to_model_frame(rows[~refused], self.schema)
-        columns = {FEATURE_PREFIX + feature.name: _as_sent(frame[feature.name], feature) for feature in self.schema.features}
+        columns = {
+            FEATURE_PREFIX + feature.name: _as_sent(frame[feature.name], feature) for feature in self.schema.features
+        }
         if len(frame):
             answers = predict(self._chain, frame, self.schema)
             columns[OUTPUT_PREDICTION] = pd.Series(answers.predictions, index=frame.index)
@@ -110,7 +112,9 @@ def _is_readable(values: "pd.Series[Any]", feature: Feature) -> npt.NDArray[np.b
         case FeatureType.CATEGORICAL:
             return np.ones(len(values), dtype=bool)
         case FeatureType.DATE:
-            dates = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if values.dtype == object else None)
+            dates = pd.to_datetime(
+                values, utc=True, errors="coerce", format="ISO8601" if values.dtype == object else None
+            )
             return dates.notna().to_numpy()
         case FeatureType.BOOLEAN:
             return values.isin([True, False]).to_numpy()

@@ -236,7 +236,10 @@ class Evaluator:
         if due is None:
             return None
         silent = _silent_writers(commits, due, heard_since)
-        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent}))
+        newest = None
+        if due.kind is ReportKind.INPUTS:
+            newest = self._reader.newest_on_time(due.start, due.end, view=view, on_damage=self._tell)
+        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent, "newest": newest}))
         if manifest.kind is ReportKind.INPUTS:
             self._counts.clear()
             self._closed.append(manifest)
@@ -266,6 +269,7 @@ class Evaluator:
             due=window.end,
             predictions=view,
             labels={},
+            rows=window.rows,
         )
 
     def _next_performance(self, view: View, through: datetime) -> Manifest | None:
@@ -350,7 +354,8 @@ class Evaluator:
             reason = f"The model version {version} has no readable baseline."
             verdict = not_enough_data(manifest.kind, version, window, reason)
         elif manifest.kind is ReportKind.INPUTS:
-            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version))
+            feed = self._history.feed(manifest, self._monitoring.window.duration)
+            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version), feed)
         else:
             verdict = judge.judge_performance(rows, window, self._history.before(manifest.start, version))
         verdict = mark_expected(verdict, self._monitoring.expected_changes)

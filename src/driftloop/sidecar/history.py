@@ -4,8 +4,9 @@ A function of the manifests: kept in memory while the evaluator runs, made again
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from driftloop.monitor.checks import REMEMBERED_WINDOWS, Stretch, remembered
 from driftloop.monitor.detector import LONG
 from driftloop.monitor.scores import Sums
 from driftloop.predictionlog.damage import LogDamagedError
@@ -34,6 +35,7 @@ class WindowHistory:
         self._sum_up = sum_up
         self._read: dict[datetime, Manifest] = {}
         self._sums: dict[datetime, Mapping[str, Sums]] = {}
+        self._feed: dict[datetime, Stretch | None] = {}
 
     def add(self, manifest: Manifest) -> None:
         """Take in the inputs' window that was closed last."""
@@ -53,6 +55,23 @@ class WindowHistory:
                 break
             found.insert(0, sums)
         return found
+
+    def feed(self, manifest: Manifest, duration: timedelta) -> list[Stretch]:
+        """Return how many predictions came in a window and those before it, the window last; empty where unknown."""
+        if (this := _stretch(manifest)) is None:
+            return []
+        since = manifest.start - remembered(duration)
+        known = [start for start in self._starts if since <= start < manifest.start][-REMEMBERED_WINDOWS:]
+        for start in [start for start in self._feed if start < since]:
+            del self._feed[start]
+        for start in known:
+            if start not in self._feed:
+                try:
+                    self._feed[start] = _stretch(self._manifests.read(ReportKind.INPUTS, start))
+                except LogDamagedError:
+                    continue
+        before = (self._feed.get(start) for start in known)
+        return [*(stretch for stretch in before if stretch is not None), this]
 
     def reach(self, start: datetime) -> datetime:
         """Return the earliest event time that the verdict on a window beginning at `start` looks at."""
@@ -81,3 +100,7 @@ class WindowHistory:
         if manifest.start not in self._sums:
             self._sums[manifest.start] = self._sum_up(manifest)
         return self._sums[manifest.start]
+
+
+def _stretch(manifest: Manifest) -> Stretch | None:
+    return None if manifest.rows is None else Stretch(manifest.start, manifest.end, manifest.rows, manifest.newest)

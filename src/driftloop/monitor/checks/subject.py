@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,16 @@ from driftloop.monitor.feed import ColumnFeed, levels_of
 from driftloop.spec import Feature
 
 
-class Stretch(Protocol):
-    """An earlier window, as far as volume and freshness look at it."""
+@dataclass(frozen=True)
+class Stretch:
+    """A closed window of the loop's feed, whatever model answered."""
 
-    @property
-    def start(self) -> datetime:
-        """Event time of its start."""
-
-    @property
-    def end(self) -> datetime:
-        """Event time of its end."""
-
-    @property
-    def rows(self) -> int:
-        """Predictions in it."""
-
-    @property
-    def newest(self) -> datetime | None:
-        """Event time of its newest row; None where it is not known."""
+    start: datetime
+    end: datetime
+    rows: int
+    """Predictions in it."""
+    newest: datetime | None = None
+    """Event time of the last one; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +37,13 @@ class Arrival:
     end: datetime
     duration: timedelta
     """Length of a usual window."""
-    past: Sequence[Stretch] = ()
-    """The windows before this one, of the same model; what is known of the live feed."""
+    feed: Sequence[Stretch] = ()
+    """The window itself as the last, and those before it; empty where that is not known."""
+
+    @property
+    def past(self) -> Sequence[Stretch]:
+        """The windows before, in order of time."""
+        return self.feed[:-1]
 
     @property
     def durations(self) -> int:
