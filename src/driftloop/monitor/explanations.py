@@ -3,7 +3,7 @@
 `checks` finds what lies far outside of all that was ever seen. Here are columns that are known to have moved, within
 what was seen: a fault that undoes the move to the point explains it better than the world does. It looks at nothing
 that did not drift, and so costs no false-alarm budget; of drifts that change mean and spread by a factor, about one in
-eighty is taken for another unit by accident.
+forty is taken for another unit by accident.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ from driftloop.spec import CheckResult, DataSchema, FeatureDrift, FeatureType
 _FEWEST_ROWS = 50
 _MOST_COLUMNS = 20
 """Columns looked at, those that moved most: pairs of them are many."""
-_FITS_CONVERTED, _FITS_SWAPPED = 1.52, 1.95
-"""Kolmogorov's distances, times the root of the rows, that chance exceeds once in fifty and once in a thousand: one of
+_FITS_CONVERTED, _FITS_SWAPPED = 1.73, 1.95
+"""Kolmogorov's distances, times the root of the rows, that chance exceeds once in 200 and once in 1,000: one of
 many conversions comes near a drift by accident, two columns hardly ever come near each other both ways."""
 _CLEARLY_MOVED = 3.4
 """The same between window and reference as they are; with less, a repair could fit by chance."""
