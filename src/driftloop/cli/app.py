@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from driftloop.cli.acknowledge import acknowledge
 from driftloop.cli.approve import approve
+from driftloop.cli.calibrate import calibrate
 from driftloop.cli.charter import charter
 from driftloop.cli.crd import crd
 from driftloop.cli.demo import demo
@@ -26,6 +27,7 @@ from driftloop.cli.logs import logs
 from driftloop.cli.manifests import manifests
 from driftloop.cli.mute import mute, unmute
 from driftloop.cli.record import record
+from driftloop.cli.replay import replay
 from driftloop.cli.retrain import retrain
 from driftloop.cli.rollback import rollback
 from driftloop.cli.run import run
@@ -45,6 +47,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     validate,
     explain,
     estimate,
+    calibrate,
     schema,
     crd,
     run,
@@ -55,6 +58,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     why,
     logs,
     timeline,
+    replay,
     retrain,
     approve,
     rollback,

@@ -94,10 +94,10 @@ class Baseline(Boundary):
     """Independent blocks of time from which the spread was estimated; 0 without times."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
-    segments: SegmentBaseline = SegmentBaseline()
-    """What is usual in each part of the traffic."""
     estimation: EstimationBaseline | None = None
     """What tells the metric without labels; None where the test rows taught too little."""
+    segments: SegmentBaseline = SegmentBaseline()
+    """What is usual in each part of the traffic."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -166,13 +166,13 @@ def build_baseline(
         metric_spread=spread.deviation,
         metric_blocks=spread.blocks,
         answers=build_answer_table(test_labels, outputs, schema),
+        estimation=estimation,
         segments=build_segment_baseline(
             inputs,
             features.columns,
             read_features(test, schema, test_times),
             None if test_labels is None else row_errors(test_labels, outputs, schema),
         ),
-        estimation=estimation,
     )
 
 

@@ -247,7 +247,7 @@ def _rise(before: tuple[Any, Any], after: tuple[Any, Any], *, bernoulli: bool) -
     return np.where(after[1] * before[0] > before[1] * after[0], gained, 0.0)
 
 
-def _likelihood(weight: Any, total: Any, bernoulli: bool) -> Any:  # noqa: FBT001
+def _likelihood(weight: Any, total: Any, bernoulli: bool) -> Any:
     mean = np.clip(total / np.maximum(weight, np.finfo(float).tiny), np.finfo(float).tiny, None)
     if not bernoulli:
         return -weight * np.log(mean)
@@ -262,9 +262,7 @@ def _widened(threshold: float, degrees: float) -> float:
     return float(t.isf(norm.sf(math.sqrt(2 * threshold)), min(degrees, 1e9)) ** 2 / 2)
 
 
-def _likeness(
-    errors: Numbers, seconds: Numbers | None, window_seconds: float
-) -> tuple[float, float, int]:
+def _likeness(errors: Numbers, seconds: Numbers | None, window_seconds: float) -> tuple[float, float, int]:
     """Return correlation, length in seconds and number of the blocks of time that make rows count least.
 
     Blocks are as long as a window; twice, four times, ... as long where those are clearly more alike.

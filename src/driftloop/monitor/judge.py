@@ -171,16 +171,16 @@ class Judge:
             estimate=self._estimate(frame, columns, window),
         )
 
-    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
-        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
-        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
-        return worst_of_errors(self.baseline.segments, features, errors)
-
     def _estimate(self, frame: DataFrame, columns: dict[str, Column], window: Window) -> Estimate | None:
         if self.baseline.estimation is None:
             return None
         outputs, share = unprefixed(frame, OUTPUT_PREFIX), self._share(window, Share.ESTIMATE)
         return estimate(self.baseline.estimation, columns, outputs, self.schema, significance=share)
+
+    def _worst_answers(self, labelled: DataFrame) -> Segment | None:
+        features = read_features(unprefixed(labelled, FEATURE_PREFIX), self.schema, labelled[TIME])
+        errors = row_errors(labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
+        return worst_of_errors(self.baseline.segments, features, errors)
 
     def _label_drift(self, labelled: DataFrame, window: Window) -> FeatureDrift | None:
         if self._label_watch is None or self.baseline.label is None:

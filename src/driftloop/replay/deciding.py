@@ -4,7 +4,7 @@ A run that would have started is recorded as started and as ended without a mode
 have seen count as they do in a loop whose retraining brings nothing better.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -83,13 +83,16 @@ class Decider:
             self._remember(verdict)
             moment = due(verdict, delay)
             if position + 1 == len(verdicts) or due(verdicts[position + 1], delay) > moment:
-                self._follow(lambda entry, moment=moment: entry.at < moment)
+                self._follow(moment, included=False)
                 self._decide(moment)
-                self._follow(lambda entry, moment=moment: entry.at <= moment)  # it may be what this moment led to
+                self._follow(moment, included=True)  # what happened at this moment may be what it led to
 
-    def _follow(self, is_over: Callable[[LedgerEntry], bool]) -> None:
-        while self._followed < len(self.recorded) and is_over(self.recorded[self._followed]):
-            self._record(self.recorded[self._followed])
+    def _follow(self, moment: datetime, *, included: bool) -> None:
+        """Record what the recorded loop did before a moment."""
+        for entry in self.recorded[self._followed :]:
+            if entry.at > moment or (entry.at == moment and not included):
+                return
+            self._record(entry)
             self._followed += 1
 
     def _record(self, entry: LedgerEntry) -> None:

@@ -61,7 +61,7 @@ def generate(traffic: Traffic, *, months: float, rows_per_hour: float | None, ve
     table = table.sort_values(traffic.time, kind="stable", ignore_index=True)
     if table.empty:
         raise NoTrafficError("Generated traffic must have rows. Got none. Raise --months or --rows-per-hour.")
-    return replace(traffic, rows=table, tenures=((start, version),), recorded=None)
+    return replace(traffic, rows=table, tenures=((start, version),), recorded=None, complete_through=None)
 
 
 def _on_day(

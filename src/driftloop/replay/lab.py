@@ -5,8 +5,9 @@ All in event time, in one process and a temporary folder; nothing waits for a cl
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.servers import place_baseline
 from driftloop.errors import InvalidInputError
 from driftloop.loop.history import LedgerEntry, Promoted, RolledBack
+from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.windows import floor
 from driftloop.predictionlog.columns import KEY, LABEL, LABEL_TIME, MODEL_VERSION, PREDICTION_ID, TIME
 from driftloop.replay.deciding import Decider, KnownLabels, in_order
@@ -45,6 +47,18 @@ class NoBaselineError(InvalidInputError):
         )
 
 
+class UnreadableBaselineError(InvalidInputError):
+    """What the traffic is compared with is of another version, or damaged."""
+
+    def __init__(self, model: PackagedModel, error: ValueError) -> None:
+        problem = str(error).strip().splitlines()[-1].strip()
+        super().__init__(
+            f"The baseline of the model version {model.model.version} in '{model.folder}' must be readable by this "
+            f"version of driftloop. It is not: {problem} Train the model again, or replay a table without --workspace: "
+            "a model is trained then."
+        )
+
+
 @dataclass(frozen=True)
 class ReplayPlan:
     """What is replayed."""
@@ -56,7 +70,7 @@ class ReplayPlan:
     entries: Sequence[LedgerEntry]
     """The ledger at the start: how the first champion came to be."""
     recorded: Sequence[LedgerEntry] = ()
-    """What the recorded loop promoted afterwards."""
+    """What the recorded loop promoted, and what people muted, afterwards."""
     injections: Sequence[Injection] = ()
     seed: int = 0
 
@@ -84,6 +98,11 @@ class Replayed:
     answering_seconds: float
     judging_seconds: float
     deciding_seconds: float
+
+
+def with_injections(plan: ReplayPlan, injections: Sequence[Injection]) -> ReplayPlan:
+    """Return the plan of the same traffic with something injected."""
+    return replace(plan, injections=tuple(injections))
 
 
 def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _: None) -> Replayed:
@@ -129,7 +148,7 @@ def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _
     )
 
 
-def _judge(
+def _judge(  # noqa: PLR0917 - private
     loop: ModelLoop,
     settings: MonitorSettings,
     log: LiveLog,
@@ -141,7 +160,8 @@ def _judge(
     monitoring = loop.spec.monitoring
     delay, (first, last) = monitoring.labels.expected_delay, period
     evaluator = Evaluator(loop, settings, make_engine(monitoring.engine), retention=timedelta(days=36500))
-    view, verdicts, deciding = MonitorView(settings.state_dir), [], 0.0
+    view, deciding = MonitorView(settings.state_dir), 0.0
+    verdicts: list[Verdict] = []
     through = floor(first, monitoring.window.duration)
     while through < last:
         through = min(through + LOOK_WINDOWS * monitoring.window.duration, last)
@@ -177,6 +197,10 @@ def _place_baseline(plan: ReplayPlan, version: str, folder: Path) -> None:
     model = plan.models.get(version)
     if model is None or not (model.folder / "baseline.json").is_file():
         raise NoBaselineError(version, folder if model is None else model.folder)
+    try:
+        Baseline.model_validate_json((model.folder / "baseline.json").read_bytes())
+    except ValueError as error:
+        raise UnreadableBaselineError(model, error) from error
     place_baseline(Path(model.model.result.bento_uri), folder / version)
 
 
@@ -186,12 +210,12 @@ def _by_dates(traffic: Traffic) -> list[Traffic]:
     sizes = days.groupby(days, sort=True).size().cumsum()
     parts = (sizes.to_numpy() - 1) // CHUNK_ROWS
     edges = [0, *(int(sizes.iloc[i]) for i in range(len(parts)) if i + 1 == len(parts) or parts[i + 1] != parts[i])]
-    return [_slice(traffic, start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    return [_slice(traffic, start, end) for start, end in pairwise(edges)]
 
 
 def _slice(traffic: Traffic, start: int, end: int) -> Traffic:
     recorded = None if traffic.recorded is None else traffic.recorded[start:end]
-    return Traffic(traffic.rows[start:end], traffic.time, traffic.target, traffic.key, traffic.tenures, recorded)
+    return replace(traffic, rows=traffic.rows[start:end], recorded=recorded)
 
 
 def _answered(traffic: Traffic, models: Mapping[str, PackagedModel], *, offset: int) -> tuple[pd.DataFrame, int]:

@@ -6,6 +6,7 @@ Everything is in the log from the start; what the monitor may see of it is said 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -118,5 +119,5 @@ def _parts(table: pa.Table, time: str, length: timedelta) -> Iterator[tuple[date
         return
     micros = table[time].cast(pa.int64()).to_numpy() // (length // timedelta(microseconds=1))
     starts = [0, *((micros[1:] != micros[:-1]).nonzero()[0] + 1).tolist(), len(micros)]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         yield _EPOCH + int(micros[start]) * length, table.slice(start, end - start)

@@ -108,21 +108,19 @@ def refused_rows(rows: pd.DataFrame, schema: DataSchema) -> npt.NDArray[np.bool_
 
 
 def _is_readable(values: "pd.Series[Any]", feature: Feature) -> npt.NDArray[np.bool_]:
+    is_text = values.dtype == object
+    readable: Any
     match feature.type:
         case FeatureType.CATEGORICAL:
-            return np.ones(len(values), dtype=bool)
+            readable = values.notna()
         case FeatureType.DATE:
-            dates = pd.to_datetime(
-                values, utc=True, errors="coerce", format="ISO8601" if values.dtype == object else None
-            )
-            return dates.notna().to_numpy()
+            readable = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if is_text else None).notna()
         case FeatureType.BOOLEAN:
-            return values.isin([True, False]).to_numpy()
+            readable = values.isin([True, False])
         case _:
-            if values.dtype != object:
-                return np.isfinite(values.to_numpy(dtype=float, na_value=np.nan))
-            is_number = values.map(lambda value: isinstance(value, int | float | np.number))
-            return is_number.to_numpy(dtype=bool) & np.isfinite(pd.to_numeric(values, errors="coerce").to_numpy(float))
+            is_number = values.map(lambda value: isinstance(value, int | float | np.number)) if is_text else True
+            readable = np.isfinite(pd.to_numeric(values, errors="coerce").astype(float)) & is_number
+    return np.asarray(readable, dtype=bool)
 
 
 def _as_sent(values: "pd.Series[Any]", feature: Feature) -> "pd.Series[Any]":

@@ -44,6 +44,8 @@ class Traffic:
     """Which model version answers from when on."""
     recorded: pd.DataFrame | None = None
     """Recorded model version and outputs, row by row, of traffic that nothing was injected into."""
+    complete_through: datetime | None = None
+    """Event time up to which a log is complete; None where only the rows tell."""
 
     @property
     def first(self) -> datetime:
@@ -87,13 +89,14 @@ class Traffic:
             NoTrafficError: there is no whole window.
         """
         start = floor(self.first + duration - timedelta(microseconds=1), duration) if at_start else self.first
-        end = floor(self.last + duration / 50, duration)  # the last row comes a little before its window's end
+        # The last row of a whole window comes a little before its end.
+        end = floor(self.complete_through or self.last + duration / 50, duration)
         times = self.rows[self.time]
         keep = (times >= start) & (times < end)
         if not keep.any():
             raise NoTrafficError(
                 f"The traffic must fill at least one window of {duration} (spec.monitoring.window.duration). It goes "
-                f"from {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M}. Choose a shorter window, or more rows."
+                f"from {self.first:%Y-%m-%d %H:%M} to {self.last:%Y-%m-%d %H:%M}. Shorten the window, or add rows."
             )
         return replace(self, rows=self.rows[keep], recorded=None if self.recorded is None else self.recorded[keep])
 
@@ -105,7 +108,8 @@ def recorded_traffic(log: Path, data: DataSpec) -> Traffic:
         NoTrafficError: there is nothing in it.
         LogDamagedError: a file of the log can't be read.
     """
-    joined = PredictionLogReader(log).joined(_EPOCH, _END_OF_TIME)
+    reader = PredictionLogReader(log)
+    joined = reader.joined(_EPOCH, _END_OF_TIME)
     if joined.empty:
         raise NoTrafficError(
             f"The prediction log '{log}' must hold predictions. Got none. Send some to the model's server, or replay a "
@@ -121,14 +125,14 @@ def recorded_traffic(log: Path, data: DataSpec) -> Traffic:
         rows[data.key_column] = joined[KEY]
     outputs = [name for name in joined.columns if name.startswith(OUTPUT_PREFIX)]
     first_seen = joined.drop_duplicates(MODEL_VERSION)
-    tenures = zip(first_seen[TIME].dt.to_pydatetime(), first_seen[MODEL_VERSION], strict=True)
     return Traffic(
         rows,
         time,
         data.target_column,
         data.key_column,
-        tuple((moment, version) for moment, version in tenures),
+        tuple(zip(map(pd.Timestamp.to_pydatetime, first_seen[TIME]), first_seen[MODEL_VERSION], strict=True)),
         recorded=joined[[MODEL_VERSION, *outputs]],
+        complete_through=reader.complete_through(),
     )
 
 
