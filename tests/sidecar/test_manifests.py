@@ -220,7 +220,7 @@ def test_retention_leaves_what_labels_still_expected_may_need(tmp_path):
     evaluator.catch_up(NOW)
     upkeep(evaluator)
     dates = sorted((monitored.settings.log_dir / "predictions").iterdir())
-    assert len(dates) == 7  # days 4 to 7, whose performance is not judged yet, and the three before that go with them
+    assert len(dates) == 8  # day 4 is judged next, with the errors of the windows before it
     monitored.log([], through=30)
     evaluator.catch_up(NOW)
     upkeep(evaluator)
