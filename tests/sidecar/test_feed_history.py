@@ -27,19 +27,19 @@ def store(tmp_path):
 
 
 def test_the_feed_is_the_windows_of_the_last_28_durations_and_the_window_itself(store):
-    history = WindowHistory(store, [], lambda _: {})
+    history = WindowHistory(store, ReportKind.INPUTS, 4, lambda _: {})
     for number in range(40):
         history.add(store.create(manifest(number)))
     feed = history.feed(manifest(39), DAY)
     assert [stretch.rows for stretch in feed] == [100 + n for n in range(11, 40)]
     assert feed[-1] == Stretch(START + 39 * DAY, START + 40 * DAY, 139, START + 39.5 * DAY)
-    again = WindowHistory(store, store.starts(ReportKind.INPUTS), lambda _: {})
+    again = WindowHistory(store, ReportKind.INPUTS, 4, lambda _: {})
     assert again.feed(manifest(39), DAY) == feed
     assert [stretch.rows for stretch in again.feed(manifest(2), DAY)] == [100, 101, 102]
 
 
 def test_a_window_closed_by_an_earlier_release_tells_nothing_of_the_feed(store):
-    history = WindowHistory(store, [], lambda _: {})
+    history = WindowHistory(store, ReportKind.INPUTS, 4, lambda _: {})
     for number, rows in enumerate([50, None, 70]):
         history.add(store.create(manifest(number, rows=rows)))
     assert [stretch.rows for stretch in history.feed(manifest(2, rows=70), DAY)] == [50, 70]

@@ -19,7 +19,7 @@ from driftloop.spec import Harm, Verdict, VerdictKind, Window
 from driftloop.spec.operation import Trigger
 from tools.bench_alarms.watchedmodels import TRUTH, WHEN, WINDOW, DataSet, WatchedModel, data_sets, train
 
-SEEDS = (0,)
+SEEDS = (0, 1)
 _CLEAN, _CHANGED, _ALL = 3, 4, 16
 """Windows before the injection, with it, and in all; the others lend rows to `class_prior`."""
 _FAULT = {VerdictKind.DATA_FAULT}

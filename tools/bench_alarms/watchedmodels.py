@@ -129,7 +129,7 @@ def _flights() -> DataSet:
         categories=("carrier", "origin", "dest"),
         related=("dewp", "scheduled_arrival", "humid"),
         swaps=(("humid", "pressure"), ("distance", "temp"), ("scheduled_departure", "distance")),
-        units=(("temp", 1 / 1.8, -32 / 1.8), ("distance", 1.609344, 0.0), ("wind_speed", 1 / 1.8, 0.0)),
+        units=(("temp", 1 / 1.8, -32 / 1.8), ("distance", 1.609344, 0.0), ("wind_speed", 1.609344, 0.0)),
         prior=0.5,
     )
 

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
+from driftloop.monitor.errorstream import ErrorBaseline, build_error_baseline, read_errors
 from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
@@ -92,6 +93,8 @@ class Baseline(Boundary):
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
     """Independent blocks of time from which the spread was estimated; 0 without times."""
+    errors: ErrorBaseline = ErrorBaseline()
+    """Errors on the test rows; empty without labels."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
     estimation: EstimationBaseline | None = None
@@ -149,7 +152,10 @@ def build_baseline(
     spread, estimation = Spread(0.0, 0), None
     if test_blocks is not None and test_labels is not None:
         spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
+    errors = ErrorBaseline()
     if test_labels is not None:
+        found = read_errors(test_labels, outputs, schema)
+        errors = build_error_baseline(found, _seconds(test_times), schema.task, window)
         tested = read_features(test, schema, test_times)
         estimation = build_estimation_baseline(tested, test_labels, outputs, schema, metric=metric, blocks=test_blocks)
     return Baseline(
@@ -165,6 +171,7 @@ def build_baseline(
         metric_standard_error=metric_standard_error,
         metric_spread=spread.deviation,
         metric_blocks=spread.blocks,
+        errors=errors,
         answers=build_answer_table(test_labels, outputs, schema),
         estimation=estimation,
         segments=build_segment_baseline(

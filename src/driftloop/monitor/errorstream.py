@@ -1,8 +1,8 @@
 """Concept drift on the error stream: did the model's errors rise at some point of the labelled stream, and when?
 
-A generalised likelihood ratio: of all moments since which the errors could be higher, the likeliest one. Before it stand
-the test rows and the windows so far; in a window's verdict rows count as many as they are worth, because rows close in
-time are alike. Pure; reads sums, keeps no rows. The alarm itself is `triage`'s.
+A generalised likelihood ratio: of all moments since which the errors could be higher, the likeliest one. Before it
+stand the test rows and the windows so far; in a window's verdict rows count as many as they are worth, because rows
+close in time are alike. Pure; reads sums, keeps no rows. What it means is `triage`'s to say.
 
 Sources: Lai, "Sequential changepoint detection in quality control and dynamical systems", 1995 (window-limited
 likelihood ratios); McCullagh and Nelder, "Generalized Linear Models", 1989, ch. 9 (deviances with a dispersion).
@@ -11,7 +11,7 @@ likelihood ratios); McCullagh and Nelder, "Generalized Linear Models", 1989, ch.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from driftloop.monitor.performance import MATERIAL_DROP, MATERIAL_LOSS_INCREASE,
 from driftloop.spec import DataSchema, ErrorChange, Task
 from driftloop.spec.boundary import Boundary
 
+ERROR_WINDOWS = 8
+"""Windows that a verdict looks at, its own included."""
 SUB_BLOCKS = 8
 """Parts of a window between which a change can begin."""
 _CAP = 0.99
@@ -33,8 +35,8 @@ _CLEARLY = 2.0
 """Standard errors from which on longer blocks are taken to be more alike than shorter ones say."""
 
 # Thresholds are the logarithm of the odds against chance, shifted for the moments searched; fitted to simulations.
-_WINDOWS_SHIFT = 0.7
-"""8 to 24 windows of 8 sub-blocks, references of 10 to 100 windows: first alarms per window within a factor 1.3."""
+_WINDOWS_SHIFT = 1.0
+"""8 to 24 windows of 8 sub-blocks, references of 10 to 100 windows: share of alarming windows within a factor 1.3."""
 _ITEMS_SHIFT = -0.7
 """Bernoulli streams of 10,000 items at error rates of .01 to .5: first alarms per item within a factor 1.6."""
 
@@ -42,16 +44,16 @@ _ITEMS_SHIFT = -0.7
 class ErrorBaseline(Boundary):
     """What is usual of a model's errors: those on its test rows."""
 
-    mean: float
+    mean: float = 0.0
     """Share of wrong answers; for regression the mean absolute error, capped."""
-    rows: int
-    """Test rows it was measured on."""
+    rows: int = 0
+    """Test rows it was measured on; 0: nothing is known, and nothing is judged."""
     cap: float | None = None
     """Regression: largest absolute error that counts in full; None for classification."""
     dispersion: float = 1.0
     """Variance of one row's error over that of its family at that mean: mean (1 - mean), or mean squared."""
     correlation: float = 0.0
-    """Correlation of errors in the same block of time, 0 to 1."""
+    """Correlation of errors in the same block of time, 0 to 1, one standard error to the safe side."""
     block_seconds: float = 0.0
     """Length of those blocks; 0 without times."""
     blocks: int = 0
@@ -60,17 +62,6 @@ class ErrorBaseline(Boundary):
     def design_effect(self, rows_per_block: float) -> float:
         """Return how many rows are worth one independent row (Kish)."""
         return 1 + max(rows_per_block - 1, 0.0) * self.correlation
-
-    def certainty(self, rows_per_block: float) -> float:
-        """Return the degrees of freedom with which the design effect at so many rows per block is known.
-
-        The correlation's standard error (Donner, 1986), put through the design effect.
-        """
-        known_at = self.rows / max(self.blocks, 1)
-        error = (max(rows_per_block - 1, 0.0) * self.design_effect(known_at)) / max(known_at, 1.0)
-        if self.blocks == 0 or error == 0:
-            return math.inf
-        return max(self.blocks - 1, 1) * (self.design_effect(rows_per_block) / error) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,31 +84,35 @@ def read_errors(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSch
     """Return 1 for a wrong answer and 0 for a right one, or the absolute error; NaN where either can't be read."""
     truth = read_truth(labels, schema)
     if schema.task is Task.REGRESSION:
-        return np.abs(truth - read_numbers(column_of(outputs, PREDICTION)))
+        distance: Numbers = np.abs(truth - read_numbers(column_of(outputs, PREDICTION)))
+        return distance
     predictions = read_answers(outputs, schema)[0].predictions
-    return np.where(np.isnan(truth) | np.isnan(predictions), np.nan, truth != predictions)
+    wrong: Numbers = np.where(np.isnan(truth) | np.isnan(predictions), np.nan, truth != predictions)
+    return wrong
 
 
-def build_error_baseline(errors: Numbers, seconds: Numbers | None, task: Task, window_seconds: float) -> ErrorBaseline:
+def build_error_baseline(
+    errors: Numbers, seconds: Numbers | None, task: Task, window: timedelta | None
+) -> ErrorBaseline:
     """Describe the errors on a model's test rows.
 
     Args:
         errors: as `read_errors` returns them, shape (n,).
         seconds: times of the rows, shape (n,); None: rows are taken to be independent.
         task: classification or regression.
-        window_seconds: length of the live windows.
+        window: length of the live windows; None: rows are taken to be independent.
     """
-    known = ~np.isnan(errors)
+    known = ~np.isnan(errors) & (True if seconds is None else ~np.isnan(seconds))
     errors = errors[known]
     seconds = None if seconds is None else seconds[known]
     if len(errors) == 0:
-        return ErrorBaseline(mean=0.0, rows=0)
+        return ErrorBaseline()
     cap, dispersion = None, 1.0
     if task is Task.REGRESSION:
         cap = float(np.quantile(errors, _CAP))
         errors = np.minimum(errors, cap)
         dispersion = float(errors.var() / max(errors.mean() ** 2, np.finfo(float).tiny)) or 1.0
-    correlation, block_seconds, blocks = _likeness(errors, seconds, window_seconds)
+    correlation, block_seconds, blocks = _likeness(errors, seconds, window)
     return ErrorBaseline(
         mean=float(errors.mean()),
         rows=len(errors),
@@ -141,7 +136,7 @@ def error_sums(
         start,
         end,
         np.bincount(part, minlength=SUB_BLOCKS).astype(np.float64),
-        np.bincount(part, errors, minlength=SUB_BLOCKS),
+        np.bincount(part, errors, minlength=SUB_BLOCKS).astype(np.float64),
     )
 
 
@@ -162,13 +157,13 @@ def judge_errors(baseline: ErrorBaseline, windows: Sequence[ErrorSums], probabil
     weights = counts / (baseline.design_effect(rows_per_block) * baseline.dispersion)
     test_rows = baseline.design_effect(baseline.rows / max(baseline.blocks, 1)) * baseline.dispersion
     means = totals / np.maximum(counts, 1)
+    worth = baseline.rows / test_rows
     after = _since_each(weights), _since_each(weights * means)
-    before = (baseline.rows / test_rows + weights.sum()) - after[0], 0.0
-    before = before[0], baseline.rows / test_rows * baseline.mean + (weights * means).sum() - after[1]
+    before = worth + weights.sum() - after[0], worth * baseline.mean + (weights * means).sum() - after[1]
     statistic = _rise(before, after, bernoulli=baseline.cap is None)
     place = int(np.argmax(np.where(after[0] > 0, statistic, -1.0)))
     usual, current = float(before[1][place] / before[0][place]), float(after[1][place] / after[0][place])
-    threshold = _widened(math.log(1 / probability) + _WINDOWS_SHIFT, baseline.certainty(rows_per_block))
+    threshold = math.log(1 / probability) + _WINDOWS_SHIFT
     material = MATERIAL_DROP if baseline.cap is None else MATERIAL_LOSS_INCREASE * usual
     changed = bool(statistic[place] > threshold and current - usual >= material)
     window, part = windows[place // SUB_BLOCKS], place % SUB_BLOCKS
@@ -234,7 +229,8 @@ class ErrorWatch:
 
 
 def _since_each(values: Numbers) -> Numbers:
-    return np.cumsum(values[::-1])[::-1]
+    sums: Numbers = np.cumsum(values[::-1])[::-1]
+    return sums
 
 
 def _rise(before: tuple[Any, Any], after: tuple[Any, Any], *, bernoulli: bool) -> Numbers:
@@ -244,7 +240,8 @@ def _rise(before: tuple[Any, Any], after: tuple[Any, Any], *, bernoulli: bool) -
     """
     weight, total = before[0] + after[0], before[1] + after[1]
     gained = _likelihood(*before, bernoulli) + _likelihood(*after, bernoulli) - _likelihood(weight, total, bernoulli)
-    return np.where(after[1] * before[0] > before[1] * after[0], gained, 0.0)
+    rise: Numbers = np.where(after[1] * before[0] > before[1] * after[0], gained, 0.0)
+    return rise
 
 
 def _likelihood(weight: Any, total: Any, bernoulli: bool) -> Any:
@@ -255,30 +252,32 @@ def _likelihood(weight: Any, total: Any, bernoulli: bool) -> Any:
     return weight * (mean * np.log(mean) + (1 - mean) * np.log(missing))
 
 
-def _widened(threshold: float, degrees: float) -> float:
-    """Return the threshold for a dispersion that is itself estimated: Student's t in the place of the normal."""
-    from scipy.stats import norm, t
-
-    return float(t.isf(norm.sf(math.sqrt(2 * threshold)), min(degrees, 1e9)) ** 2 / 2)
-
-
-def _likeness(errors: Numbers, seconds: Numbers | None, window_seconds: float) -> tuple[float, float, int]:
+def _likeness(errors: Numbers, seconds: Numbers | None, window: timedelta | None) -> tuple[float, float, int]:
     """Return correlation, length in seconds and number of the blocks of time that make rows count least.
 
     Blocks are as long as a window; twice, four times, ... as long where those are clearly more alike.
     """
-    span = 0.0 if seconds is None or len(seconds) == 0 else float(np.ptp(seconds))
-    length = min(window_seconds, span / _FEWEST_BLOCKS)
-    if seconds is None or length <= 0:
+    if seconds is None or window is None:
+        return 0.0, 0.0, 0
+    span = float(np.ptp(seconds))
+    length = min(window.total_seconds(), span / _FEWEST_BLOCKS)
+    if length <= 0:
         return 0.0, 0.0, 0
     best = _correlation(errors, seconds, length)
     while span / (length := 2 * length) >= _ENOUGH_BLOCKS:
         found = _correlation(errors, seconds, length)
         rows = len(errors) / found[2]
         expected = 1 + rows * best[0] * best[1] / length
-        if 1 + (rows - 1) * found[0] > expected * (1 + _CLEARLY * math.sqrt(2 / found[2])):
+        if 1 + (rows - 1) * found[0] > expected * (1 + _CLEARLY * _uncertainty(found[2])):
             best = found
-    return best
+    correlation, length, blocks = best
+    rows = len(errors) / blocks
+    return min(correlation + _uncertainty(blocks) * (1 + (rows - 1) * correlation) / rows, 1.0), length, blocks
+
+
+def _uncertainty(blocks: int) -> float:
+    """Return the relative standard error of a design effect; Donner, 1986, of its correlation."""
+    return math.sqrt(2 / blocks)
 
 
 def _correlation(errors: Numbers, seconds: Numbers, length: float) -> tuple[float, float, int]:

@@ -3,7 +3,7 @@
 `checks` finds what lies far outside of all that was ever seen. Here are columns that are known to have moved, within
 what was seen: a fault that undoes the move to the point explains it better than the world does. It looks at nothing
 that did not drift, and so costs no false-alarm budget; of drifts that change mean and spread by a factor, about one in
-eighty is taken for another unit by accident.
+forty is taken for another unit by accident.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,16 @@ from driftloop.monitor.feed import levels_of
 from driftloop.spec import CheckResult, DataSchema, FeatureDrift, FeatureType
 
 _FEWEST_ROWS = 50
-_FITS_CONVERTED, _FITS_SWAPPED = 1.52, 1.95
-"""Kolmogorov's distances, times the root of the rows, that chance exceeds once in fifty and once in a thousand: one of
+_MOST_COLUMNS = 20
+"""Columns looked at, those that moved most: pairs of them are many."""
+_FITS_CONVERTED, _FITS_SWAPPED = 1.73, 1.95
+"""Kolmogorov's distances, times the root of the rows, that chance exceeds once in 200 and once in 1,000: one of
 many conversions comes near a drift by accident, two columns hardly ever come near each other both ways."""
 _CLEARLY_MOVED = 3.4
 """The same between window and reference as they are; with less, a repair could fit by chance."""
 _MULTIPLYING = tuple(conversion for conversion in CONVERSIONS if abs(conversion.factor) != 1)
 """A conversion that only adds can't be told from a mean that moved as far."""
+_ROUNDING = 1e-6
 _NEAR, _ALIKE = 0.5, 1.5
 """Reference spreads by which a repaired median may be off, and ratio of the spreads: what is worth a closer look."""
 
@@ -40,7 +43,7 @@ def explain(
     """Return failed checks that explain columns which moved; none where the world may have moved them.
 
     Args:
-        moved: the features that drifted.
+        moved: the features that drifted, largest effect first.
         columns: cells of the window.
         references: their baselines, by name.
         schema: types of the features.
@@ -50,7 +53,7 @@ def explain(
         drift.feature
         for drift in moved
         if drift.feature in references and drift.feature not in dates and len(columns[drift.feature].known)
-    ]
+    ][:_MOST_COLUMNS]
     found, explained = [], set[str]()
     for one, other in combinations(names, 2):
         if explained.isdisjoint((one, other)) and _is_swapped(columns, references[one], references[other]):
@@ -104,7 +107,7 @@ def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
     if levels[1] <= 0 or levels_of(ordered)[1] <= 0:
         return []
     left = {
-        conversion: numeric_shift(quantiles, _undone(ordered, conversion))[0]
+        conversion: numeric_shift(quantiles, _snapped(_undone(ordered, conversion), quantiles))[0]
         for conversion in _MULTIPLYING
         if _is_near(levels_of(_undone(ordered, conversion)), levels)
     }
@@ -121,6 +124,14 @@ def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
 def _undone(ordered: Numbers, conversion: Conversion) -> Numbers:
     values = (ordered - conversion.offset) / conversion.factor
     return values if conversion.factor > 0 else values[::-1]
+
+
+def _snapped(values: Numbers, quantiles: Numbers) -> Numbers:
+    """Return values with those that differ from a known one by rounding put back on it; sorted both."""
+    above = np.clip(np.searchsorted(quantiles, values), 0, len(quantiles) - 1)
+    for places in (above, np.maximum(above - 1, 0)):
+        values = np.where(np.isclose(values, quantiles[places], rtol=_ROUNDING, atol=0), quantiles[places], values)
+    return values
 
 
 def _is_near(found: tuple[float, float], usual: tuple[float, float]) -> bool:

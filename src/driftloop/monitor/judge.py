@@ -17,13 +17,14 @@ from driftloop.monitor.columns import Column, column_of, read_features, read_out
 from driftloop.monitor.detector import Detector
 from driftloop.monitor.drift import DriftWatch
 from driftloop.monitor.engines import DriftTest
+from driftloop.monitor.errorstream import ErrorSums, error_sums, judge_errors, read_errors
 from driftloop.monitor.estimate import estimate
 from driftloop.monitor.explanations import explain
 from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
-from driftloop.monitor.power import power_of_window
+from driftloop.monitor.power import blind_columns, power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_window
 from driftloop.monitor.triage import Evidence, triage
@@ -31,6 +32,7 @@ from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, LABEL_TIME, O
 from driftloop.spec import (
     Budget,
     DataSchema,
+    ErrorChange,
     Estimate,
     FeatureDrift,
     MonitoringSpec,
@@ -76,6 +78,12 @@ class Judge:
         """Sum up a window's features and answers; `frame` as in `judge_inputs`."""
         return self._watch.detector.scorer.sums(self._read(frame), window.start, window.end)
 
+    def error_sums(self, frame: DataFrame, window: Window) -> ErrorSums:
+        """Sum up a window's errors; `frame` as in `judge_performance`."""
+        errors = read_errors(frame[LABEL], unprefixed(frame, OUTPUT_PREFIX), self.schema)
+        seconds = seconds_of(frame[TIME])
+        return error_sums(self.baseline.errors, errors, seconds, start=window.start, end=window.end)
+
     def judge_inputs(
         self, frame: DataFrame, window: Window, past: Sequence[Sums] = (), feed: Sequence[Stretch] = ()
     ) -> Verdict:
@@ -93,7 +101,13 @@ class Judge:
         evidence = self._gather(frame, window, past, feed)
         return self._verdict(ReportKind.INPUTS, window, evidence)
 
-    def judge_performance(self, frame: DataFrame, window: Window, past: Sequence[Sums] = ()) -> Verdict:
+    def judge_performance(
+        self,
+        frame: DataFrame,
+        window: Window,
+        past: Sequence[Sums] = (),
+        past_errors: Sequence[ErrorSums] = (),
+    ) -> Verdict:
         """Judge the answers by their labels, and by what the inputs did in the same window.
 
         Labels for half of `minRows` are enough: some never arrive.
@@ -102,6 +116,7 @@ class Judge:
             frame: the window's rows of the model version as `PredictionLogReader.joined` returns them.
             window: the stretch of time.
             past: sums of the windows before, of the same model version, newest last.
+            past_errors: the same of their errors.
         """
         labelled = frame[frame[LABEL].notna()]
         window = window.model_copy(update={"labelled_rows": len(labelled)})
@@ -122,6 +137,7 @@ class Judge:
             label=self._label_drift(labelled, window),
             label_shift=self._label_shift(labelled),
             performance=performance,
+            errors=self._error_change(labelled, window, past_errors),
             segment=self._worst_answers(labelled),
         )
         return self._verdict(ReportKind.PERFORMANCE, window, evidence)
@@ -165,7 +181,7 @@ class Judge:
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
             joint=found.joint,
-            unjudged=found.unjudged,
+            unjudged=[*found.unjudged, *blind_columns(self._watch.detector, found.findings)],
             segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),
@@ -198,6 +214,10 @@ class Judge:
     def capacity(self) -> Capacity:
         """Which budget the reference can carry."""
         return assess_capacity(self.baseline, self.monitoring)
+
+    def _error_change(self, labelled: DataFrame, window: Window, past: Sequence[ErrorSums]) -> ErrorChange | None:
+        sums = [*past, self.error_sums(labelled, window)]
+        return judge_errors(self.baseline.errors, sums, self._share(window, Share.ERRORS))
 
     def _share(self, window: Window, share: Share) -> float:
         return share_of_window(self.capacity.kept, window.end - window.start, share)

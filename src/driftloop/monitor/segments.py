@@ -218,7 +218,7 @@ def _segment(worst: _Worst, there: str) -> Segment:
         values=part.clause,
         rows=worst.rows,
         share=worst.share,
-        effect=worst.effect,
+        effect=round(worst.effect, 9),  # sums differ in the last digits with the order of rows
         message=f"It is worst where {part.clause} ({worst.share:.0%} of the rows): {there}.",
     )
 
