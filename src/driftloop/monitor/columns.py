@@ -168,7 +168,8 @@ def _has_boolean_classes(schema: DataSchema) -> bool:
 
 def _read_dates(values: "pd.Series[Any]", times: "pd.Series[Any] | None") -> Column:
     if pd.api.types.is_numeric_dtype(values):
-        readable = values.where(values.abs() < _LATEST_SECONDS)  # beyond, pandas raises in spite of `coerce`
+        readable = values.astype(np.float64)
+        readable = readable.where(readable.abs() < _LATEST_SECONDS)  # beyond, pandas raises in spite of `coerce`
         dates = pd.to_datetime(readable, unit="s", errors="coerce", utc=True)
     else:
         dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
