@@ -239,7 +239,7 @@ def _errors(errors: ErrorChange | None) -> str:
     if errors is None or not errors.changed or errors.after <= errors.before:
         return ""
     since = f" since {errors.since:%Y-%m-%d %H:%M}" if errors.since else ""
-    return f"The mean error rose from {errors.before:.3g} to {errors.after:.3g}{since}"
+    return f"The mean error rose from {errors.before:.3g} to {errors.after:.3g}{since}."
 
 
 def _estimated(evidence: Evidence) -> str:

@@ -43,7 +43,7 @@ def _budget(budget: Budget) -> dict[str, str]:
     facts = {
         "False alarms asked for": f"at most {figure(budget.asked)} in 30 days, for the model as a whole",
         "False alarms carried": f"{carried}, as asked" if is_kept else f"{carried}: more than asked",
-        "Why not as asked": "" if is_kept else " ".join(budget.reasons),
+        "What limits it" if is_kept else "Why not as asked": "; ".join(budget.reasons),
         "Spent on this window": f"{percent(budget.spent)} of one alarm: the chance that it alarms without a cause",
     }
     return {key: value for key, value in facts.items() if value}
