@@ -32,8 +32,8 @@ def power_sentence(power: Power) -> str:
     >>> power_sentence(Power(rows=400, probability=0.9, shift_sd=0.2, shift_share=0.08))
     '400 rows would have shown a shift of 0.2 sd (8 % of the traffic) with probability 0.9.'
     """
-    share = f"{percent(power.shift_share)} of the traffic"
-    size = share if power.shift_sd is None else f"{figure(power.shift_sd)} sd ({share})"
+    share = f"{100 * power.shift_share:.2g} % of the traffic"
+    size = share if power.shift_sd is None else f"{power.shift_sd:.2g} sd ({share})"
     return f"{power.rows:,} rows would have shown a shift of {size} with probability {power.probability:.2g}."
 
 
