@@ -197,10 +197,58 @@ def test_a_fault_is_seen_in_the_first_window_of_200_rows(feed, fault):
     assert sum(seen) >= 18
 
 
+def daily_temperature(rows_per_hour, hours, seed):
+    times = np.arange(hours * rows_per_hour) / rows_per_hour
+    return 10 + 8 * np.sin(times / 24 * 6.28) + np.random.default_rng(seed).standard_normal(len(times))
+
+
 def test_another_unit_is_seen_at_any_time_of_day():
     """Where an hour's temperatures are few of the day's: in at least 22 of 24 windows."""
-    hours = np.arange(REFERENCE_ROWS + 24 * 200) / 200
-    random = np.random.default_rng(9)
-    feed = Feed(200, temp=10 + 8 * np.sin(hours / 24 * 6.28) + random.standard_normal(len(hours)))
+    feed = Feed(100, temp=daily_temperature(100, 124, seed=9))
     seen = [("unit", "temp") in feed.failures(converted(w, "temp", 1.8, 32)) for w in feed.windows()]
     assert sum(seen) >= 22
+
+
+def test_a_reference_of_a_few_hours_takes_the_rest_of_the_day_for_no_fault():
+    """None of 24 windows: ten columns of which the reference has seen twelve hours, each beginning at another one."""
+    columns = {f"x{n}": np.roll(daily_temperature(833, 36, seed=10 + n), 833 * n) for n in range(10)}
+    feed = Feed(833, **columns)
+    assert [failure for window in feed.windows() for failure in feed.failures(window)] == []
+
+
+ROUTES = np.round(np.random.default_rng(12).lognormal(6.7, 0.7, 150))
+
+
+def timetable(random, rows):
+    """Distances of 150 routes, departures at five-minute steps, temperatures by tenths that repeat for an hour."""
+    hours = np.repeat(np.round(random.normal(12, 9, rows // 200 + 1), 1), 200)[:rows]
+    minutes = 5.0 * random.integers(60, 280, rows)
+    return {"distance": random.choice(ROUTES, rows), "departure": minutes // 60 * 100 + minutes % 60, "temp": hours}
+
+
+@pytest.fixture(scope="module")
+def flights():
+    return Feed(200, **timetable(np.random.default_rng(13), REFERENCE_ROWS + 100 * 200))
+
+
+def test_values_that_repeat_or_come_for_an_hour_fail_no_check(flights):
+    """None of 100 windows."""
+    assert [failure for window in flights.windows() for failure in flights.failures(window)] == []
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(1.609344, 0), (2.54, 0), (0.1, 0), (1 / 1.609344, 0)])
+def test_units_that_differ_less_than_the_column_spreads_are_told_by_values_that_repeat(flights, factor, offset):
+    windows = flights.windows()[:20]
+    assert all(("unit", "distance") in flights.failures(converted(w, "distance", factor, offset)) for w in windows)
+
+
+def test_columns_alike_in_middle_and_spread_are_told_by_values_that_repeat(flights):
+    found = [flights.failures(swapped(w, "distance", "departure")) for w in flights.windows()[:20]]
+    assert all({("swapped", "distance"), ("swapped", "departure")} <= set(failures) for failures in found)
+
+
+@pytest.mark.parametrize("shift", [35.0, 500.0, -35.0])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_other_values_are_no_change_of_unit(flights, shift, scale):
+    moved = [converted(w, "departure", scale, shift) for w in flights.windows()[:10]]
+    assert not any(check in {"unit", "swapped"} for w in moved for check, _ in flights.failures(w))

@@ -27,6 +27,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 """The golden ratio of 64 bits: multiplying by it spreads a key over all of them (Knuth, "Sorting and searching")."""
 FEWEST_BLOCK_ROWS = 20
 """Quantiles of fewer rows say nothing about the block."""
+SWINGS_SECONDS, SWINGS_BLOCKS = 3 * 86_400, 21
+"""A reference of less than three days, or of fewer blocks than three weeks have days, does not show how far the middle
+swings."""
 FEWEST_BLOCKS = 8
 """With fewer such blocks the whole reference stands for one."""
 
@@ -58,6 +61,8 @@ class Extent(Boundary):
     """Smallest and largest robust standard deviation."""
     usual_spread: float
     """Robust standard deviation of the whole reference; above 0."""
+    slack: float = 0.0
+    """How much farther the middle may go: as far again as it went in a reference too short to show its swings."""
 
 
 class Ages(Boundary):
@@ -118,7 +123,10 @@ def build_feed_baseline(
         index, seconds = np.unique(blocks, return_inverse=True)[1], seconds_of(times)
     dates = dates_of(schema) if seconds is not None else frozenset()
     return FeedBaseline(
-        columns=tuple(_describe(f.name, columns[f.name], index, dated=f.name in dates) for f in schema.features),
+        columns=tuple(
+            _describe(f.name, columns[f.name], index, dated=f.name in dates, brief=_is_brief(seconds, index))
+            for f in schema.features
+        ),
         duplicates=_duplicates(repeated_rows(columns, dates, seconds, index), index),
         rows_per_block=rows / max(int(index.max(initial=0)) + 1, 1),
     )
@@ -136,7 +144,13 @@ def seconds_of(times: "pd.Series[Any]") -> Numbers:
     return np.where(dates.isna(), np.nan, dates.astype("int64").to_numpy() / 1e6)
 
 
-def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> ColumnFeed:
+def _is_brief(seconds: Numbers | None, index: Blocks) -> bool:
+    if seconds is None or np.isnan(seconds).all():
+        return False
+    return bool(np.nanmax(seconds) - np.nanmin(seconds) < SWINGS_SECONDS or index.max() + 1 < SWINGS_BLOCKS)
+
+
+def _describe(name: str, column: Column, index: Blocks, *, dated: bool, brief: bool) -> ColumnFeed:
     present = column.present
     values, places = column.known, index[present]
     codes = pd.factorize(values)[0]
@@ -147,7 +161,7 @@ def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> Colum
         worst_missing=_worst(~present, index),
         new=_new(codes, places) if column.kind is ColumnKind.CATEGORICAL else Rate(),
         repeats=_repeats(codes, places),
-        extent=_extent(values, places) if numeric else None,
+        extent=_extent(values, places, brief=brief) if numeric else None,
         ages=_ages(values, places) if numeric and dated else None,
     )
 
@@ -251,7 +265,7 @@ def _parts(values: Numbers, index: Blocks) -> list[Numbers]:
     return enough if len(enough) >= FEWEST_BLOCKS else []
 
 
-def _extent(values: Numbers, index: Blocks) -> Extent | None:
+def _extent(values: Numbers, index: Blocks, *, brief: bool) -> Extent | None:
     ordered = np.sort(values)
     _, usual = levels_of(ordered)
     if usual <= 0:
@@ -264,6 +278,7 @@ def _extent(values: Numbers, index: Blocks) -> Extent | None:
         middle=(float(levels[:, 0].min()), float(levels[:, 0].max())),
         spread=(float(levels[:, 1].min()), float(levels[:, 1].max())),
         usual_spread=usual,
+        slack=float(np.ptp(levels[:, 0])) if brief else 0.0,
     )
 
 

@@ -24,7 +24,7 @@ from driftloop.monitor.feed import seconds_of
 from driftloop.monitor.labeldelay import label_delays
 from driftloop.monitor.labelshift import LabelShift, read_label_shift
 from driftloop.monitor.performance import Measurement, Reference, Spread, all_metrics, has_fallen, measure
-from driftloop.monitor.power import power_of_window
+from driftloop.monitor.power import blind_columns, power_of_window
 from driftloop.monitor.scores import Sums
 from driftloop.monitor.segments import row_errors, worst_of_errors, worst_of_window
 from driftloop.monitor.triage import Evidence, triage
@@ -181,7 +181,7 @@ class Judge:
             outputs=[drift for drift in found.columns if drift.feature not in features],
             pairs=found.pairs,
             joint=found.joint,
-            unjudged=found.unjudged,
+            unjudged=[*found.unjudged, *blind_columns(self._watch.detector, found.findings)],
             segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),

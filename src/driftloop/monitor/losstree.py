@@ -14,7 +14,7 @@ from driftloop.monitor.columns import PREDICTION, Column, ColumnKind, Numbers
 from driftloop.monitor.confidence import Expected
 from driftloop.spec.boundary import Boundary
 
-LEAVES = (1, 4, 16, 32)
+LEAVES = (1, 8, 32)
 FOLDS = 5
 SMALLEST_LEAF = 20
 SMALLEST_LEAF_SHARE = 0.01

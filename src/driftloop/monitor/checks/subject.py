@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.monitor.baseline import ColumnBaseline
+from driftloop.monitor.checks.knownvalues import KnownValues, known_values
 from driftloop.monitor.columns import Column, ColumnKind, Numbers
 from driftloop.monitor.feed import ColumnFeed, levels_of
-from driftloop.spec import Feature
+from driftloop.spec import Feature, FeatureType
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,13 @@ class Subject:
     def levels(self) -> tuple[float, float] | None:
         """Median and robust standard deviation of a numeric column; None without values."""
         return levels_of(self.column.ordered) if len(self.column.ordered) else None
+
+    @cached_property
+    def known_values(self) -> KnownValues | None:
+        """Values that repeat in the reference of a numeric column that is no date."""
+        if not self.numeric or self.feature.type is FeatureType.DATE:
+            return None
+        return known_values(np.array(self.reference.quantiles))
 
     @cached_property
     def known_categories(self) -> set[str]:

@@ -58,7 +58,7 @@ def check_range(subject: Subject, limits: Limits) -> CheckResult | None:
     if not seen:
         return None
     low, high = min(seen), max(seen)
-    width = (high - low) or abs(high) or 1.0
+    width = ((high - low) or abs(high) or 1.0) + (subject.feed.extent.slack if subject.feed.extent else 0.0)
     ordered = subject.column.ordered
     below = int(np.searchsorted(ordered, low - width))
     above = int(np.searchsorted(ordered, high + width, side="right"))
