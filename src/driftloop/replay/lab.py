@@ -53,8 +53,8 @@ class UnreadableBaselineError(InvalidInputError):
     def __init__(self, model: PackagedModel) -> None:
         super().__init__(
             f"The baseline of the model version {model.model.version} in '{model.folder}' must be of this version of "
-            "driftloop, and whole. It can't be read. Train the model again, or replay a table with another --workspace: "
-            "a model is trained there."
+            "driftloop, and whole. It can't be read. Train the model again, or replay a table with another "
+            "--workspace: a model is trained there."
         )
 
 
