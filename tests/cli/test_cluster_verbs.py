@@ -308,3 +308,35 @@ def test_wait_without_an_operator_ends_with_what_to_look_at(api, monkeypatch):
     code, text = run("rollback", "--context", "test", "--wait")
     assert code == 1
     assert "The request stays; see: driftloop doctor --context CONTEXT" in text
+
+
+def test_a_mute_an_acknowledgement_and_their_end_are_annotations(api):
+    a_loop(api)
+    code, _ = run(
+        "mute", "--until", "2099-12-01", "--kind", "CovariateDrift", "--reason", "new airport", "--context", "test"
+    )
+    asked = annotations_of(api)["driftloop.dev/mute"]
+    assert (code, asked.startswith("2099-12-01T00:00:00Z/CovariateDrift@20")) == (0, True)
+    assert asked.endswith("Z new airport")
+    run("unmute", "--context", "test")
+    assert annotations_of(api)["driftloop.dev/mute"].startswith("off@20")
+    run("acknowledge", "newest", "--reason", "the new terminal", "--context", "test")
+    assert annotations_of(api)["driftloop.dev/acknowledge"].startswith("newest@20")
+    assert annotations_of(api)["driftloop.dev/acknowledge"].endswith("Z the new terminal")
+
+
+def test_why_tells_what_bears_on_the_alarms(api):
+    words = "The reference can't carry the budget."
+    watched = {"type": "Monitored", "status": "True", "reason": "BudgetNotCarried", "message": words}
+    mute = {"until": "2099-12-01T00:00:00Z", "kind": "CovariateDrift", "by": "ana", "reason": "new airport"}
+    episode = {"runKey": "feed", "kind": "inputs", "since": "2026-11-25T08:00:00Z", "quiet": ""}
+    a_loop(api, status=STATUS | {"conditions": [watched], "mutes": [mute], "episode": episode})
+    known = "driftloop acknowledge newest --reason TEXT"
+    lines = [
+        words,
+        "CovariateDrift is muted by ana until 2099-12-01 00:00: new airport",
+        f"drift episode since 2026-11-25 08:00 (inputs); if you know of it: {known}",
+    ]
+    for command in ("why", "status"):
+        _, text = run(command, "--context", "test", "flights")
+        assert [line for line in lines if line not in text] == []

@@ -96,7 +96,7 @@ def test_wrong_usage_exits_with_2(arguments):
 
 
 def test_a_misspelt_command_is_answered_with_the_one_meant():
-    assert "Did you mean 'validate'?" in invoke("valdate").stderr
+    assert "Did you mean 'validate'" in invoke("valdate").stderr
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback():

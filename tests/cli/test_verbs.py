@@ -11,13 +11,15 @@ from typer.testing import CliRunner
 from driftloop.cli.app import build_app
 from driftloop.cli.asking import user_name
 from driftloop.controller.ledger import Ledger
+from driftloop.controller.monitorview import MonitorView
 from driftloop.controller.requestbox import RequestBox
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.decide import decide
 from driftloop.loop.decisions import Facts, Wait
 from driftloop.loop.history import Promoted, RunFinished, RunStarted, model_of, replay
 from driftloop.loop.recording import entry_of
-from tests.loop.conftest import START, WEEK, make_loop, make_result
+from driftloop.spec import ReportKind, VerdictKind
+from tests.loop.conftest import START, WEEK, make_loop, make_result, make_verdict
 
 CRITERIA = {"task": "Classification", "successCriteria": [{"name": "missed connections", "baseline": 4.1, "goal": 3.5}]}
 LOOP = make_loop(problem=CRITERIA, promotion={"approval": "Manual"})
@@ -48,7 +50,8 @@ def running(workspace):
         ledger, box = Ledger(workspace.ledger), RequestBox(workspace.requests)
         while not stop.wait(0.01):
             state = replay(ledger.entries)
-            facts = Facts(loop_uid="uid", labelled_rows=5000, requests=box.open_requests(state.handled))
+            verdicts, asked = MonitorView(workspace.monitor).verdicts(), box.open_requests(state.handled)
+            facts = Facts(loop_uid=workspace.uid(), verdicts=verdicts, labelled_rows=5000, requests=asked)
             decision = decide(LOOP.spec, state, facts, START)
             if not isinstance(decision, Wait):
                 ledger.append(entry_of(decision, state, START, data_uri="x"))
@@ -255,3 +258,60 @@ def test_now_is_the_time_of_a_value_without_one(workspace):
     before = datetime.now(UTC)
     assert run(workspace, "record", "missed connections", "3.9").exit_code == 0
     assert before <= requests(workspace)[0].action.measured_at <= datetime.now(UTC)
+
+
+# Silence
+
+
+def reasons(workspace):
+    """Return what `why` tells, as one line: it wraps at the terminal's width."""
+    return " ".join(run(workspace, "why").stdout.split())
+
+
+def see_drift(workspace, week=2, kind=VerdictKind.COVARIATE_DRIFT):
+    verdict = make_verdict(week, kind, version="b" * 12, kind=ReportKind.INPUTS)
+    workspace.monitor.mkdir(parents=True, exist_ok=True)
+    with (workspace.monitor / "verdicts.jsonl").open("a") as file:
+        file.write(verdict.model_dump_json(by_alias=True) + "\n")
+
+
+def test_a_mute_is_told_by_status_and_why_until_it_ends(running):
+    see_drift(running)
+    told = run(running, "mute", "--until", "2013-12-01", "--reason", "a new airport", "--wait")
+    assert told.exit_code == 0, told.stderr
+    assert f"{user_name()} muted all drift alarms until 1 December 2013: a new airport" in told.stdout
+    for shown in (run(running, "status").stdout, reasons(running)):
+        assert f"all drift alarms are muted by {user_name()} until 1 December 2013: a new airport" in shown
+        assert "drift episode since 2013-03-15 00:00 (inputs): CovariateDrift" in shown
+    assert run(running, "unmute", "--wait").exit_code == 0
+    assert "muted by" not in reasons(running)
+    assert "if you know of it: driftloop acknowledge" in reasons(running)
+
+
+def test_an_episode_is_acknowledged_by_the_name_that_why_tells(running):
+    see_drift(running)
+    name = reasons(running).partition("driftloop acknowledge ")[2].split()[0]
+    told = run(running, "acknowledge", name, "--reason", "the new terminal", "--wait")
+    assert told.exit_code == 0, told.stderr
+    assert f"acknowledged the drift episode of report {name}: the new terminal" in told.stdout
+    assert "is known to" in reasons(running)
+    assert "known already" in run(running, "acknowledge", "newest", "--reason", "x").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["mute", "--until", "soon", "--reason", "x"], "The --until must be an ISO 8601 date or time"),
+        (["mute", "--until", "2013-01-01", "--reason", "x"], "must lie ahead"),
+        (["mute", "--until", "2013-12-01", "--reason", ""], "must have a reason"),
+        (["mute", "--until", "2013-12-01", "--kind", "Drift", "--reason", "x"], "must be one of CovariateDrift"),
+        (["mute", "--until", "2013-12-01"], "--reason"),
+        (["unmute"], "nothing is muted"),
+        (["acknowledge", "newest", "--reason", "x"], "no drift episode of the champion is open"),
+    ],
+)
+def test_a_silence_that_cannot_be_is_refused_at_once(workspace, words, told):
+    outcome = run(workspace, *words)
+    assert outcome.exit_code == 2
+    assert told in outcome.stderr
+    assert requests(workspace) == ()

@@ -24,6 +24,7 @@ MINIMAL = {
     "problem": {"task": "Classification"},
     "data": {"uri": "energy.csv", "targetColumn": "high"},
 }
+SEASON = {"name": "Christmas", "start": "2026-12-20T00:00:00Z", "end": "2027-01-06T00:00:00Z"}
 GOOD = [
     ("spec.suspend", True),
     ("spec.data.timeColumn", None),
@@ -44,6 +45,8 @@ GOOD = [
     ("spec.pipeline.tolerations", [{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoSchedule"}]),
     ("spec.pipeline.env", [{"name": "TOKEN", "secretKeyRef": {"name": "lake.reader", "key": "token.txt"}}]),
     ("spec.pipeline.volumes", [{"claimName": "flights", "mountPath": "/data"}]),
+    ("spec.monitoring.expectedChanges", [SEASON, SEASON | {"name": "b", "repeat": "Yearly"}]),
+    ("spec.monitoring.expectedChanges", [SEASON | {"start": "2026-12-20T00:00:00.5+01:00", "repeat": "Monthly"}]),
     ("spec.retraining.schedule", "*/5 0 1,15 * 1-5"),
     ("spec.retraining.triggers", []),
     ("spec.monitoring.labels", {"uri": None, "query": None}),
@@ -103,6 +106,12 @@ BAD = [
     ("spec.monitoring.labels.uri", "truth.csv"),
     ("spec.monitoring.labels.query", "arrivals"),
     ("spec.monitoring.labels", {"uri": "truth.csv", "query": "arrivals"}),
+    ("spec.monitoring.expectedChanges", [SEASON | {"end": SEASON["start"]}]),
+    ("spec.monitoring.expectedChanges", [SEASON | {"start": "2026-12-20T00:00:00"}]),
+    ("spec.monitoring.expectedChanges", [SEASON | {"start": "2026-12-20"}]),
+    ("spec.monitoring.expectedChanges", [SEASON | {"repeat": "Weekly"}]),
+    ("spec.monitoring.expectedChanges", [SEASON | {"repeat": "Daily"}]),
+    ("spec.monitoring.expectedChanges", [SEASON, SEASON]),
     ("spec.retraining.schedule", "daily"),
     ("spec.retraining.limit.per", "-1d"),
     ("spec.promotion.approval", "automatic"),
@@ -122,6 +131,7 @@ BAD_TOGETHER = [
 # Lists of groups, and a good item of each.
 ITEMS = {
     "spec.problem.successCriteria": {"name": "missed", "goal": 1},
+    "spec.monitoring.expectedChanges": SEASON,
     "spec.pipeline.tolerations": {"key": "spot"},
     "spec.pipeline.env": {"name": "TOKEN", "secretKeyRef": {"name": "lake", "key": "token"}},
     "spec.pipeline.volumes": {"claimName": "flights", "mountPath": "/data"},
@@ -307,11 +317,18 @@ def a_status():
             "champion": model,
             "challenger": model | {"label": "v3"},
             "run": run,
-            "lastVerdict": verdict | {"performance": a_verdict()["performance"], "report": "inputs-1"},
+            "lastVerdict": verdict
+            | {
+                "performance": a_verdict()["performance"], "report": "inputs-1", "harm": "Harmless",
+                "expected": "Christmas", "budget": {"asked": 1, "carried": 2.5, "reasons": ["short"], "spent": 0.1},
+            },
             "lastDecision": decision,
             "waitingFor": ["nothing calls for a retraining"],
-            "episode": {"runKey": "cd", "kind": "performance", "since": NOW.isoformat()},
-            "handledRequests": {"retrainRequestedAt": "1", "approve": "2", "rollback": "3"},
+            "episode": {"runKey": "cd", "kind": "performance", "since": NOW.isoformat(), "quiet": "known to ana"},
+            "mutes": [{"until": NOW.isoformat(), "kind": "PriorShift", "by": "ana", "reason": "new airport"}],
+            "handledRequests": {
+                "retrainRequestedAt": "1", "approve": "2", "rollback": "3", "mute": "4", "acknowledge": "5",
+            },
             "evaluatedThrough": NOW.isoformat(),
             "labelledRows": 5,
             "promotions": 1,

@@ -64,6 +64,22 @@ def test_a_measured_value_is_recorded_by_the_running_loop(loop):
     assert "late parcels: 29 (goal 30, from 40, reached" in say(loop, "status").stdout
 
 
+def test_silence_is_kept_by_the_running_loop_and_told(loop):
+    muted = say(loop, "mute", "--until", "2099-01-01", "--kind", "PriorShift", "--reason", "sale", "--wait")
+    assert muted.returncode == 0, muted.stderr
+    settle(loop)
+    assert f"PriorShift is muted by {user_name()} until 1 January 2099: sale" in say(loop, "status").stdout
+    assert say(loop, "unmute", "--kind", "PriorShift", "--wait").returncode == 0
+    refused = say(loop, "acknowledge", "newest", "--reason", "x")
+    assert (refused.returncode, "no drift episode" in refused.stderr) == (2, True)
+
+
+def test_the_champions_baseline_is_calibrated_with(loop):
+    told = say(loop, "calibrate", "--rows-per-hour", "500", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["reference"].endswith(f"behind v1 ({champion(loop)['version']})")
+
+
 def test_new_bytes_under_the_same_address_retrain_once(loop):
     assert loop.stop() == 0
     write_rows(loop, sign=1)

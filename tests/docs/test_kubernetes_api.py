@@ -8,7 +8,13 @@ import pytest
 from driftloop.operator import conditions, looprun, status
 from driftloop.spec.loopstatus import ConditionType, ModelLoopStatus
 from driftloop.workload.crd import driftreport_crd, modelloop_crd
-from driftloop.workload.names import APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION
+from driftloop.workload.names import (
+    ACKNOWLEDGE_ANNOTATION,
+    APPROVE_ANNOTATION,
+    MUTE_ANNOTATION,
+    RETRAIN_ANNOTATION,
+    ROLLBACK_ANNOTATION,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "kubernetes-api.md").read_text(encoding="utf-8")
 
@@ -30,14 +36,17 @@ def test_every_reason_is_there():
         r'return "(\w+Unavailable)"',
         r'activity(?:, words)? = "(\w+)"',
         r'stalled="(\w+)"',
-        r'INVALID_SPEC = "(\w+)"',
+        r'(?:INVALID_SPEC|BUDGET_NOT_CARRIED) = "(\w+)"',
     )
     reasons = {reason for pattern in patterns for reason in re.findall(pattern, sources)}
     assert len(reasons) > 15
     assert [reason for reason in reasons if not named(reason)] == []
 
 
-@pytest.mark.parametrize("annotation", [APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION])
+@pytest.mark.parametrize(
+    "annotation",
+    [APPROVE_ANNOTATION, RETRAIN_ANNOTATION, ROLLBACK_ANNOTATION, MUTE_ANNOTATION, ACKNOWLEDGE_ANNOTATION],
+)
 def test_every_verb_is_there(annotation):
     assert named(annotation)
 

@@ -35,7 +35,7 @@ def discrete(random, rows):
     return random.poisson(0.3, (rows, COLUMNS)).astype(float)
 
 
-def constant(random, rows):  # noqa: ARG001 - one of the traffics
+def constant(random, rows):
     return np.full((rows, COLUMNS), 3.0)
 
 
@@ -96,6 +96,17 @@ def test_a_small_shift_of_all_columns_is_seen_together_before_any_by_itself(stab
     together = sum(f.joint.significant for f in found)
     assert together > sum(any(unit.significant for unit in f.units) for f in found)
     assert together > 10
+
+
+def test_a_shift_beyond_a_reference_whose_windows_differ_much_is_seen():
+    """A winter whose weeks differ, then summer: ranks end where the winter does, values go on."""
+    random = np.random.default_rng(7)
+    moods = np.repeat(lfilter([1.0], [1.0, -0.6], random.standard_normal(REFERENCE // ROWS + 5)), ROWS)
+    values = 0.5 * random.standard_normal((len(moods), COLUMNS)) + moods[:, np.newaxis]
+    detector = detector_of(values[:REFERENCE])
+    (found,) = [detector.find([sums], 1e-3) for sums in sums_of(detector, values[REFERENCE : REFERENCE + ROWS] + 12)]
+    assert all(unit.significant for unit in found.units if "~" not in unit.name)
+    assert not detector.find(sums_of(detector, values[REFERENCE:])[:1], 1e-3).alarms
 
 
 def test_four_windows_together_see_what_one_does_not(stable):

@@ -184,6 +184,11 @@ def test_a_value_that_holds_for_a_whole_block_is_not_stuck(table):
     assert ("temp", "stuck") not in failed(traffic.baseline_of(known), table.assign(temp=21.5))
 
 
+def test_without_times_nothing_is_known_of_what_repeats_within_a_window(table):
+    baseline = traffic.baseline_of(traffic.rows(8000, seed=1), times=False)
+    assert failed(baseline, table.assign(temp=21.5, carrier="UA")) == set()
+
+
 def test_a_constant_column_stays_constant_without_a_word(table):
     baseline = traffic.baseline_of(traffic.rows(8000, seed=1).assign(temp=7.0, carrier="UA", night=True))
     assert failed(baseline, table.assign(temp=7.0, carrier="UA", night=True)) == set()

@@ -9,8 +9,10 @@ from driftloop.monitor.columns import Column, ColumnKind, read_features
 from driftloop.monitor.confidence import expect, fit_calibration, metric_of
 from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline, estimate
 from driftloop.monitor.losstree import LossTree, expect_loss, fit_losses
-from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
+from driftloop.predictionlog.columns import LABEL_TIME, TIME
+from driftloop.spec import DataSchema, Feature, FeatureType, Harm, Target, Task
 from driftloop.spec.learning import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from tests.monitor import traffic
 
 X = (Feature(name="x", type=FeatureType.NUMERIC, nullable=True),)
 TWO = DataSchema(task=Task.CLASSIFICATION, target=Target(name="y", classes=(False, True)), features=X)
@@ -309,3 +311,39 @@ def test_odd_regressions_have_an_estimate():
         assert np.isfinite(ask(baseline, odd, REGRESSION).value)
     perfect = learn(table.assign(y=table["prediction"]), REGRESSION, "r2")
     assert ask(perfect, table, REGRESSION).value == pytest.approx(1)
+
+
+def test_verdicts_carry_the_estimate(judge):
+    table = traffic.rows(500, seed=2)
+    frame = traffic.as_logged(table)
+    verdict = judge.judge_inputs(frame, traffic.window_of(frame))
+    real = score("roc_auc", table["label"].to_numpy(float), answers_of(table))
+    assert verdict.estimate.method == "CBPE"
+    assert verdict.estimate.value == pytest.approx(real, abs=0.06)
+    assert verdict.estimate.reference == pytest.approx(judge.baseline.metric_value, abs=0.02)
+    assert not verdict.estimate.changed
+
+
+def test_a_model_that_is_sure_of_nothing_any_more_is_harmed(judge):
+    table = traffic.rows(500, seed=2)
+    unsure = table.assign(temp=table["temp"] + 10, probability=0.27 + 0.1 * (table["probability"] - 0.27))
+    frame = traffic.as_logged(unsure)
+    verdict = judge.judge_inputs(frame, traffic.window_of(frame))
+    assert verdict.estimate.changed
+    assert verdict.harm is Harm.HARMFUL
+
+
+def test_a_baseline_without_labels_gives_verdicts_without_estimate():
+    judge = traffic.judge_of(traffic.baseline_of(traffic.rows(2000, seed=1), labels=False))
+    frame = traffic.as_logged(traffic.rows(500, seed=2))
+    assert judge.judge_inputs(frame, traffic.window_of(frame)).estimate is None
+
+
+def test_a_performance_verdict_tells_all_metrics_and_how_soon_labels_came(judge):
+    frame = traffic.as_logged(traffic.rows(500, seed=2))
+    frame[LABEL_TIME] = frame[TIME] + pd.to_timedelta(np.where(np.arange(500) < 400, 5, 30), unit="h")
+    performance = judge.judge_performance(frame, traffic.window_of(frame)).performance
+    assert performance.metrics["roc_auc"] == performance.value
+    assert {"accuracy", "precision", "recall", "f1", "neg_log_loss"} < set(performance.metrics)
+    assert performance.maturity[0].delay_seconds == 6 * 3600
+    assert performance.maturity[0].share == pytest.approx(0.8)

@@ -9,7 +9,23 @@ from driftloop.monitor.engines import SciPyEngine
 from driftloop.monitor.evidence import build_evidence_page
 from driftloop.monitor.judge import Judge
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
-from driftloop.spec import DataSchema, DriftReport, Feature, FeatureType, ReportKind, Target, Task, Verdict, VerdictKind
+from driftloop.spec import (
+    Budget,
+    DataSchema,
+    DriftReport,
+    ErrorChange,
+    Estimate,
+    Feature,
+    FeatureType,
+    Harm,
+    LabelsWithin,
+    Power,
+    ReportKind,
+    Target,
+    Task,
+    Verdict,
+    VerdictKind,
+)
 from tests.monitor import traffic
 from tests.pagecheck import HOSTILE, check_page
 
@@ -132,3 +148,59 @@ def test_five_hundred_columns_with_ten_thousand_categories_are_one_small_page():
     judge = Judge("v1", schema, baseline, traffic.MONITORING, SciPyEngine())
     _, page, _ = page_of(judge, frame)
     assert any("<script>" in text for text in page.texts)
+
+
+def judged_by_all(judge):
+    """A verdict that has everything to show, with the rows it is about."""
+    frame = window()
+    verdict = judge.judge_performance(frame, traffic.window_of(frame))
+    performance = verdict.performance.model_copy(
+        update={
+            "metrics": {"accuracy": 0.7, "recall": 0.4},
+            "maturity": (LabelsWithin(delay_seconds=3600, share=0.5), LabelsWithin(delay_seconds=7200, share=0.83)),
+        }
+    )
+    more = {
+        "verdict": VerdictKind.COVARIATE_DRIFT,
+        "harm": Harm.HARMLESS,
+        "performance": performance,
+        "power": Power(rows=500, probability=0.9, shift_sd=0.2, shift_share=0.08),
+        "budget": Budget(asked=1, carried=2.5, reasons=("The reference is shorter than a week.",), spent=0.01),
+        "estimate": Estimate(metric="roc_auc", method="CBPE", value=0.8, standard_error=0.01, reference=0.81),
+        "errors": ErrorChange(since=traffic.START, before=0.2, after=0.3, statistic=20.0, threshold=10.0, changed=True),
+        "expected": "winter timetable",
+        "silent_writers": ("monitor-1",),
+    }
+    return verdict.model_copy(update=more), frame
+
+
+def test_the_page_says_how_sure_it_is_and_what_the_alarm_may_cost(judge):
+    verdict, frame = judged_by_all(judge)
+    html = build_evidence_page(report(verdict), frame, judge.schema, judge.baseline)
+    text = " ".join(check_page(html).texts)
+    assert "500 rows would have shown a shift of 0.2 sd (8 % of the traffic) with probability 0.9." in text
+    assert "2.5 in 30 days: more than asked" in text
+    assert "The reference is shorter than a week." in text
+    assert "1 % of one alarm" in text
+
+
+def test_the_page_shows_the_metric_with_and_without_labels_and_when_they_arrive(judge):
+    verdict, frame = judged_by_all(judge)
+    html = build_evidence_page(report(verdict), frame, judge.schema, judge.baseline)
+    text = " ".join(check_page(html).texts)
+    assert "estimated 0.8" in html
+    assert "On the same rows: accuracy 0.7, recall 0.4." in text
+    assert "The mean error rose from 0.2 to 0.3, most likely since 2026-03-02 00:00 UTC" in text
+    assert "83 % of labels arrive within 2 hours." in text
+    assert "This change was expected: winter timetable. It starts no run." in text
+    assert "not heard of for too long were monitor-1" in text
+
+
+def test_harmless_drift_reads_differently_from_harmful_drift(judge):
+    verdict, frame = judged_by_all(judge)
+    pages = [
+        check_page(build_evidence_page(report(found), frame, judge.schema, judge.baseline)).texts
+        for found in (verdict, verdict.model_copy(update={"harm": Harm.HARMFUL}))
+    ]
+    assert "The inputs moved, and the answers don't suffer" in pages[0]
+    assert "The inputs moved, and the answers suffer" in pages[1]

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftloop.monitor.performance import all_metrics, material_drop, measure
+from driftloop.monitor.performance import (
+    Reference,
+    Spread,
+    all_metrics,
+    block_spread,
+    has_fallen,
+    material_drop,
+    measure,
+    spread_of,
+)
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
 from tests.monitor import traffic
 
@@ -85,13 +94,12 @@ def test_what_matters_is_absolute_for_scores_and_relative_for_losses():
 
 
 def test_every_metric_of_the_task_is_told():
-    from sklearn.metrics import precision_score, recall_score
-
     table = traffic.rows(400, seed=0)
     found = all_metrics(table["label"], outputs(table), traffic.SCHEMA)
     assert {"accuracy", "f1", "roc_auc", "average_precision", "neg_log_loss", "precision", "recall"} == set(found)
-    assert found["precision"] == pytest.approx(precision_score(table["label"], table["prediction"]))
-    assert found["recall"] == pytest.approx(recall_score(table["label"], table["prediction"]))
+    hits = (table["label"] & table["prediction"]).sum()
+    assert found["precision"] == pytest.approx(hits / table["prediction"].sum())
+    assert found["recall"] == pytest.approx(hits / table["label"].sum())
     assert found["roc_auc"] == measure("roc_auc", table["label"], outputs(table), traffic.SCHEMA).value
     assert all_metrics(table["label"][:0], outputs(table)[:0], traffic.SCHEMA) == {}
 
@@ -101,3 +109,59 @@ def test_a_percentage_error_needs_truths_that_are_not_zero():
     answers = pd.DataFrame({"prediction": [2.0, 2.0, 2.0]})
     assert all_metrics(truth, answers, REGRESSION)["mean_absolute_percentage_error"] == pytest.approx(0.5)
     assert "mean_absolute_percentage_error" not in all_metrics(truth - 1, answers, REGRESSION)
+
+
+def errors_of(kind, days, random, rows=200):
+    """A model's errors by day: independent, resembling the error before, or larger on bad days, which come in rows."""
+    if kind == "independent":
+        return random.standard_normal((days, rows))
+    if kind == "autocorrelated":
+        return autoregressive(0.9, days * rows, random).reshape(days, rows)
+    return random.standard_normal((days, rows)) * np.exp(0.2 * autoregressive(0.7, days, random))[:, np.newaxis]
+
+
+def autoregressive(correlation, length, random):
+    from scipy.signal import lfilter
+
+    noise = np.sqrt(1 - correlation**2) * random.standard_normal(length + 500)
+    return lfilter([1], [1, -correlation], noise)[500:]
+
+
+@pytest.mark.parametrize("kind", ["independent", "autocorrelated", "bad days in rows"])
+def test_stable_days_fall_within_the_share_of_the_budget(kind, monkeypatch):
+    # Significance 5 % without materiality: of 400 days over 10 references of 30 days, at most 9 % fall; days of one
+    # reference are judged alike, which is why the bound is wide.
+    monkeypatch.setattr("driftloop.monitor.performance.MATERIAL_LOSS_INCREASE", 0.0)
+    metric, falls = "neg_mean_absolute_error", []
+    for seed in range(10):
+        errors = errors_of(kind, 70, np.random.default_rng(seed))
+        labels = pd.Series(errors.ravel())
+        answers = pd.DataFrame({"prediction": np.zeros(errors.size)})
+        known, blocks = slice(0, 30 * 200), np.repeat(np.arange(30), 200)
+        whole = measure(metric, labels[known], answers[known], REGRESSION)
+        spread = block_spread(metric, labels[known], answers[known], REGRESSION, blocks)
+        reference = Reference(whole.value, whole.standard_error, spread)
+        for day in range(30, 70):
+            rows = slice(day * 200, (day + 1) * 200)
+            found = measure(metric, labels[rows], answers[rows], REGRESSION)
+            falls.append(has_fallen(metric, found.value, found.standard_error**2, reference, 0.05))
+    assert 0.005 < np.mean(falls) < 0.09
+
+
+def test_a_fall_is_seen():
+    usual = Reference(-1.0, 0.01, Spread(0.03, 30))
+    assert has_fallen("neg_mean_absolute_error", -1.3, 0.05**2, usual, 0.0067)
+    assert not has_fallen("neg_mean_absolute_error", -1.1, 0.05**2, usual, 0.0067)
+    assert not has_fallen("neg_mean_absolute_error", -1.04, 0.001**2, usual, 0.0067)  # significant, not material
+    assert has_fallen("accuracy", 0.9, 0.01**2, Reference(1.0, 0.0, Spread(0.0, 0)), 0.0067)
+
+
+def test_bad_days_in_a_row_are_fewer_days():
+    random = np.random.default_rng(0)
+    alone, rows = random.standard_normal(60), autoregressive(0.8, 60, random)
+    scattered, together = (spread_of([(value, 0.0) for value in values]) for values in (alone, rows))
+    assert scattered.blocks > 30
+    assert together.blocks < 15
+    assert spread_of([(value, 5.0) for value in alone]).deviation == 0
+    assert spread_of([(1.0, 0.1), (2.0, 0.1)]) == Spread(0.0, 2)
+    assert spread_of([(1.0, 0.0)] * 5).deviation == 0

@@ -49,22 +49,31 @@ def detector():
 def test_numbers_score_0_on_average_with_variance_1_whatever_their_distribution():
     values = np.exp(np.random.default_rng(0).standard_normal(5000))
     scores = RankScores(np.sort(values)[2::5])
-    rows = scores.table[scores.codes(numeric(values))]
+    rows = scores.rows(numeric(values))[:, :3]
     assert np.abs(rows.mean(axis=0)).max() < 0.01
     assert np.abs(np.cov(rows.T) - np.eye(3)).max() < 0.02
 
 
 def test_equal_numbers_score_their_middle_rank():
     scores = RankScores(np.array([1.0, 1.0, 2.0, 3.0]))
-    ranks = scores.table[scores.codes(numeric([0, 1, 1.5, 2, 3, 9])), 0] / np.sqrt(12) + 0.5
+    ranks = scores.first(numeric([0, 1, 1.5, 2, 3, 9])) / np.sqrt(12) + 0.5
     assert ranks == pytest.approx([0, 0.25, 0.5, 0.625, 0.875, 1])
+
+
+def test_values_go_on_rising_beyond_the_reference_and_end_somewhere():
+    scores = RankScores(np.linspace(-1.349, 1.349, 1001))
+    assert scores.rows(numeric([0, 1, 5, 1e9, -1e300]))[:, 3] == pytest.approx([0, 1, 5, 6, -6], rel=1e-2)
 
 
 def test_categories_that_a_window_can_not_expect_five_times_share_a_score():
     scores = share_scores({"a": 900, "b": 90, "c": 10}, rows_per_window=100)
     assert scores.names == ("a", "b", RARE)
-    codes = scores.codes(categorical(["a", "c", None, "new", "b"]))
-    assert scores.table[codes].tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
+    assert scores.rows(categorical(["a", "c", None, "new", "b"])).tolist() == [
+        [1, 0, 0],
+        [0, 0, 1],
+        [0, 0, 1],
+        [0, 1, 0],
+    ]
 
 
 def test_columns_without_values_have_no_streams_and_disturb_nobody(detector):

@@ -56,6 +56,7 @@ BROKEN = CheckResult(
 )
 LABEL = drift("late", moved="60% of the rows are true, 20% were")
 PRIOR, CASES = LabelShift(by_prior=True, by_cases=False), LabelShift(by_prior=False, by_cases=True)
+ODDS = LabelShift(by_prior=False, by_cases=False, by_odds=True)
 NEITHER = LabelShift(by_prior=False, by_cases=False)
 TORN = drift("temp ~ dewp"), drift("humid ~ temp")
 
@@ -131,9 +132,11 @@ def test_predictions_that_moved_alone_are_prior_shift():
     assert judged(replace(QUIET, outputs=[drift("prediction")]))[0] is VerdictKind.PRIOR_SHIFT
 
 
-def test_inputs_that_moved_only_together_are_unknown_unless_the_estimate_fell():
+def test_inputs_that_moved_only_together_are_unknown_unless_predictions_moved_or_the_estimate_fell():
     evidence = replace(QUIET, joint=drift("(all)"))
     assert judged(evidence)[:2] == (VerdictKind.UNKNOWN, None)
+    also = replace(evidence, outputs=[drift("prediction")])
+    assert judged(also)[:2] == (VerdictKind.COVARIATE_DRIFT, Harm.UNKNOWN)
     fallen = replace(evidence, estimate=estimate(0.6, changed=True))
     assert judged(fallen)[:2] == (VerdictKind.COVARIATE_DRIFT, Harm.HARMFUL)
 
@@ -168,7 +171,7 @@ def test_a_drop_on_inputs_that_held_is_concept_drift(more):
 def test_errors_that_rose_on_inputs_that_held_are_concept_drift_since_then():
     verdict, _, summary = labelled(QUIET, performance(), errors=errors())
     assert verdict is VerdictKind.CONCEPT_DRIFT
-    assert summary.startswith("Errors rose from 0.2 to 0.3 since 2026-03-02 04:00")
+    assert summary.startswith("The mean error rose from 0.2 to 0.3 since 2026-03-02 04:00")
 
 
 def test_errors_that_fell_are_no_alarm():
@@ -185,7 +188,11 @@ def test_a_drop_that_the_class_frequencies_explain_is_prior_shift(evidence):
     ("evidence", "shift", "verdict"),
     [
         (QUIET, None, VerdictKind.PRIOR_SHIFT),
-        (QUIET, NEITHER, VerdictKind.PRIOR_SHIFT),
+        (QUIET, ODDS, VerdictKind.PRIOR_SHIFT),
+        (QUIET, NEITHER, VerdictKind.CONCEPT_DRIFT),
+        (QUIET, CASES, VerdictKind.STABLE),
+        (MOVED, ODDS, VerdictKind.STABLE),
+        (MOVED, NEITHER, VerdictKind.STABLE),
         (MOVED, PRIOR, VerdictKind.PRIOR_SHIFT),
         (MOVED, CASES, VerdictKind.STABLE),
         (MOVED, None, VerdictKind.STABLE),

@@ -51,6 +51,8 @@ def test_closing_a_window_writes_down_what_its_verdict_is_made_of(monitored):
         due=traffic.START + traffic.DAY,
         predictions={"monitor": 2},
         labels={},
+        rows=len(day(0)[1]),
+        newest=day(0)[1]["time"].max().floor("us").to_pydatetime(),
     )
     assert second.start == first.end
     assert (performance.start, performance.end) == (first.start, first.end)

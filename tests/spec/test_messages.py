@@ -11,6 +11,8 @@ from driftloop.spec.loading import parse_modelloop
 
 from .conftest import MINIMAL
 
+SEASON = {"name": "Christmas", "start": "2026-12-20T00:00:00Z", "end": "2027-01-06T00:00:00Z"}
+
 
 def put(document, path, value):
     """Return the document with `value` at a dotted path."""
@@ -176,3 +178,35 @@ def test_no_mistake_shows_the_words_of_the_library(full, data):
         assert "Input should" not in sentence
         assert "valid (" not in sentence
         assert "pydantic" not in sentence
+
+
+_TOO_LONG = "must leave time between two occurrences (7 days Weekly, 28 Monthly, 365 Yearly)."
+_NO_TIME = "must be a time with its offset from UTC, such as '2026-12-24T00:00:00Z'."
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "sentence"),
+    [
+        ("end", {"end": SEASON["start"]}, "must be after start. Got '2026-12-20T00:00:00Z'."),
+        ("start", {"start": "2026-12-20T00:00:00"}, f"{_NO_TIME} Got '2026-12-20T00:00:00'."),
+        ("start", {"start": "2026-12-20"}, f"{_NO_TIME} Got '2026-12-20'."),
+        ("start", {"start": "2026-02-30T00:00:00Z"}, f"{_NO_TIME} Got '2026-02-30T00:00:00Z'."),
+        ("start", {"start": 5}, f"{_NO_TIME} Got 5."),
+        (
+            "repeat",
+            {"repeat": "Weekly"},
+            f"{_TOO_LONG} Got 'Weekly'. Set an earlier end: what is always expected is never seen.",
+        ),
+        ("repeat", {"repeat": "Daily"}, "must be one of Weekly, Monthly, Yearly. Got 'Daily'."),
+        ("name", {"name": ""}, "must not be empty."),
+    ],
+)
+def test_an_expected_change_that_means_nothing_is_told(field, change, sentence):
+    told = tell(put(MINIMAL, "spec.monitoring.expectedChanges", [SEASON | change]))
+    assert told == [f"The 'spec.monitoring.expectedChanges[0].{field}' of ModelLoop 'energy' {sentence}"]
+
+
+def test_expected_changes_have_names_of_their_own():
+    told = tell(put(MINIMAL, "spec.monitoring.expectedChanges", [SEASON, SEASON | {"repeat": "Yearly"}]))
+    (sentence,) = told
+    assert sentence.endswith("of ModelLoop 'energy' must have another name for each change. Got a list.")

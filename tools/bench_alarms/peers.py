@@ -22,7 +22,8 @@ class TabularTests:
     """The tests of `TabularDrift` against one reference."""
 
     def __init__(self, reference: Cells) -> None:
-        self._sorted = {n: np.sort(cells[~np.isnan(cells)]) for n, cells in reference.items() if cells.dtype != object}
+        known = {n: np.sort(cells[~np.isnan(cells)]) for n, cells in reference.items() if cells.dtype != object}
+        self._sorted = {name: (cells, bool((np.diff(cells) == 0).any())) for name, cells in known.items()}
         self._counts = {n: _count(cells) for n, cells in reference.items() if cells.dtype == object}
         self._significance = PLAIN_SIGNIFICANCE / len(reference)
 
@@ -30,12 +31,13 @@ class TabularTests:
         """Return the greatest evidence of all features, as -ln p, and whether the plain detector alarms."""
         from scipy.special import chdtrc
 
-        evidence, alarms = 0.0, False
-        for name, reference in self._sorted.items():
-            distance, size = _ks(reference, window[name])
+        furthest, alarms = 0.0, False
+        for name, (reference, tied) in self._sorted.items():
+            distance, size = _ks(reference, tied, window[name])
             if size:
-                evidence = max(evidence, _ks_evidence(distance, size))
+                furthest = max(furthest, distance * size**0.5)
                 alarms |= distance > _critical(self._significance, round(size))
+        evidence = _ks_evidence(furthest)
         for name, counts in self._counts.items():
             statistic, freedom = _chi_square(counts, _count(window[name]))
             if freedom:
@@ -45,24 +47,29 @@ class TabularTests:
         return evidence, bool(alarms)
 
 
-def _ks(reference: Numbers, cells: Numbers) -> tuple[float, float]:
+def _ks(reference: Numbers, tied: bool, cells: Numbers) -> tuple[float, float]:
     """Return the distance to the sorted reference, and the size at which it has its distribution."""
-    cells = np.sort(cells[~np.isnan(cells)])
+    cells = np.sort(cells)  # NaN go last
     n, m = len(reference), len(cells)
+    if m and np.isnan(cells[-1]):
+        m = int(np.searchsorted(cells, np.nan))
+        cells = cells[:m]
     if not m:
         return 0.0, 0.0
-    ends = np.flatnonzero(np.append(cells[1:] != cells[:-1], True))  # noqa: FBT003 - the last of equal values
-    begins = np.append(0, ends[:-1] + 1)
-    at = np.searchsorted(reference, cells[ends], side="right") / n
-    before = np.searchsorted(reference, cells[ends], side="left") / n
-    distance = max(float(((ends + 1) / m - at).max()), float((before - begins / m).max()))
-    return distance, n * m / (n + m)
+    at = np.searchsorted(reference, cells, side="right") / n
+    before = np.searchsorted(reference, cells, side="left") / n if tied else at
+    steps = _steps(m)
+    return max(float((steps[1:] - at).max()), float((before - steps[:-1]).max())), n * m / (n + m)
 
 
-def _ks_evidence(distance: float, size: float) -> float:
+@lru_cache(maxsize=10_000)
+def _steps(count: int) -> Numbers:
+    return np.arange(count + 1) / count
+
+
+def _ks_evidence(scaled: float) -> float:
     from scipy.special import kolmogorov
 
-    scaled = distance * np.sqrt(size)
     # The function underflows at about 18; its first term does not.
     return float(-np.log(kolmogorov(scaled)) if scaled < 15 else 2 * scaled**2 - np.log(2))  # noqa: PLR2004
 

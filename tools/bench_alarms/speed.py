@@ -3,7 +3,8 @@
     python -m tools.bench_alarms.speed
 
 A verdict is the whole `Judge.judge_inputs` on 20 features, 10,000 rows of reference and of the window; the peers get
-arrays and a ready detector. Runs are interleaved, figures are medians of processor time, so that a busy machine is unfair to nobody.
+arrays and a ready detector. Runs are interleaved, figures are medians of processor time: a busy machine is unfair to
+nobody.
 """
 
 import os
@@ -151,9 +152,8 @@ def main() -> None:
     taken = verdicts()
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     bare = medians["alibi-detect KSDrift.predict"]
-    print(
-        "| a verdict on 20 features, 10,000 against 10,000 rows | median ms of processor time | of the bare KSDrift call |\n|---|---|---|"
-    )
+    print("| a verdict on 20 features, 10,000 against 10,000 rows | median ms of processor time | of bare KSDrift |")
+    print("|---|---|---|")
     for name, seconds in medians.items():
         print(f"| {name} | {seconds * 1000:.1f} | {seconds / bare:.2f} |")
     starts = [seconds_to_first_record() for _ in range(START_RUNS)]

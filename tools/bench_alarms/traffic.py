@@ -1,7 +1,7 @@
 """Made-up traffic with fixed seeds: a time-ordered reference and 25 days of hourly windows that go on from it.
 
-Every feature has standard deviation 1 around its mean (heavy-tailed ones: the spread of their middle half is a normal's),
-so a shift is stated in that unit whatever the traffic.
+Every feature has standard deviation 1 around its mean (heavy-tailed ones: a middle half as wide as a normal's), so a
+shift is stated in that unit whatever the traffic.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from driftloop.monitor.columns import Column, ColumnKind
 
 REFERENCE_ROWS = 10_000
+TRUE_SHARE, MISSING_SHARE, MISSING_CATEGORY_SHARE = 0.2, 0.03, 0.02
+"""Mixed types: shares of rows."""
 HOURS = 600
 """Hourly windows of live traffic: 25 days."""
 HOUR_SECONDS = 3600.0
@@ -92,7 +94,7 @@ class Stream:
     seconds: Numbers
     """Times of the rows, from the live traffic's start; negative in the reference."""
     edges: npt.NDArray[np.int64]
-    """First row of each window, and the end of the last one, shape (HOURS + 1,); the reference ends where they begin."""
+    """First row of each window, and the last one's end, shape (HOURS + 1,); the reference ends where they begin."""
     numeric: tuple[str, ...] = field(init=False)
     """Names of the numeric features."""
 
@@ -154,7 +156,7 @@ def _features(cell: Cell, seconds: Numbers, random: np.random.Generator) -> Any:
         if cell.kind is Kind.MIXED and place % 3 == 1:
             yield f"category_{place}", _categories(rows, place, random)
         elif cell.kind is Kind.MIXED and place % 6 == 2:  # noqa: PLR2004 - every sixth
-            yield f"flag_{place}", np.array(["false", "true"], dtype=object)[(random.random(rows) < 0.2) * 1]
+            yield f"flag_{place}", np.array(["false", "true"], dtype=object)[(random.random(rows) < TRUE_SHARE) * 1]
         else:
             yield f"number_{place}", _numbers(cell.kind, place, seconds, random)
 
@@ -179,7 +181,7 @@ def _numbers(kind: Kind, place: int, seconds: Numbers, random: np.random.Generat
         case Kind.MIXED:
             values = random.standard_normal(rows)
             if place % 3 == 0:
-                values[random.random(rows) < 0.03] = np.nan
+                values[random.random(rows) < MISSING_SHARE] = np.nan
             if place % 5 == 0:
                 values = np.round(values)  # a count: ties
             return values
@@ -192,7 +194,7 @@ def _categories(rows: int, place: int, random: np.random.Generator) -> npt.NDArr
     names = np.array([*(f"c{number}" for number in range(count)), None], dtype=object)
     codes = np.searchsorted(np.cumsum(shares / shares.sum())[:-1], random.random(rows), side="right")
     if place % 2 == 0:
-        codes[random.random(rows) < 0.02] = count
+        codes[random.random(rows) < MISSING_CATEGORY_SHARE] = count
     return names[codes]
 
 

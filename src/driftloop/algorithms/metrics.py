@@ -30,8 +30,8 @@ class Answers:
     probabilities: Numbers | None = None
     """Shape (n, number of classes); None for regression."""
 
-    def take(self, rows: npt.NDArray[Any]) -> "Answers":
-        """Return the answers of some rows, by a mask or by their indices."""
+    def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
+        """Return the answers of some rows, by a mask, their indices or a slice."""
         return Answers(self.predictions[rows], None if self.probabilities is None else self.probabilities[rows])
 
 

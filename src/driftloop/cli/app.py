@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from driftloop.cli.acknowledge import acknowledge
 from driftloop.cli.approve import approve
+from driftloop.cli.calibrate import calibrate
 from driftloop.cli.charter import charter
 from driftloop.cli.crd import crd
 from driftloop.cli.demo import demo
@@ -46,6 +47,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     validate,
     explain,
     estimate,
+    calibrate,
     schema,
     crd,
     run,

@@ -124,16 +124,8 @@ def why(
 
 def _show_reasons(facts: dict[str, Any]) -> None:
     console = Console(highlight=False, markup=False)
-    if not facts["running"]:
-        console.print("• nobody runs this loop; start it with: driftloop up FILE")
-    for reason in facts["waitingFor"] or (["nothing: a decision is being carried out"] if facts["running"] else []):
+    for reason in _reasons(facts):
         console.print(f"• {reason}")
-    for request in facts["requests"]:
-        console.print(f"• {request['verb']} was asked by {request['by']} and is not answered yet ({request['id']})")
-    for sentence in _alarm_words(facts):
-        console.print(f"• {sentence}")
-    if facts["run"]:
-        console.print(f"• the run is at: {facts['run']['stage'] or 'its start'}")
     log = facts["log"]
     if log:
         told = f"{log['rows']:,} predictions logged, {log['labels']:,} labels, {log['dropped']:,} dropped"
@@ -150,6 +142,18 @@ def _show_reasons(facts: dict[str, Any]) -> None:
     console.print(f"next window ends: {day_words(facts['nextWindowEnd'])}; its performance is judged {delay} later")
     if facts["lastFailure"]:
         console.print(f"last failure: {facts['lastFailure']}")
+
+
+def _reasons(facts: dict[str, Any]) -> list[str]:
+    """Return what is waited for, and what bears on it."""
+    told = [] if facts["running"] else ["nobody runs this loop; start it with: driftloop up FILE"]
+    told += facts["waitingFor"] or (["nothing: a decision is being carried out"] if facts["running"] else [])
+    for request in facts["requests"]:
+        told.append(f"{request['verb']} was asked by {request['by']} and is not answered yet ({request['id']})")
+    told += _alarm_words(facts)
+    if facts["run"]:
+        told.append(f"the run is at: {facts['run']['stage'] or 'its start'}")
+    return told
 
 
 def _alarm_words(facts: dict[str, Any]) -> list[str]:

@@ -319,7 +319,7 @@ def _alarms(story: Story) -> str:
                 badge(str(v.verdict), TONES[v.verdict]),
                 str(v.kind),
                 name(labels.get(v.model_version, v.model_version)),
-                plain(v.summary, _REASON_LETTERS),
+                plain(f"Expected: {v.expected}. {v.summary}" if v.expected else v.summary, _REASON_LETTERS),
                 link,
             )
         )

@@ -16,6 +16,8 @@ from pydantic import Field, model_validator
 
 from driftloop.monitor.calibration import ROWS_PER_BLOCK, Blocks, StreamBaseline, calibrate, cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind, Numbers, read_features, read_outputs, read_target
+from driftloop.monitor.errorstream import ErrorBaseline, build_error_baseline, read_errors
+from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
 from driftloop.monitor.performance import Spread, block_spread
@@ -30,6 +32,7 @@ from driftloop.monitor.scores import (
     pair_name,
     share_scores,
 )
+from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, row_errors
 from driftloop.spec import DataSchema
 from driftloop.spec.boundary import Boundary, RuleError
 
@@ -90,8 +93,14 @@ class Baseline(Boundary):
     """Standard deviation of the metric from block to block beyond sampling error; good days and bad days."""
     metric_blocks: int = 0
     """Independent blocks of time from which the spread was estimated; 0 without times."""
+    errors: ErrorBaseline = ErrorBaseline()
+    """Errors on the test rows; empty without labels."""
     answers: AnswerTable | None = None
     """How answers and labels go together on the test rows; for classification with labels."""
+    estimation: EstimationBaseline | None = None
+    """What tells the metric without labels; None where the test rows taught too little."""
+    segments: SegmentBaseline = SegmentBaseline()
+    """What is usual in each part of the traffic."""
 
     @model_validator(mode="after")
     def _is_of_this_format(self) -> Self:
@@ -140,9 +149,15 @@ def build_baseline(
     features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
-    spread = Spread(0.0, 0)
+    spread, estimation = Spread(0.0, 0), None
     if test_blocks is not None and test_labels is not None:
         spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
+    errors = ErrorBaseline()
+    if test_labels is not None:
+        found = read_errors(test_labels, outputs, schema)
+        errors = build_error_baseline(found, _seconds(test_times), schema.task, window)
+        tested = read_features(test, schema, test_times)
+        estimation = build_estimation_baseline(tested, test_labels, outputs, schema, metric=metric, blocks=test_blocks)
     return Baseline(
         rows=len(rows),
         features=features.columns,
@@ -150,13 +165,21 @@ def build_baseline(
         joint=features.joint,
         feed=build_feed_baseline(inputs, schema, times, _blocks(times, window)),
         outputs=answers.columns,
-        label=next(iter(describe_columns(truth, _seconds(times), window).columns), None),
+        label=describe_columns(truth, _seconds(times), window).columns[0] if truth else None,
         metric=metric,
         metric_value=metric_value,
         metric_standard_error=metric_standard_error,
         metric_spread=spread.deviation,
         metric_blocks=spread.blocks,
+        errors=errors,
         answers=build_answer_table(test_labels, outputs, schema),
+        estimation=estimation,
+        segments=build_segment_baseline(
+            inputs,
+            features.columns,
+            read_features(test, schema, test_times),
+            None if test_labels is None else row_errors(test_labels, outputs, schema),
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.monitor.columns import Numbers
+from driftloop.monitor.scores import RELATION, SHAPES
 from driftloop.monitor.season import basis, fit_season
 from driftloop.spec.boundary import Boundary
 
@@ -37,6 +38,8 @@ class StreamBaseline(Boundary):
     """Periods of the season in seconds; none: no season was found."""
     skewness: float = 0.0
     """Of one row's score."""
+    kurtosis: float = 0.0
+    """Excess kurtosis of one row's score."""
     design_effect: float = 1.0
     """Variance of a block's mean over that of as many independent rows."""
     degrees: float
@@ -112,7 +115,7 @@ def calibrate(
     streams = [
         _stream(name, fit, correlations[owner], blocks) for name, owner, fit in zip(names, owners, fits, strict=True)
     ]
-    return _moderate(streams, len(of_owner)), np.stack([fit.residuals for fit in fits], axis=1)
+    return _moderate_alike(streams), np.stack([fit.residuals for fit in fits], axis=1)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class _Fit:
     square: Numbers
     periods: tuple[float, ...]
     skewness: float
+    kurtosis: float
     sizes: Numbers
     """Rows per block, shape (blocks,)."""
     residuals: Numbers
@@ -134,32 +138,33 @@ class _Fit:
         return len(self.mean)
 
 
-def _moments(scores: Numbers) -> tuple[float, float, float]:
-    """Return mean, variance and skewness of a row's score, as wide as three more rows at the far end would make them.
+def _moments(scores: Numbers) -> tuple[float, float, float, float]:
+    """Return mean, variance, skewness and excess kurtosis of a row's score.
 
-    What n rows never showed can still have a share of 3 / n (the rule of three: Hanley and Lippman-Hand, "If nothing
-    goes wrong, is everything all right?", 1983); without it a constant column would alarm at its first other value.
+    As wide as three more rows at the far end would make them: what n rows never showed can still have a share of 3 / n
+    (the rule of three: Hanley and Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983). Without it a
+    constant column would alarm at its first other value.
     """
     mean = float(scores.mean()) if len(scores) else 0.0
     away = scores - mean
     farthest = max(float(np.abs(away).max(initial=0.0)), 1.0)
     unseen = _RULE_OF_THREE / (len(scores) + _RULE_OF_THREE)
-    variance = max(float((away**2).mean()) if len(scores) else 0.0, unseen * farthest**2)
-    third = float((away**3).mean()) if len(scores) else 0.0
-    if variance <= unseen * farthest**2:
-        third = np.copysign(unseen * farthest**3, third)
-    return mean, variance, third / variance**1.5
+    second, third, fourth = (float((away**power).mean()) if len(scores) else 0.0 for power in (2, 3, 4))
+    if second <= unseen * farthest**2:
+        second, third, fourth = (unseen * farthest**power for power in (2, 3, 4))
+    return mean, second, third / second**1.5, fourth / second**2 - 3
 
 
 def _independent(name: str, scores: Numbers) -> StreamBaseline:
     known = scores[~np.isnan(scores)]
-    mean, variance, skewness = _moments(known)
+    mean, variance, skewness, kurtosis = _moments(known)
     return StreamBaseline(
         name=name,
         rows=len(known),
         mean=(mean,),
         square=(variance + mean**2,),
         skewness=skewness,
+        kurtosis=kurtosis,
         degrees=max(len(known) - 1, 1),
     )
 
@@ -171,7 +176,7 @@ def _fit(scores: Numbers, blocks: Blocks) -> _Fit:
     share = 1 / np.maximum(sizes, 1)
     means = np.bincount(of_row, weights=known, minlength=count) * share
     squares = np.bincount(of_row, weights=known**2, minlength=count) * share
-    mean, variance, skewness = _moments(known)
+    mean, variance, skewness, kurtosis = _moments(known)
     periods, coefficients = fit_season(blocks.middles, means, sizes, blocks.seconds, blocks.span)
     if periods:
         design = basis(blocks.middles, periods)
@@ -185,7 +190,7 @@ def _fit(scores: Numbers, blocks: Blocks) -> _Fit:
         coefficients, square = np.array([mean]), np.array([variance + mean**2])
         expected, spread = np.full(count, mean), np.full(count, variance)
     residuals = (means - expected) * np.sqrt(sizes / spread)
-    return _Fit(len(known), coefficients, square, periods, skewness, sizes, residuals)
+    return _Fit(len(known), coefficients, square, periods, skewness, kurtosis, sizes, residuals)
 
 
 def _autocorrelation(fits: Sequence[_Fit], blocks: Blocks) -> tuple[float, ...]:
@@ -235,6 +240,7 @@ def _stream(name: str, fit: _Fit, autocorrelation: tuple[float, ...], blocks: Bl
         square=tuple(fit.square.tolist()),
         periods=fit.periods,
         skewness=fit.skewness,
+        kurtosis=fit.kurtosis,
         design_effect=effect,
         degrees=max(degrees, 1.0),
         blocks=filled,
@@ -264,7 +270,20 @@ def _trend(fit: _Fit, blocks: Blocks) -> float:
     return float(2 * stdtr(free, -abs(slope) * np.sqrt(free * float(times @ times) / power)))
 
 
-def _moderate(streams: list[StreamBaseline], columns: int) -> list[StreamBaseline]:
+def _moderate_alike(streams: Sequence[StreamBaseline]) -> list[StreamBaseline]:
+    """Moderate what is alike: locations with locations, spreads with spreads, and so on; all categories are alike."""
+    alike: dict[str, list[int]] = {}
+    for place, stream in enumerate(streams):
+        alike.setdefault(stream.name if stream.name in {*SHAPES, RELATION} else "", []).append(place)
+    moderated = {
+        place: stream
+        for places in alike.values()
+        for place, stream in zip(places, _moderate([streams[place] for place in places]), strict=True)
+    }
+    return [moderated[place] for place in range(len(streams))]
+
+
+def _moderate(streams: Sequence[StreamBaseline]) -> list[StreamBaseline]:
     """Shrink design effects that agree towards what they have in common, which makes them better known.
 
     Empirical Bayes: Smyth, "Linear models and empirical Bayes methods for assessing differential expression", 2004,
@@ -284,7 +303,7 @@ def _moderate(streams: list[StreamBaseline], columns: int) -> list[StreamBaselin
         center = float(logs[typical].mean())
         excess = float(logs[typical].var(ddof=1) - (errors[typical] ** 2).mean())
         prior_degrees = min(
-            2 * _inverse_trigamma(excess) if excess > 0 else np.inf, columns * float(np.median(degrees))
+            2 * _inverse_trigamma(excess) if excess > 0 else np.inf, len(streams) * float(np.median(degrees))
         )
         prior = float(np.exp(center + digamma(prior_degrees / 2) - np.log(prior_degrees / 2)))
     own = logs - np.log(prior) > 1.645 * errors

@@ -43,7 +43,7 @@ class Column:
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which rows have a value, shape (n,)."""
-        return ~pd.isna(self.cells)
+        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~pd.isna(self.cells)
 
     @cached_property
     def known(self) -> npt.NDArray[Any]:

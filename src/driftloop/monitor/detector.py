@@ -9,13 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from driftloop.monitor.assessment import WINDOW_SHARE, Assessment, Calibration
 from driftloop.monitor.baseline import ColumnBaseline
+from driftloop.monitor.columns import Numbers
 from driftloop.monitor.relations import JointBaseline, PairBaseline
-from driftloop.monitor.scores import Scorer, Sums, pair_name
+from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, VALUE, Scorer, Sums, pair_name
 
 LONG = 4
 """Windows that are judged together besides the newest alone."""
+_SHARE_OF_NEWEST = 0.7
+"""Of the probability, where both are asked: what is seen late is seen for longer."""
+_WEIGHTS = {LOCATION: 0.45, VALUE: 0.25, SPREAD: 0.15, SKEWNESS: 0.15}
+"""Of a numeric column's streams within its share of the probability (weighted Bonferroni: Genovese et al., "False
+discovery control with p-value weighting", 2006); categories weigh the same."""
 SINGLE_SHARE = 0.7
 """Share of a window's probability for the largest statistic; the rest is for the joint one."""
 _WORTH_ADDING = 1.5
@@ -48,6 +56,8 @@ class Findings:
     joint_threshold: float
     assessment: Assessment
     """Of the newest window alone, by stream."""
+    newest_share: float
+    """Share of the probability that the newest window alone has, 0 to 1."""
     unjudged: tuple[str, ...]
     """Columns without streams, or without a value in the window."""
 
@@ -96,9 +106,23 @@ class Detector:
         """Return whether a unit is a column, not a pair."""
         return any(column.name == unit for column in self.columns)
 
-    def scales(self, seconds: float) -> tuple[int, ...]:
-        """Return over how many windows of this length to look; one where more would exceed the reference's share."""
-        return (1, LONG) if self.calibration.windows_carried(seconds) > _WORTH_ADDING * WINDOW_SHARE else (1,)
+    def scales(self, seconds: float) -> dict[int, float]:
+        """Return over how many windows of this length to look, each with its share of the probability.
+
+        One alone where more would exceed the share of the reference that a window may count for.
+        """
+        if self.calibration.windows_carried(seconds) <= _WORTH_ADDING * WINDOW_SHARE:
+            return {1: 1.0}
+        return {1: _SHARE_OF_NEWEST, LONG: 1 - _SHARE_OF_NEWEST}
+
+    @cached_property
+    def weights(self) -> Numbers:
+        """Share of its column's probability that each stream has, shape (k,)."""
+        weights = np.empty(len(self.calibration.streams))
+        for places in self.units.values():
+            names = [stream.name for stream in self.calibration.streams[places]]
+            weights[places] = [_WEIGHTS.get(name, 1 / len(names)) for name in names]
+        return weights
 
     def find(self, windows: Sequence[Sums], probability: float) -> Findings:
         """Judge the last of the windows, together with those before it.
@@ -110,29 +134,29 @@ class Detector:
         newest = windows[-1]
         scales = self.scales((newest.end - newest.start).total_seconds())
         single, joint = (SINGLE_SHARE, 1 - SINGLE_SHARE) if self.joint is not None else (1.0, 0.0)
-        threshold = probability * single / max(len(self.units), 1) / len(scales)
-        joint_threshold = probability * joint / len(scales)
+        threshold = probability * single / max(len(self.units), 1)
+        joint_threshold = probability * joint
         usable = _consecutive(windows)
         assessed = {scale: self.calibration.assess(usable[-scale:]) for scale in scales if len(usable) >= scale}
+        weighted = {scale: found.p_values / self.weights / scales[scale] for scale, found in assessed.items()}
         found = {}
         for name, places in self.units.items():
             if newest.counts[places].min() <= 0:
                 continue
-            width = places.stop - places.start
-            best = min(
-                (float(a.p_values[places].min()), scale, int(a.p_values[places].argmin()))
-                for scale, a in assessed.items()
+            p_value, scale, stream = min(
+                (float(values[places].min()), scale, int(values[places].argmin())) for scale, values in weighted.items()
             )
-            p_value = min(best[0] * width, 1.0)
-            found[name] = Finding(name, p_value, best[1], places.start + best[2], p_value < threshold)
-        together = [(self._joint_p(assessment), scale) for scale, assessment in assessed.items()]
-        p_value, scale = min(together)
+            p_value = min(p_value, 1.0)
+            found[name] = Finding(name, p_value, scale, places.start + stream, p_value < threshold)
+        p_value, scale = min((self._joint_p(together) / scales[scale], scale) for scale, together in assessed.items())
+        p_value = min(p_value, 1.0)
         return Findings(
             tuple(found.values()),
             None if self.joint is None else Finding("(all)", p_value, scale, -1, p_value < joint_threshold),
             threshold,
             joint_threshold,
             assessed[1],
+            scales[1],
             tuple(column.name for column in self.columns if column.name not in found),
         )
 

@@ -108,9 +108,12 @@ class DriftWatch:
         shifts = findings.assessment.shifts[places]
         if baseline.kind is not ColumnKind.NUMERIC:
             return float(np.abs(shifts).sum() / 2), _moved_category(baseline, sample)
+        from scipy.special import ndtr
+
         distance, moved = numeric_shift(sample.reference, sample.window)
-        smooth = float(np.abs(shifts).max() * _SHARE_OF_SHIFT)
         seasonal = any(stream.periods for stream in baseline.streams)
+        by_rank, by_value = float(np.abs(shifts[:-1]).max()), float(abs(shifts[-1]))  # the value's stream is the last
+        smooth = max(by_rank * _SHARE_OF_SHIFT, 2 * float(ndtr(by_value / 2)) - 1 if seasonal else 0.0)
         stream = baseline.streams[unit.stream - places.start]
         if unit.significant and stream.name == SPREAD:
             scatter = "more" if shifts[unit.stream - places.start] > 0 else "less"

@@ -6,6 +6,7 @@ and the estimate stays as it was. Only labels show that (`performance`, `errorst
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -180,10 +181,10 @@ def _spreads(
     features: Mapping[str, Column],
     blocks: npt.NDArray[np.int64],
 ) -> dict[str, float | int]:
-    """Return how the estimate, and the metric's distance from it, differ between blocks of time."""
+    """Return how the estimate, and the metric's distance from it, differ between blocks of time; rows are in order."""
     estimates, distances = [], []
-    for name in np.unique(blocks):
-        inside = blocks == name
+    for first, end in pairwise([*np.unique(blocks, return_index=True)[1], len(blocks)]):
+        inside = slice(first, end)
         of_block = answers.take(inside)
         found = learned.expect(of_block, _take(features, inside))
         real = score_of(learned.metric, truth[inside], of_block)
@@ -206,5 +207,5 @@ def _grouped_error(influence: Numbers) -> float:
     return float(np.sqrt(JACKKNIFE_GROUPS / (JACKKNIFE_GROUPS - 1) * (sums**2).sum()))
 
 
-def _take(features: Mapping[str, Column], rows: npt.NDArray[Any]) -> dict[str, Column]:
+def _take(features: Mapping[str, Column], rows: npt.NDArray[Any] | slice) -> dict[str, Column]:
     return {name: Column(column.kind, column.cells[rows]) for name, column in features.items()}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pandas import DataFrame
 
 from driftloop.monitor.baseline import Baseline, ColumnBaseline
+from driftloop.monitor.checks.names import FRESHNESS, SWAPPED, UNIT, VOLUME
 from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
 from driftloop.monitor.drift import numeric_shift
 from driftloop.monitor.judge import unprefixed
@@ -238,10 +239,16 @@ def _categories(title: str, watched: _Watched, known: npt.NDArray[np.object_]) -
 
 
 def _checks(checks: Sequence[CheckResult]) -> str:
-    rows = [
-        (name(check.feature), name(check.check), plain(check.message, 240), percent(check.limit)) for check in checks
-    ]
-    return table(("Column", "Check", "What was seen", "At most"), rows, numbers=(3,), most=100) if rows else ""
+    rows = [(name(check.feature), name(check.check), plain(check.message, 240), _limit(check)) for check in checks]
+    return table(("Column", "Check", "What was seen", "Allowed"), rows, numbers=(3,), most=100) if rows else ""
+
+
+def _limit(check: CheckResult) -> str:
+    if check.check in (UNIT, SWAPPED):  # seen or not
+        return ""
+    if check.check in (VOLUME, FRESHNESS):  # against the usual, or seconds: the sentence says which
+        return figure(check.limit)
+    return percent(check.limit)
 
 
 def _tests(tests: Sequence[FeatureDrift]) -> str:

@@ -27,6 +27,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 """The golden ratio of 64 bits: multiplying by it spreads a key over all of them (Knuth, "Sorting and searching")."""
 FEWEST_BLOCK_ROWS = 20
 """Quantiles of fewer rows say nothing about the block."""
+SWINGS_SECONDS, SWINGS_BLOCKS = 3 * 86_400, 21
+"""A reference of less than three days, or of fewer blocks than three weeks have days, does not show how far the middle
+swings."""
 FEWEST_BLOCKS = 8
 """With fewer such blocks the whole reference stands for one."""
 
@@ -58,6 +61,8 @@ class Extent(Boundary):
     """Smallest and largest robust standard deviation."""
     usual_spread: float
     """Robust standard deviation of the whole reference; above 0."""
+    slack: float = 0.0
+    """How much farther the middle may go: as far again as it went in a reference too short to show its swings."""
 
 
 class Ages(Boundary):
@@ -76,6 +81,8 @@ class ColumnFeed(Boundary):
 
     name: str
     missing: Rate
+    worst_missing: float = 0.0
+    """Largest share of rows without a value in a block of some rows, 0 to 1."""
     new: Rate = Rate()
     """Categorical: rows of the later half with a category that the earlier half did not have."""
     repeats: Rate = Rate()
@@ -116,7 +123,10 @@ def build_feed_baseline(
         index, seconds = np.unique(blocks, return_inverse=True)[1], seconds_of(times)
     dates = dates_of(schema) if seconds is not None else frozenset()
     return FeedBaseline(
-        columns=tuple(_describe(f.name, columns[f.name], index, dated=f.name in dates) for f in schema.features),
+        columns=tuple(
+            _describe(f.name, columns[f.name], index, dated=f.name in dates, brief=_is_brief(seconds, index))
+            for f in schema.features
+        ),
         duplicates=_duplicates(repeated_rows(columns, dates, seconds, index), index),
         rows_per_block=rows / max(int(index.max(initial=0)) + 1, 1),
     )
@@ -129,11 +139,18 @@ def dates_of(schema: DataSchema) -> frozenset[str]:
 
 def seconds_of(times: "pd.Series[Any]") -> Numbers:
     """Return seconds since the Unix epoch, NaN where there is no time, shape (n,)."""
-    dates = pd.to_datetime(times, utc=True, cache=False).dt.as_unit("us")
+    aware = isinstance(times.dtype, pd.DatetimeTZDtype)
+    dates = (times if aware else pd.to_datetime(times, utc=True, cache=False)).dt.as_unit("us")
     return np.where(dates.isna(), np.nan, dates.astype("int64").to_numpy() / 1e6)
 
 
-def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> ColumnFeed:
+def _is_brief(seconds: Numbers | None, index: Blocks) -> bool:
+    if seconds is None or np.isnan(seconds).all():
+        return False
+    return bool(np.nanmax(seconds) - np.nanmin(seconds) < SWINGS_SECONDS or index.max() + 1 < SWINGS_BLOCKS)
+
+
+def _describe(name: str, column: Column, index: Blocks, *, dated: bool, brief: bool) -> ColumnFeed:
     present = column.present
     values, places = column.known, index[present]
     codes = pd.factorize(values)[0]
@@ -141,9 +158,10 @@ def _describe(name: str, column: Column, index: Blocks, *, dated: bool) -> Colum
     return ColumnFeed(
         name=name,
         missing=_rate((~present).astype(np.float64), index),
+        worst_missing=_worst(~present, index),
         new=_new(codes, places) if column.kind is ColumnKind.CATEGORICAL else Rate(),
         repeats=_repeats(codes, places),
-        extent=_extent(values, places) if numeric else None,
+        extent=_extent(values, places, brief=brief) if numeric else None,
         ages=_ages(values, places) if numeric and dated else None,
     )
 
@@ -156,6 +174,12 @@ def _rate(happened: Numbers, index: Blocks) -> Rate:
         correlation=intraclass_correlation(happened, index),
         blocks=blocks if blocks > 1 else 0,
     )
+
+
+def _worst(happened: npt.NDArray[np.bool_], index: Blocks) -> float:
+    rows = np.bincount(index, minlength=1)
+    enough = rows >= FEWEST_BLOCK_ROWS
+    return float((np.bincount(index, happened, minlength=len(rows))[enough] / rows[enough]).max(initial=0))
 
 
 def _rate_of_shares(shares: Numbers, rows: int) -> Rate:
@@ -183,6 +207,8 @@ def _new(codes: Blocks, index: Blocks) -> Rate:
 
 
 def _repeats(codes: Blocks, index: Blocks) -> Rate:
+    if len(codes) == 0 or index.max() == 0:  # one block of all rows does not tell what comes within an hour
+        return Rate()
     rows = np.bincount(index, minlength=1).astype(np.float64)
     cells, counts = np.unique(index * (codes.max(initial=0) + 1) + codes, return_counts=True)
     equal = np.bincount(cells // (codes.max(initial=0) + 1), counts * (counts - 1.0), minlength=len(rows))
@@ -239,7 +265,7 @@ def _parts(values: Numbers, index: Blocks) -> list[Numbers]:
     return enough if len(enough) >= FEWEST_BLOCKS else []
 
 
-def _extent(values: Numbers, index: Blocks) -> Extent | None:
+def _extent(values: Numbers, index: Blocks, *, brief: bool) -> Extent | None:
     ordered = np.sort(values)
     _, usual = levels_of(ordered)
     if usual <= 0:
@@ -252,6 +278,7 @@ def _extent(values: Numbers, index: Blocks) -> Extent | None:
         middle=(float(levels[:, 0].min()), float(levels[:, 0].max())),
         spread=(float(levels[:, 1].min()), float(levels[:, 1].max())),
         usual_spread=usual,
+        slack=float(np.ptp(levels[:, 0])) if brief else 0.0,
     )
 
 

@@ -26,13 +26,15 @@ from driftloop.spec.boundary import Boundary
 
 _CELLS = 10
 """Bins of a probability, equally filled on the test rows."""
-_FIT = 0.01
+_FIT = 0.001
 """p-value above which a hypothesis fits."""
 _FEWEST_ROWS = 30
 _EXPLAINED = 0.8
 """Share of the divergence that putting labels back must explain, ..."""
 _NATS = 10.0
 """... and the log-likelihood that it must gain, so that chance does not."""
+_SMOOTHING = 0.5
+_RAKINGS = 30
 _TWO = 2
 
 
@@ -53,6 +55,9 @@ class LabelShift:
     """Given the label, answers are what they were: only class frequencies changed (prior shift)."""
     by_cases: bool
     """Given the answer, labels are what they were: only the cases changed (covariate shift)."""
+    by_odds: bool = False
+    """The odds of the classes changed by the same factor whatever the answer: classes became rarer or more frequent
+    everywhere. So they do in a prior shift, too, however the cases changed meanwhile."""
     exchanged: tuple[str, ...] = ()
     """Classes whose labels look exchanged; empty where they don't."""
 
@@ -94,8 +99,9 @@ def read_label_shift(
         return None
     prior, cases = _homogeneity(known.T, window.T), _homogeneity(known, window)
     return LabelShift(
-        by_prior=prior[1] > _FIT and prior[0] <= cases[0],
-        by_cases=cases[1] > _FIT and cases[0] <= prior[0],
+        by_prior=prior.fits and prior.ratio <= cases.ratio,
+        by_cases=cases.fits and cases.ratio <= prior.ratio,
+        by_odds=not cases.fits and _same_odds(known, window).fits,
         exchanged=_exchanged(reference.classes, known, window),
     )
 
@@ -119,13 +125,29 @@ def _count(table: AnswerTable, labels: "pd.Series[Any]", outputs: pd.DataFrame, 
     return np.bincount(places, minlength=height * width).reshape(height, width).astype(np.float64)
 
 
-def _homogeneity(reference: Numbers, window: Numbers) -> tuple[float, float]:
-    """Test that both tables have the same distribution within each row; return chi-square per degree, and p-value.
+@dataclass(frozen=True)
+class _Fit:
+    """How well a hypothesis fits: chi-square and its degrees of freedom."""
+
+    statistic: float
+    degrees: int
+
+    @property
+    def ratio(self) -> float:
+        return self.statistic / self.degrees if self.degrees else 0.0
+
+    @property
+    def fits(self) -> bool:
+        from scipy.stats import chi2
+
+        return self.degrees == 0 or float(chi2.sf(self.statistic, self.degrees)) > _FIT
+
+
+def _homogeneity(reference: Numbers, window: Numbers) -> _Fit:
+    """Test that both tables have the same distribution within each row.
 
     The two-sample chi-square statistic, summed over the rows that both tables have.
     """
-    from scipy.stats import chi2
-
     statistic, degrees = 0.0, 0
     for before, now in zip(reference, window, strict=True):
         total_before, total_now = before.sum(), now.sum()
@@ -135,7 +157,26 @@ def _homogeneity(reference: Numbers, window: Numbers) -> tuple[float, float]:
         ratio = np.sqrt(total_now / total_before)
         statistic += float((((before * ratio - now / ratio) ** 2)[seen] / (before + now)[seen]).sum())
         degrees += int(seen.sum()) - 1
-    return (statistic / degrees, float(chi2.sf(statistic, degrees))) if degrees else (0.0, 1.0)
+    return _Fit(statistic, degrees)
+
+
+def _same_odds(reference: Numbers, window: Numbers) -> _Fit:
+    """Test that answers and labels are associated as they were, whatever the frequencies of both.
+
+    The reference is raked to the window's margins, which keeps its odds ratios: Deming and Stephan, "On a least squares
+    adjustment of a sampled frequency table when the expected marginal totals are known", 1940.
+    """
+    across, down = window.sum(axis=0), window.sum(axis=1)
+    seen_down, seen_across = down > 0, across > 0
+    observed = window[np.ix_(seen_down, seen_across)]
+    expected = reference[np.ix_(seen_down, seen_across)] + _SMOOTHING
+    for _ in range(_RAKINGS):
+        expected *= (observed.sum(axis=1) / expected.sum(axis=1))[:, np.newaxis]
+        expected *= observed.sum(axis=0) / expected.sum(axis=0)
+    # The reference is a sample, too: its noise, in the window's rows, comes on top.
+    noise = 1 + window.sum() / reference.sum()
+    statistic = float(((observed - expected) ** 2 / expected).sum()) / noise
+    return _Fit(statistic, (len(observed) - 1) * (observed.shape[1] - 1))
 
 
 def _exchanged(classes: tuple[str, ...], reference: Numbers, window: Numbers) -> tuple[str, ...]:
@@ -147,7 +188,7 @@ def _exchanged(classes: tuple[str, ...], reference: Numbers, window: Numbers) ->
     """
     from scipy.optimize import linear_sum_assignment
 
-    smooth = reference + 0.5
+    smooth = reference + _SMOOTHING
     logs = np.log(smooth / smooth.sum())
     gain = window.T @ logs  # [label in the window, label it may have been]
     places = linear_sum_assignment(gain, maximize=True)[1]

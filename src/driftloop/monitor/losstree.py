@@ -14,7 +14,7 @@ from driftloop.monitor.columns import PREDICTION, Column, ColumnKind, Numbers
 from driftloop.monitor.confidence import Expected
 from driftloop.spec.boundary import Boundary
 
-LEAVES = (1, 2, 4, 8, 16, 32)
+LEAVES = (1, 8, 32)
 FOLDS = 5
 SMALLEST_LEAF = 20
 SMALLEST_LEAF_SHARE = 0.01
@@ -100,7 +100,7 @@ def fit_losses(truth: Numbers, prediction: Numbers, features: Mapping[str, Colum
     nodes = [
         LossNode(
             column=max(int(tree.feature[k]), -1),
-            threshold=float(tree.threshold[k]) if tree.feature[k] >= 0 else 0.0,
+            threshold=float(np.clip(tree.threshold[k], -_LARGEST, _LARGEST)) if tree.feature[k] >= 0 else 0.0,
             left=int(tree.children_left[k]),
             right=int(tree.children_right[k]),
             missing_left=bool(tree.missing_go_to_left[k]),

@@ -10,46 +10,71 @@ from datetime import timedelta
 from driftloop.algorithms.samplesize import fewest, standard_error
 from driftloop.monitor.budget import Share, share_of_window
 from driftloop.monitor.detector import SINGLE_SHARE, Detector, Findings
-from driftloop.monitor.scores import LOCATION
+from driftloop.monitor.scores import FARTHEST, LOCATION, VALUE
 from driftloop.spec import FalseAlarmBudget, Power
 
 _FEWEST = 5
 _LONGEST = 24 * 366
 _PROBABILITY = 0.9
-_UNSEEN_SD = 6.0
-"""Shift in standard deviations beyond which a location score hardly rises."""
+_BLIND_SD, _BLIND_SHARE = 3.0, 0.9
+_RANKS_END = 0.499
+"""Mean rank above a half beyond which nothing is left to rise."""
+_LARGEST_SHIFT = 99.0
 
 
 def power_of_window(detector: Detector, findings: Findings, rows: int, min_effect_size: float) -> Power | None:
     """Return the smallest shift of one column that the window, by itself, would have shown with probability 0.9.
 
-    Of a typical column, the median one. A normal column that moves by d standard deviations has a mean location score
-    of sqrt(3) (2 Phi(d / sqrt 2) - 1), and 2 Phi(d / 2) - 1 of its traffic has moved (the distance of Kolmogorov and
-    Smirnov), which must be material, too. None where nothing was judged.
+    Of a typical column, the median one, among the numeric ones where there are any; it must be material, too. None
+    where nothing was judged.
     """
     import numpy as np
-    from scipy.special import ndtr, ndtri, stdtrit
+    from scipy.special import ndtr, ndtri
 
-    found, degrees = findings.assessment, detector.calibration.degrees
-    names = [name for _, name in detector.scorer.streams]
-    judged = {unit.name for unit in findings.units}
-    reach: dict[bool, list[float]] = {True: [], False: []}
-    for unit, places in detector.units.items():
-        first = places.start
-        if unit in judged and detector.is_column(unit):
-            p_value = findings.threshold / (places.stop - first) / 2
-            t = -stdtrit(degrees[first], p_value) + stdtrit(degrees[first], _PROBABILITY)
-            reach[names[first] == LOCATION].append(float(t * found.errors[first]))
-    if reach[True]:
-        half = min(float(np.median(reach[True])) / math.sqrt(3) / 2, 0.5 - 1e-9)
-        moved = min(math.sqrt(2) * float(ndtri(0.5 + half)), _UNSEEN_SD)
-        shift = max(moved, 2 * float(ndtri(0.5 + min_effect_size / 2)))
-        share = 2 * float(ndtr(shift / 2)) - 1
-        return Power(rows=rows, probability=_PROBABILITY, shift_sd=shift, shift_share=share)
-    if reach[False]:
-        share = min(max(float(np.median(reach[False])), min_effect_size), 1.0)
+    numbers, shares = reach_of_columns(detector, findings)
+    if numbers:
+        material = 2 * float(ndtri(0.5 + min_effect_size / 2))
+        shift = max(float(np.median([*numbers.values()])), material)
+        return Power(rows=rows, probability=_PROBABILITY, shift_sd=shift, shift_share=2 * float(ndtr(shift / 2)) - 1)
+    if shares:
+        share = min(max(float(np.median([*shares.values()])), min_effect_size), 1.0)
         return Power(rows=rows, probability=_PROBABILITY, shift_share=share)
     return None
+
+
+def blind_columns(detector: Detector, findings: Findings) -> list[str]:
+    """Return the columns of which the window would have shown hardly any shift: nothing can be said of them."""
+    numbers, shares = reach_of_columns(detector, findings)
+    blind = {name for name, shift in numbers.items() if shift > _BLIND_SD}
+    blind |= {name for name, share in shares.items() if share > _BLIND_SHARE}
+    return [unit.name for unit in findings.units if unit.name in blind and not unit.significant]
+
+
+def reach_of_columns(detector: Detector, findings: Findings) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the smallest shift of each column that is seen with probability 0.9, in standard deviations or as a share.
+
+    A normal column that moves by d standard deviations has a mean location score of sqrt(3) (2 Phi(d / sqrt 2) - 1),
+    and a mean value score of d. Of a category, its share of rows moves.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    found, degrees = findings.assessment, detector.calibration.degrees
+    needed = findings.threshold * findings.newest_share * detector.weights / 2
+    seen = (stdtrit(degrees, _PROBABILITY) - stdtrit(degrees, needed)) * found.errors
+    numbers, shares = {}, {}
+    for unit in findings.units:
+        if not detector.is_column(unit.name):
+            continue
+        places = detector.units[unit.name]
+        names = [stream.name for stream in detector.calibration.streams[places]]
+        if VALUE not in names:
+            shares[unit.name] = float(seen[places].min())
+            continue
+        location, value = (float(seen[places.start + names.index(name)]) for name in (LOCATION, VALUE))
+        half = location / math.sqrt(3) / 2
+        by_rank = math.sqrt(2) * float(ndtri(0.5 + half)) if half < _RANKS_END else math.inf
+        numbers[unit.name] = min(by_rank, value if value < FARTHEST else math.inf, _LARGEST_SHIFT)
+    return numbers, shares
 
 
 def ks_power(effect: float, rows: int, reference_rows: int, significance: float) -> float:

@@ -1,9 +1,10 @@
 """Score streams: every watched column as a few bounded scores whose means stand still while the column does.
 
 Numbers score by shifted Legendre polynomials of their mid-rank in the reference, as in Neyman's smooth test ("'Smooth
-test' for goodness of fit", 1937): location, spread and skewness. Categories score by one indicator each, the rare ones
-together. Two related columns score by the product of their locations, which sees a broken relation. The scores are
-fixed by the reference, so a window is summed up by counts and totals: they merge, and no row is kept.
+test' for goodness of fit", 1937): location, spread and skewness; and by their value in robust standard deviations,
+which goes on rising where ranks have reached the end of what the reference knows. Categories score by one indicator
+each, the rare ones together. Two related columns score by the product of their locations, which sees a broken relation.
+The scores are fixed by the reference, so a window is summed up by counts and totals: they merge, and no row is kept.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,17 @@ import pandas as pd
 
 from driftloop.monitor.columns import Column, Numbers
 
-LOCATION, SPREAD, SKEWNESS = "location", "spread", "skewness"
-SHAPES = (LOCATION, SPREAD, SKEWNESS)
+LOCATION, SPREAD, SKEWNESS, VALUE = "location", "spread", "skewness", "value"
+SHAPES = (LOCATION, SPREAD, SKEWNESS, VALUE)
 RARE = "(rare or new)"
 RELATION = "relation"
 MAXIMUM_CATEGORIES = 12
 """Indicators of one column beside the pooled rest; more only make every one of them weaker."""
+
+FARTHEST = 6.0
+"""Robust standard deviations from the median at which values are clipped: no single one decides."""
+_QUARTILES_SD = 1.349
+"""Standard deviations between the quartiles of a normal distribution."""
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 
@@ -59,21 +65,24 @@ class ColumnScores(Protocol):
         """Its streams."""
 
     def codes(self, column: Column) -> Indices:
-        """Return the row in the table of each value that is there, in the order of the rows."""
+        """Return the kind of value, counted from 0, of each that is there, in the order of the rows."""
 
-    def tally(self, column: Column) -> Numbers:
-        """Return how many values have each code, shape (codes,)."""
+    def first(self, column: Column) -> Numbers:
+        """Return the first stream's scores of the values that are there, in the order of the rows."""
 
-    @property
-    def table(self) -> Numbers:
-        """Scores by code, shape (codes, streams)."""
+    def rows(self, column: Column) -> Numbers:
+        """Return the scores of the values that are there, in the order of the rows, shape (values, streams)."""
+
+    def totals(self, column: Column) -> tuple[int, Numbers]:
+        """Return how many values are there, and the sum of their scores, shape (streams,)."""
 
 
 @dataclass(frozen=True)
 class RankScores:
     """Scores of numbers: Legendre polynomials of the mid-rank, each of mean 0 and variance 1 over the reference.
 
-    Between two values of the sketch, and on each of them, the mid-rank is the same: a table is enough.
+    The last is the clipped distance from the median in robust standard deviations. Between two knots of the sketch, and
+    on each of them, the mid-rank is the same: a table is enough for it.
     """
 
     quantiles: Numbers
@@ -83,6 +92,21 @@ class RankScores:
     @cached_property
     def _knots(self) -> tuple[Numbers, Indices]:
         return np.unique(self.quantiles, return_counts=True)
+
+    @cached_property
+    def _scale(self) -> tuple[float, float]:
+        """Median and robust standard deviation; of a column that hardly ever changes, its size."""
+        if not len(self.quantiles):
+            return 0.0, 1.0
+        low, median, high = np.quantile(self.quantiles, (0.25, 0.5, 0.75))
+        with np.errstate(over="ignore"):
+            deviation = (high - low) / _QUARTILES_SD or self.quantiles.std() or abs(median) or 1.0
+        return float(median), float(deviation) if np.isfinite(deviation) else 1.0
+
+    def _values(self, values: Numbers) -> Numbers:
+        median, deviation = self._scale
+        with np.errstate(over="ignore"):
+            return np.asarray(np.clip((values - median) / deviation, -FARTHEST, FARTHEST))
 
     @cached_property
     def table(self) -> Numbers:
@@ -105,8 +129,16 @@ class RankScores:
         places = np.searchsorted(knots, known)
         return np.asarray(2 * places + (knots[np.minimum(places, len(knots) - 1)] == known))
 
-    def tally(self, column: Column) -> Numbers:
-        """Return how many values have each code, shape (codes,)."""
+    def first(self, column: Column) -> Numbers:
+        """Return the locations of the values that are there, in the order of the rows."""
+        return np.asarray(self.table[self.codes(column), 0])
+
+    def rows(self, column: Column) -> Numbers:
+        """Return the scores of the values that are there, in the order of the rows, shape (values, streams)."""
+        return np.column_stack([self.table[self.codes(column)], self._values(column.known)])
+
+    def totals(self, column: Column) -> tuple[int, Numbers]:
+        """Return how many values are there, and the sum of their scores, shape (streams,)."""
         knots, _ = self._knots
         # The few knots are found faster among the sorted values than the many values among the knots.
         values = column.ordered
@@ -114,7 +146,7 @@ class RankScores:
         counts = np.empty(2 * len(knots) + 1)
         counts[1::2] = upto - below
         counts[0::2] = np.append(below, len(values)) - np.append(0, upto)
-        return counts
+        return len(values), np.append(counts @ self.table, self._values(values).sum())
 
 
 @dataclass(frozen=True)
@@ -130,11 +162,6 @@ class ShareScores:
     def _index(self) -> "pd.Index[Any]":
         return pd.Index(self.common, dtype=object)
 
-    @cached_property
-    def table(self) -> Numbers:
-        """Scores by code: the category's place among the common ones, or one beyond."""
-        return np.eye(len(self.common) + 1, len(self.names))
-
     def codes(self, column: Column) -> Indices:
         """Return the row in the table of each value that is there, in the order of the rows."""
         codes, values = column.codes
@@ -142,9 +169,18 @@ class ShareScores:
         of_value = np.where(places < 0, len(self.common), places).astype(np.int64)
         return np.asarray(of_value[codes[codes >= 0]])
 
-    def tally(self, column: Column) -> Numbers:
-        """Return how many values have each code, shape (codes,)."""
-        return np.bincount(self.codes(column), minlength=len(self.table)).astype(np.float64)
+    def first(self, column: Column) -> Numbers:
+        """Return which values that are there are of the most frequent category, in the order of the rows."""
+        return np.asarray(self.codes(column) == 0, dtype=np.float64)
+
+    def rows(self, column: Column) -> Numbers:
+        """Return the scores of the values that are there, in the order of the rows, shape (values, streams)."""
+        return np.asarray(np.eye(len(self.names))[self.codes(column)])
+
+    def totals(self, column: Column) -> tuple[int, Numbers]:
+        """Return how many values are there, and the sum of their scores, shape (streams,)."""
+        codes = self.codes(column)
+        return len(codes), np.bincount(codes, minlength=len(self.names)).astype(np.float64)
 
 
 def share_scores(counts: Mapping[str, int], rows_per_window: float) -> ShareScores:
@@ -187,13 +223,9 @@ class Scorer:
             width = len(scores.names)
             if column is not None:
                 rows = max(rows, len(column.cells))
-                present = column.present
-                tally = scores.tally(column)
-                counts[place : place + width] = tally.sum()
-                totals[place : place + width] = tally @ scores.table
+                counts[place : place + width], totals[place : place + width] = scores.totals(column)
                 if name in paired:
-                    codes = scores.codes(column)
-                    locations[name] = _spread_out(scores.table[codes, 0], present)
+                    locations[name] = _spread_out(scores.first(column), column.present)
             place += width
         for offset, (first, second) in enumerate(self.pairs, place):
             if first in locations and second in locations:
@@ -205,7 +237,7 @@ class Scorer:
     def rows(self, columns: Mapping[str, Column]) -> Numbers:
         """Return every row's scores, shape (n, k), NaN where a value is missing."""
         parts = {
-            name: _spread_out(scores.table[scores.codes(columns[name])], columns[name].present)
+            name: _spread_out(scores.rows(columns[name]), columns[name].present)
             for name, scores in self.columns.items()
         }
         products = [(parts[a][:, 0] * parts[b][:, 0])[:, np.newaxis] for a, b in self.pairs]

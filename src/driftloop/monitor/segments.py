@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from driftloop.algorithms.metrics import Answers
 from driftloop.monitor.columns import Column, ColumnKind, Numbers
-from driftloop.spec import FeatureDrift, Segment
+from driftloop.monitor.performance import read_answers, read_truth
+from driftloop.spec import CheckResult, DataSchema, FeatureDrift, Segment
 from driftloop.spec.boundary import Boundary
 
 if TYPE_CHECKING:  # the baseline holds what this module defines
@@ -128,15 +128,36 @@ def build_segment_baseline(
     )
 
 
-def row_errors(truth: Numbers, answers: Answers) -> Numbers:
-    """Return how wrong each answer is, shape (n,): the probability not given to the truth, or the absolute error."""
-    if answers.probabilities is None:
-        errors: Numbers = np.abs(truth - answers.predictions)
-        return errors
+def row_errors(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema) -> Numbers:
+    """Return how wrong each answer is, shape (n,): the probability not given to the truth, or the absolute error.
+
+    NaN where label or answer can't be read.
+    """
+    truth = read_truth(labels, schema)
+    answers, usable = read_answers(outputs, schema)
+    usable &= ~np.isnan(truth)
     errors = np.full(len(truth), np.nan)
-    known = np.flatnonzero(~np.isnan(truth))
-    errors[known] = 1 - answers.probabilities[known, truth[known].astype(np.int64)]
+    if answers.probabilities is None:
+        errors[usable] = np.abs(truth - answers.predictions)[usable]
+    else:
+        errors[usable] = 1 - answers.probabilities[usable, truth[usable].astype(np.int64)]
     return errors
+
+
+def worst_of_window(
+    reference: SegmentBaseline,
+    columns: Mapping[str, Column],
+    references: Sequence["ColumnBaseline"],
+    inputs: Sequence[FeatureDrift],
+    checks: Sequence[CheckResult],
+) -> Segment | None:
+    """Return where values are missing most or, on a whole feed, where the inputs moved most; None if nowhere."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        missing = {check.feature for check in failed if check.check == "missing"}
+        baseline = next((found for found in references if found.name in missing), None)
+        return None if baseline is None else worst_of_missing(reference, columns, baseline)
+    return worst_of_inputs(reference, columns, references, [drift for drift in inputs if drift.drifted])
 
 
 def worst_of_inputs(
@@ -197,7 +218,7 @@ def _segment(worst: _Worst, there: str) -> Segment:
         values=part.clause,
         rows=worst.rows,
         share=worst.share,
-        effect=worst.effect,
+        effect=round(worst.effect, 9),  # sums differ in the last digits with the order of rows
         message=f"It is worst where {part.clause} ({worst.share:.0%} of the rows): {there}.",
     )
 

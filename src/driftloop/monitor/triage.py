@@ -77,15 +77,17 @@ def _triage_inputs(evidence: Evidence) -> Triage:  # noqa: PLR0911 - one return 
         also = "So did the predictions." if outputs else "The predictions kept their distribution."
         moved = f"The inputs moved{_over(inputs)}: {_shifts(inputs)}."
         return VerdictKind.COVARIATE_DRIFT, harm, _told(moved, also, _estimated(evidence), _basis(evidence))
-    if outputs:
-        moved = f"The predictions moved{_over(outputs)} while no single input did: {_shifts(outputs)}."
-        return VerdictKind.PRIOR_SHIFT, None, _told(moved, _estimated(evidence), _basis(evidence))
     if evidence.joint is not None and evidence.joint.drifted:
         most = f", most of all {_shifts(evidence.inputs)}" if evidence.inputs else ""
-        moved = f"All inputs together moved{_over([evidence.joint])}, though none of them by itself{most}."
-        if _got_worse(evidence.estimate):
-            return VerdictKind.COVARIATE_DRIFT, Harm.HARMFUL, _told(moved, _estimated(evidence), _basis(evidence))
-        return VerdictKind.UNKNOWN, None, _told(moved, _estimated(evidence), _basis(evidence))
+        also = "So did the predictions." if outputs else ""
+        moved = f"The inputs moved together{_over([evidence.joint])}, though none of them by itself{most}."
+        summary = _told(moved, also, _estimated(evidence), _basis(evidence))
+        if outputs or _got_worse(evidence.estimate):
+            return VerdictKind.COVARIATE_DRIFT, _expected_harm(evidence.estimate), summary
+        return VerdictKind.UNKNOWN, None, summary
+    if outputs:
+        moved = f"The predictions moved{_over(outputs)} while no input did: {_shifts(outputs)}."
+        return VerdictKind.PRIOR_SHIFT, None, _told(moved, _estimated(evidence), _basis(evidence))
     if _got_worse(evidence.estimate):
         moved = "The model is less sure of its answers, though neither inputs nor predictions moved by themselves."
         return VerdictKind.UNKNOWN, None, _told(moved, _estimated(evidence), _basis(evidence))
@@ -93,40 +95,57 @@ def _triage_inputs(evidence: Evidence) -> Triage:  # noqa: PLR0911 - one return 
     return VerdictKind.STABLE, None, _told(stable, _reach(evidence), _basis(evidence))
 
 
-def _triage_performance(performance: Performance, evidence: Evidence) -> Triage:  # noqa: PLR0911
-    inputs = _drifted(evidence.inputs)
+def _triage_performance(performance: Performance, evidence: Evidence) -> Triage:
+    inputs, metric = _drifted(evidence.inputs), performance.metric
     figures = _figures(performance)
-    shift, label = evidence.label_shift, _drifted([evidence.label] if evidence.label else [])
-    if shift is not None and shift.exchanged:
-        fault = f"The labels {_names(shift.exchanged)} look exchanged: put back, the answers are as good as ever."
-        return VerdictKind.DATA_FAULT, None, _told(fault, f"As they are, {performance.metric} is {figures}.")
-    fallen = f"{performance.metric} fell to {figures}" if performance.dropped else ""
-    worse = _errors(evidence.errors)
-    if fallen or worse:
-        fall = "; ".join(clause for clause in (fallen, worse) if clause)
-        fall = fall[:1].upper() + fall[1:] if not fallen else fall
-        fault = _fault(evidence)
-        if fault:
-            return VerdictKind.DATA_FAULT, None, _told(f"{fall}, on a broken feed.", fault)
-        if label and shift is not None and shift.by_prior:
-            why = f"The labels moved: {_shifts(label)}; given the label, the answers are what they were."
-            return VerdictKind.PRIOR_SHIFT, None, _told(f"{fall}.", why, _basis(evidence))
-        if inputs:
-            moved = f"{fall}, while the inputs moved{_over(inputs)}: {_shifts(inputs)}."
-            return VerdictKind.PERFORMANCE_DROP, Harm.HARMFUL, _told(moved, _explained(evidence), _where(evidence))
-        meaning = f"{fall}, though no input moved: what they mean has changed."
-        return VerdictKind.CONCEPT_DRIFT, None, _told(meaning, _where(evidence), _basis(evidence))
-    if label and not _failed(evidence) and (not inputs or (shift is not None and shift.by_prior)):
-        while_inputs = "with the inputs of their class" if inputs else "while no input did"
-        moved = f"The labels moved {while_inputs}: {_shifts(label)}. {performance.metric} holds: {figures}."
-        return VerdictKind.PRIOR_SHIFT, None, _told(moved, _basis(evidence))
-    holds = f"{performance.metric} holds: {figures}."
+    if evidence.label_shift is not None and evidence.label_shift.exchanged:
+        names = _names(evidence.label_shift.exchanged)
+        fault = f"The labels {names} look exchanged: put back, the answers are as good as ever."
+        return VerdictKind.DATA_FAULT, None, _told(fault, f"As they are, {metric} is {figures}.")
+    fallen = f"{metric} fell to {figures}." if performance.dropped else ""
+    risen = _errors(evidence.errors)
+    if fallen or risen:
+        return _triage_fall(" ".join(clause for clause in (fallen, risen) if clause), evidence)
+    holds = f"{metric} holds: {figures}."
+    if _drifted([evidence.label] if evidence.label else []) and not _failed(evidence):
+        found = _triage_labels(holds, evidence)
+        if found is not None:
+            return found
     if inputs:
-        harm = Harm.HARMLESS if _is_no_worse(performance, performance.metric) else Harm.UNKNOWN
+        harm = Harm.HARMLESS if _is_no_worse(performance, metric) else Harm.UNKNOWN
         moved = f"The inputs moved{_over(inputs)}: {_shifts(inputs)}."
         safe = "They do no harm that matters." if harm is Harm.HARMLESS else "More labels would tell whether they harm."
         return VerdictKind.STABLE, harm, _told(holds, moved, safe)
     return VerdictKind.STABLE, None, _told(holds, _reach(evidence))
+
+
+def _triage_fall(fall: str, evidence: Evidence) -> Triage:
+    """Judge answers that got worse."""
+    inputs, shift = _drifted(evidence.inputs), evidence.label_shift
+    fault = _fault(evidence)
+    if fault:
+        return VerdictKind.DATA_FAULT, None, _told(fall, fault)
+    label = _drifted([evidence.label] if evidence.label else [])
+    if label and shift is not None and shift.by_prior:
+        why = f"The labels moved: {_shifts(label)}; given the label, the answers are what they were."
+        return VerdictKind.PRIOR_SHIFT, None, _told(fall, why, _basis(evidence))
+    if inputs:
+        moved = f"Meanwhile the inputs moved{_over(inputs)}: {_shifts(inputs)}."
+        return VerdictKind.PERFORMANCE_DROP, Harm.HARMFUL, _told(fall, moved, _explained(evidence), _where(evidence))
+    meaning = "No input moved: what they mean has changed."
+    return VerdictKind.CONCEPT_DRIFT, None, _told(fall, meaning, _where(evidence), _basis(evidence))
+
+
+def _triage_labels(holds: str, evidence: Evidence) -> Triage | None:
+    """Judge labels that moved while the metric holds; None where other cases explain them."""
+    inputs, shift, label = _drifted(evidence.inputs), evidence.label_shift, evidence.label
+    moved = _told(f"The labels moved: {_shifts([label] if label else [])}.", holds)
+    if (not inputs) if shift is None else shift.by_prior or (shift.by_odds and not inputs):
+        return VerdictKind.PRIOR_SHIFT, None, _told(moved, _basis(evidence))
+    if inputs or shift is None or shift.by_cases:
+        return None
+    why = "No input moved, and their frequency alone does not explain it: what the inputs mean has changed."
+    return VerdictKind.CONCEPT_DRIFT, None, _told(moved, why, _basis(evidence))
 
 
 def _fault(evidence: Evidence) -> str:
@@ -220,7 +239,7 @@ def _errors(errors: ErrorChange | None) -> str:
     if errors is None or not errors.changed or errors.after <= errors.before:
         return ""
     since = f" since {errors.since:%Y-%m-%d %H:%M}" if errors.since else ""
-    return f"errors rose from {errors.before:.3g} to {errors.after:.3g}{since}"
+    return f"The mean error rose from {errors.before:.3g} to {errors.after:.3g}{since}"
 
 
 def _estimated(evidence: Evidence) -> str:

@@ -31,6 +31,10 @@ class Manifest(Boundary):
     """Sequence number of each writer up to which its predictions count."""
     labels: Mapping[str, int]
     """Sequence number of each writer up to which its labels count."""
+    rows: int | None = None
+    """Predictions in the window, of all models; None in manifests of earlier releases."""
+    newest: datetime | None = None
+    """Event time of the last of them."""
     silent_writers: tuple[str, ...] = ()
     """Writers that were not waited for."""
 

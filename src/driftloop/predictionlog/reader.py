@@ -148,6 +148,15 @@ class PredictionLogReader:
         rows: int = self._predictions(view, Stretch(start, end, on_time=True), (), on_damage).num_rows
         return rows
 
+    def newest_on_time(
+        self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage | None = None
+    ) -> datetime | None:
+        """Return the last event time with `start <= time < end`, as `predictions` with `on_time` gives it, or None."""
+        tables = scan(
+            self._root, PREDICTIONS, view, Stretch(start, end, on_time=True), columns=[TIME], on_damage=on_damage
+        )
+        return max((pc.max(table[TIME]).as_py() for table in tables if table.num_rows), default=None)
+
     def model_versions(self, start: datetime, end: datetime, *, view: View, on_damage: OnDamage) -> list[str]:
         """Return which versions predicted, by name."""
         stretch = Stretch(start, end, on_time=True)

@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import pandas as pd
 
 from driftloop.errors import DriftloopError
 from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.calendar import mark_expected
+from driftloop.monitor.detector import LONG
 from driftloop.monitor.engines import DriftTest, SciPyEngine
+from driftloop.monitor.errorstream import ERROR_WINDOWS
 from driftloop.monitor.judge import Judge, not_enough_data
-from driftloop.monitor.scores import Sums
 from driftloop.monitor.windows import EPOCH, floor, next_window
 from driftloop.predictionlog.columns import MODEL_VERSION
 from driftloop.predictionlog.damage import LogDamagedError
@@ -35,6 +38,10 @@ from driftloop.spec.driftreport import report_name
 from driftloop.spec.loading import read_modelloop
 
 logger = logging.getLogger(__name__)
+
+S = TypeVar("S")
+SumUp: TypeAlias = Callable[[Judge, pd.DataFrame, Window], S]
+"""Adds up what a version's rows of a window are to be remembered by."""
 
 MAINTENANCE_SECONDS = 10.0
 """Time between two looks at the log's files when there was nothing to do."""
@@ -127,7 +134,10 @@ class Evaluator:
         """Earliest time at which the next window can begin."""
         self._unlabelled = [start for start in starts if start not in judged]
         """Windows whose performance is not judged yet, by their start."""
-        self._history = WindowHistory(self._manifests, starts, self._sums_of)
+        self._history = WindowHistory(self._manifests, ReportKind.INPUTS, LONG, partial(self._sums_of, Judge.sums))
+        self._errors = WindowHistory(
+            self._manifests, ReportKind.PERFORMANCE, ERROR_WINDOWS, partial(self._sums_of, Judge.error_sums)
+        )
 
     @property
     def progress(self) -> Progress:
@@ -138,7 +148,8 @@ class Evaluator:
     def needed_since(self) -> datetime:
         """Earliest event time that a window to be judged may still read, the windows before it included."""
         starts = [self._next_start, *self._unlabelled[:1]]
-        return min([self._since, *(self._history.reach(start) for start in starts)])
+        histories = (self._history, self._errors)
+        return min([self._since, *(history.reach(start) for history in histories for start in starts)])
 
     def catch_up(self, now: datetime, *, wait_for_all: bool = False) -> None:
         """Judge everything that fell due since the last call, then write how far that is.
@@ -186,7 +197,9 @@ class Evaluator:
             return self._verdicts_on_damage(manifest, error)
         by_version = _by_version(frame)
         if manifest.kind is ReportKind.INPUTS:
-            self._history.remember(manifest.start, self._add_up(manifest, by_version))
+            self._history.remember(manifest.start, self._add_up(Judge.sums, manifest, by_version))
+        else:
+            self._errors.remember(manifest.start, self._add_up(Judge.error_sums, manifest, by_version))
         return [self._verdict(manifest, version, rows) for version, rows in by_version.items()]
 
     def _rows(self, manifest: Manifest) -> pd.DataFrame:
@@ -202,19 +215,19 @@ class Evaluator:
             on_time=True,
         )
 
-    def _sums_of(self, manifest: Manifest) -> Mapping[str, Sums]:
+    def _sums_of(self, sum_up: SumUp[S], manifest: Manifest) -> Mapping[str, S]:
         try:
-            return self._add_up(manifest, _by_version(self._rows(manifest)))
+            return self._add_up(sum_up, manifest, _by_version(self._rows(manifest)))
         except LogDamagedError as error:
             self._tell(error)
             return {}
 
-    def _add_up(self, manifest: Manifest, by_version: Mapping[str, pd.DataFrame]) -> Mapping[str, Sums]:
+    def _add_up(self, sum_up: SumUp[S], manifest: Manifest, by_version: Mapping[str, pd.DataFrame]) -> Mapping[str, S]:
         sums = {}
         for version, rows in by_version.items():
             judge = self._judge_of(version)
             if judge is not None:
-                sums[version] = judge.sums(rows, Window(start=manifest.start, end=manifest.end, rows=len(rows)))
+                sums[version] = sum_up(judge, rows, Window(start=manifest.start, end=manifest.end, rows=len(rows)))
         return sums
 
     def _finish_last(self) -> None:
@@ -236,7 +249,10 @@ class Evaluator:
         if due is None:
             return None
         silent = _silent_writers(commits, due, heard_since)
-        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent}))
+        newest = None
+        if due.kind is ReportKind.INPUTS:
+            newest = self._reader.newest_on_time(due.start, due.end, view=view, on_damage=self._tell)
+        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent, "newest": newest}))
         if manifest.kind is ReportKind.INPUTS:
             self._counts.clear()
             self._closed.append(manifest)
@@ -245,6 +261,7 @@ class Evaluator:
             self._history.add(manifest)
         else:
             self._unlabelled.remove(manifest.start)
+            self._errors.add(manifest)
         return manifest
 
     def _next_inputs(self, view: View, through: datetime) -> Manifest | None:
@@ -266,6 +283,7 @@ class Evaluator:
             due=window.end,
             predictions=view,
             labels={},
+            rows=window.rows,
         )
 
     def _next_performance(self, view: View, through: datetime) -> Manifest | None:
@@ -316,7 +334,8 @@ class Evaluator:
         )
         self._journal.write_progress(self._progress)
         self._closed = self._closed[-1:]
-        self._history.forget_before(self.needed_since)
+        for history in (self._history, self._errors):
+            history.forget_before(self.needed_since)
 
     def _closed_without(self, writer_id: str, sequence: int, promised: datetime | None) -> datetime | None:
         ends = (
@@ -350,9 +369,15 @@ class Evaluator:
             reason = f"The model version {version} has no readable baseline."
             verdict = not_enough_data(manifest.kind, version, window, reason)
         elif manifest.kind is ReportKind.INPUTS:
-            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version))
+            feed = self._history.feed(manifest, self._monitoring.window.duration)
+            verdict = judge.judge_inputs(rows, window, self._history.before(manifest.start, version), feed)
         else:
-            verdict = judge.judge_performance(rows, window, self._history.before(manifest.start, version))
+            verdict = judge.judge_performance(
+                rows,
+                window,
+                self._history.before(manifest.start, version),
+                self._errors.before(manifest.start, version),
+            )
         verdict = mark_expected(verdict, self._monitoring.expected_changes)
         return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
 

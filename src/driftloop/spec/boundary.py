@@ -113,10 +113,10 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(constraint) from error
 
 
-def _read_moment(value: object) -> object:
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return parse_moment(value.isoformat())
-    return parse_moment(value) if isinstance(value, str) else value
+def _read_moment(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    return parse_moment(str(value))
 
 
 Moment = Annotated[

@@ -8,7 +8,7 @@ of them together stay within their share of the false-alarm budget. Not for outp
 from collections.abc import Mapping
 
 from driftloop.monitor.baseline import Baseline
-from driftloop.monitor.checks.arrival import check_dates, check_silence, check_volume
+from driftloop.monitor.checks.arrival import REMEMBERED_WINDOWS, check_dates, check_silence, check_volume, remembered
 from driftloop.monitor.checks.missing import check_missing
 from driftloop.monitor.checks.names import BY_CAUSE, FRESHNESS, MISSING, NEW_CATEGORY, RANGE, SWAPPED, TYPE, UNIT
 from driftloop.monitor.checks.repetition import check_duplicates, check_stuck
@@ -19,7 +19,7 @@ from driftloop.monitor.columns import Column
 from driftloop.monitor.feed import dates_of
 from driftloop.spec import CheckResult, DataSchema, FeatureType
 
-__all__ = ["Arrival", "Stretch", "check_inputs"]
+__all__ = ["REMEMBERED_WINDOWS", "Arrival", "Stretch", "check_inputs", "remembered"]
 
 CHECKS_OF_COLUMN = 5
 """Missing, type, stuck; new categories, or range and unit."""

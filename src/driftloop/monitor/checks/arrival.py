@@ -4,6 +4,8 @@ Training data are often a sample, so how many predictions come and how regularly
 this one; until there are enough of them, nothing is said. That no window at all comes can't be said here.
 """
 
+from dataclasses import dataclass
+from datetime import timedelta
 from math import exp, log, sqrt
 
 import numpy as np
@@ -17,8 +19,8 @@ FEWEST_DURATIONS = 14
 """Windows of a day or longer."""
 FEWEST_DAYS = 7
 """Shorter windows are compared with those of the same hour on so many days: a week has every weekday."""
-MOST_DAYS = 28
-"""Older windows tell of another time."""
+REMEMBERED_DAYS, REMEMBERED_DURATIONS, REMEMBERED_WINDOWS = 14, 28, 700
+"""How far back the windows count, whichever of the first two is longer: older ones tell of another time."""
 MATERIAL_FACTOR = 2.0
 """Twice or half the usual volume matters."""
 MATERIAL_SILENCE = 0.25
@@ -31,51 +33,61 @@ _MOST_DEGREES = 20
 """Degrees of freedom trusted at most: volumes have heavier tails than the normal distribution."""
 
 
+def remembered(duration: timedelta) -> timedelta:
+    """Return for how long the windows before are looked at."""
+    return max(timedelta(days=REMEMBERED_DAYS), REMEMBERED_DURATIONS * duration)
+
+
 def check_volume(arrival: Arrival, limits: Limits) -> CheckResult | None:
     """Judge the number of predictions against windows before it, at the same time of day where they are shorter.
 
     Logarithms of the rows per duration, by a predictive t interval: it is as wide as days usually differ. A trend is
-    part of how they differ.
+    part of how they differ. What came in about the same number the last time is the new usual, not another fault.
     """
     known = _usual_volume(arrival)
     if known is None:
         return None
     from scipy.special import stdtrit
 
-    mean, sd, degrees = known
-    rows = len(arrival.seconds) / arrival.durations
-    allowed = max(-float(stdtrit(degrees, limits.significance / 2)) * sd, log(MATERIAL_FACTOR))
-    change = log(rows + 0.5) - mean
+    rows = arrival.feed[-1].rows / arrival.durations
+    allowed = max(-float(stdtrit(known.degrees, limits.significance / 2)) * known.sd, log(MATERIAL_FACTOR))
+    change, since_last = log(rows + 0.5) - known.mean, log(rows + 0.5) - known.last
     return CheckResult(
         check=VOLUME,
         feature="",
-        passed=abs(change) <= allowed,
+        passed=abs(change) <= allowed or abs(since_last) <= log(MATERIAL_FACTOR),
         observed=exp(change),
         limit=exp(allowed if change > 0 else -allowed),
-        message=f"{rows:,.0f} predictions came where {exp(mean):,.0f} usually come.",
+        message=f"{rows:,.0f} predictions came where {exp(known.mean):,.0f} usually come.",
     )
 
 
-def _usual_volume(arrival: Arrival) -> tuple[float, float, int] | None:
-    """Return mean and predictive standard deviation of log(rows per duration), and degrees of freedom; None if unknown.
+@dataclass(frozen=True)
+class _Volume:
+    """The usual logarithm of the rows per duration."""
+
+    mean: float
+    sd: float
+    """Predictive, with the uncertainty of the mean."""
+    degrees: int
+    last: float
+    """The newest one."""
+
+
+def _usual_volume(arrival: Arrival) -> _Volume | None:
+    """Return what is usual; None until enough is known.
 
     Hours differ in how much they vary, and one hour's few days tell little of it: the larger of its own spread and
     that of all hours counts.
     """
-    length = arrival.duration.total_seconds()
-    past = [stretch for stretch in arrival.past if stretch.end <= arrival.start]
-    if not past:
-        return None
+    past, length = arrival.past, arrival.duration.total_seconds()
     starts = np.array([stretch.start.timestamp() for stretch in past])
     lengths = np.array([stretch.end.timestamp() for stretch in past]) - starts
     rows = np.array([stretch.rows for stretch in past])
     logarithms = np.log(rows / np.maximum(np.round(lengths / length), 1) + 0.5)
-    recent = starts >= arrival.start.timestamp() - MOST_DAYS * max(_DAY_SECONDS, length)
     daily = length >= _DAY_SECONDS
-    slots = np.zeros(len(past), dtype=np.int64) if daily else (starts % _DAY_SECONDS // length).astype(np.int64)
-    slot = 0 if daily else int(arrival.start.timestamp() % _DAY_SECONDS // length)
-    logarithms, slots = logarithms[recent], slots[recent]
-    own = logarithms[slots == slot]
+    slots = (0 * starts if daily else starts % _DAY_SECONDS // length).astype(np.int64)
+    own = logarithms[slots == (0 if daily else int(arrival.start.timestamp() % _DAY_SECONDS // length))]
     if len(own) < (FEWEST_DURATIONS if daily else FEWEST_DAYS):
         return None
     _, places, sizes = np.unique(slots, return_inverse=True, return_counts=True)
@@ -84,7 +96,7 @@ def _usual_volume(arrival: Arrival) -> tuple[float, float, int] | None:
     pooled = float(((logarithms - means[places]) ** 2).sum()) / degrees
     mean = float(own.mean())
     variance = max(pooled, float(own.var(ddof=1)), exp(-mean))  # at least the Poisson distribution's
-    return mean, sqrt(variance * (1 + 1 / len(own))), min(degrees, _MOST_DEGREES)
+    return _Volume(mean, sqrt(variance * (1 + 1 / len(own))), min(degrees, _MOST_DEGREES), float(own[-1]))
 
 
 def check_silence(arrival: Arrival, limits: Limits) -> CheckResult | None:
@@ -96,19 +108,20 @@ def check_silence(arrival: Arrival, limits: Limits) -> CheckResult | None:
     """
     length = arrival.duration.total_seconds()
     rests = np.array([_rest(stretch) for stretch in arrival.past if stretch.newest is not None and stretch.rows > 0])
-    if len(rests) < FEWEST_SILENCES or len(arrival.seconds) == 0:
+    if len(rests) < FEWEST_SILENCES or arrival.feed[-1].newest is None:
         return None
+    this = arrival.feed[-1]
     factor = len(rests) * (limits.significance ** (-1 / len(rests)) - 1)
-    gap = (arrival.end - arrival.start).total_seconds() / len(arrival.seconds)
+    gap = (this.end - this.start).total_seconds() / max(this.rows, 1)
     limit = max(factor * float(rests.mean()) * gap, 2 * float(rests.max()) * gap, MATERIAL_SILENCE * length) / length
-    silence = (arrival.end.timestamp() - float(np.nanmax(arrival.seconds))) / length
+    silence = _rest(this) * gap / length
     return CheckResult(
         check=FRESHNESS,
         feature="",
         passed=silence <= limit,
         observed=silence,
         limit=limit,
-        message=f"The last {silence:.0%} of a usual window brought no prediction: did the feed stop?",
+        message=f"No prediction came in the last {_span(silence * length)} of the window: did the feed stop?",
     )
 
 

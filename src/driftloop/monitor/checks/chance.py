@@ -8,25 +8,46 @@ from functools import lru_cache
 
 import numpy as np
 
+from driftloop.monitor.checks.subject import Limits
 from driftloop.monitor.feed import Rate
 
 _LARGEST_CORRELATION = 0.999
 
 
-def chance_limit(rate: Rate, rows: int, durations: int, significance: float, observed: float = 0.0) -> float:
-    """Return the largest share of `rows` that passes: chance exceeds it with at most `significance`.
+def largest_share(
+    rate: Rate, rows: int, limits: Limits, *, material: float, observed: float, correlation: float | None = None
+) -> float:
+    """Return the largest share of `rows` that passes: what is material, or what chance may bring if that is more.
 
-    Shares below are common, and a Beta distribution of the same mean and variance says nearly the same in no time: the
-    exact limit is worked out where `observed` is above that one's or close to it.
+    Below what is material nobody asks how likely it is, and a Beta distribution of the same mean and variance nearly
+    says the limit in no time. Above it the limit is exact.
     Source: Skellam, "A probability distribution derived from the binomial distribution", 1948.
+
+    Args:
+        rate: of the reference.
+        rows: of the window that can show it.
+        limits: chance allowed.
+        material: share that matters at all.
+        observed: share seen.
+        correlation: of rows in a block; None for the rate's own, `cautious`.
     """
     from scipy.special import betainccinv
 
-    mean, correlation = _predicted(rate, durations, significance)
-    of_share = correlation + (1 - correlation) / rows
+    if rows == 0 or material >= 1:
+        return min(material, 1.0)
+    own = cautious(rate, limits.significance) if correlation is None else correlation
+    mean, spread = _predicted(rate, min(own, _LARGEST_CORRELATION), limits.durations)
+    if observed > material:
+        return max(material, _exact_limit(mean, spread, rows, limits.significance))
+    of_share = spread + (1 - spread) / rows
     total = 1 / of_share - 1
-    quick = float(betainccinv(mean * total, (1 - mean) * total, significance)) if total > 0 else 1.0
-    return quick if observed < quick / 2 else _exact_limit(mean, correlation, rows, significance)
+    quick = float(betainccinv(mean * total, (1 - mean) * total, limits.significance)) if total > 0 else 1.0
+    return max(material, quick)
+
+
+def cautious(rate: Rate, significance: float) -> float:
+    """Return the rate's correlation, taken higher the fewer blocks it was estimated from."""
+    return rate.correlation * _widening(rate.blocks, significance)
 
 
 def _exact_limit(mean: float, correlation: float, rows: int, significance: float) -> float:
@@ -41,9 +62,8 @@ def _exact_limit(mean: float, correlation: float, rows: int, significance: float
     return int(np.argmax(above <= significance)) / rows
 
 
-def _predicted(rate: Rate, durations: int, significance: float) -> tuple[float, float]:
-    """Return mean and correlation of a window's rows, with the reference's uncertainty about both."""
-    correlation = min(rate.correlation * _widening(rate.blocks, significance), _LARGEST_CORRELATION)
+def _predicted(rate: Rate, correlation: float, durations: int) -> tuple[float, float]:
+    """Return mean and correlation of a window's rows, with the reference's uncertainty about its mean."""
     per_block = rate.rows / max(rate.blocks, 1)
     worth = rate.rows / (1 + max(per_block - 1, 0) * correlation)
     mean = (rate.share * worth + 0.5) / (worth + 1)

@@ -9,7 +9,7 @@ from math import isfinite
 
 import numpy as np
 
-from driftloop.monitor.checks.chance import chance_limit
+from driftloop.monitor.checks.chance import largest_share
 from driftloop.monitor.checks.names import DUPLICATES, STUCK
 from driftloop.monitor.checks.subject import Arrival, Limits, Subject
 from driftloop.monitor.columns import Column
@@ -26,8 +26,8 @@ into one value by drift, and only all of them are stuck."""
 def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResult | None:
     """Judge the most frequent value of a column, against how frequent one was in blocks of the reference.
 
-    Where the reference is not known to repeat or not (no two rows in a block), nothing is said. Categories and booleans
-    are stuck when they are constant, numbers earlier: their distribution may get narrow, but hardly a point.
+    Says something only where one is stuck, and where the reference shows whether rows of a block repeat. Categories and
+    booleans are stuck when they are constant, numbers earlier: their distribution may get narrow, but hardly a point.
     """
     values, counts = subject.counts
     rate, rows = subject.feed.repeats, int(counts.sum())
@@ -35,16 +35,16 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
         return None
     most = int(counts.max())
     share, floor = most / rows, _material(rate.share, numeric=subject.numeric)
-    least = max(floor - 1 / rows, 0.0)  # the largest share that is less than material
-    limit = (
-        least if share <= least else max(least, chance_limit(rate, rows, limits.durations, limits.significance, share))
-    )
+    least = max(floor - 1 / rows, 0.0)  # the largest share that is less than the floor
+    limit = largest_share(rate, rows, limits, material=least, observed=share)
+    if share <= limit:
+        return None
     value = values[counts == most].min()
     since = np.nanmin(arrival.seconds[subject.column.cells == value], initial=np.inf)
     return CheckResult(
         check=STUCK,
         feature=subject.name,
-        passed=share <= limit,
+        passed=False,
         observed=share,
         limit=limit,
         message=f"{share:.0%} of the values of {subject.name} are {_text(value)}, since {_time(since)}; usually "
@@ -81,7 +81,7 @@ def check_duplicates(
         return None
     share = float(np.mean(repeated_rows(columns, dates, arrival.seconds)))
     rate = known.model_copy(update={"events": usual * known.rows})
-    limit = max(usual + MATERIAL_SHARE, chance_limit(rate, rows, limits.durations, limits.significance, share))
+    limit = largest_share(rate, rows, limits, material=usual + MATERIAL_SHARE, observed=share)
     return CheckResult(
         check=DUPLICATES,
         feature="",

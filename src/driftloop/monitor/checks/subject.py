@@ -4,35 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftloop.monitor.baseline import ColumnBaseline
+from driftloop.monitor.checks.knownvalues import KnownValues, known_values
 from driftloop.monitor.columns import Column, ColumnKind, Numbers
 from driftloop.monitor.feed import ColumnFeed, levels_of
-from driftloop.spec import Feature
+from driftloop.spec import Feature, FeatureType
 
 
-class Stretch(Protocol):
-    """An earlier window, as far as volume and freshness look at it."""
+@dataclass(frozen=True)
+class Stretch:
+    """A closed window of the loop's feed, whatever model answered."""
 
-    @property
-    def start(self) -> datetime:
-        """Event time of its start."""
-
-    @property
-    def end(self) -> datetime:
-        """Event time of its end."""
-
-    @property
-    def rows(self) -> int:
-        """Predictions in it."""
-
-    @property
-    def newest(self) -> datetime | None:
-        """Event time of its newest row; None where it is not known."""
+    start: datetime
+    end: datetime
+    rows: int
+    """Predictions in it."""
+    newest: datetime | None = None
+    """Event time of the last one; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +38,13 @@ class Arrival:
     end: datetime
     duration: timedelta
     """Length of a usual window."""
-    past: Sequence[Stretch] = ()
-    """The windows before this one, of the same model; what is known of the live feed."""
+    feed: Sequence[Stretch] = ()
+    """The window itself as the last, and those before it; empty where that is not known."""
+
+    @property
+    def past(self) -> Sequence[Stretch]:
+        """The windows before, in order of time."""
+        return self.feed[:-1]
 
     @property
     def durations(self) -> int:
@@ -104,6 +102,13 @@ class Subject:
     def levels(self) -> tuple[float, float] | None:
         """Median and robust standard deviation of a numeric column; None without values."""
         return levels_of(self.column.ordered) if len(self.column.ordered) else None
+
+    @cached_property
+    def known_values(self) -> KnownValues | None:
+        """Values that repeat in the reference of a numeric column that is no date."""
+        if not self.numeric or self.feature.type is FeatureType.DATE:
+            return None
+        return known_values(np.array(self.reference.quantiles))
 
     @cached_property
     def known_categories(self) -> set[str]:

@@ -2,8 +2,9 @@
 
 Middle and spread of the window are compared with the range that they had over the reference's blocks. Only a window far
 outside of it is looked at, whichever way traffic usually swings, and it must fit inside once put right: chance alone
-does neither. Units that differ little against the column's own spread can't be told from drift, and are left to it; so
-is a window of which only a part was converted, beyond what `range` says.
+does neither. Where a column repeats its values, whether they are still the same tells as much. Units of a column that
+repeats none and spreads wider than they differ can't be told from drift, and are left to it; so is a window of which
+only a part was converted, beyond what `range` says.
 """
 
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ class _Levels:
     def is_far_from(self, extent: Extent, *, distance: float = 1.0) -> bool:
         """Whether no window of this size could have come here by chance, or by a season."""
         noise = 6 / self.rows**0.5
-        allowance = (distance + noise) * extent.usual_spread
+        allowance = (distance + noise) * extent.usual_spread + extent.slack
         scale = 3 * exp(noise)
         return (
             not extent.middle[0] - allowance <= self.middle <= extent.middle[1] + allowance
@@ -121,12 +122,20 @@ def likely_conversion(ordered: Numbers, extent: Extent | None, *, whole: bool = 
     return min(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
+def _conversion_of_known_values(subject: Subject) -> Conversion | None:
+    """Return the conversion without which the values are the known ones again."""
+    known, (values, counts) = subject.known_values, subject.counts
+    if known is None or not known.lost(values, counts):
+        return None
+    shares = [(known.found((values - c.offset) / c.factor, counts), c) for c in CONVERSIONS if c.factor > 0]
+    return max(((s, c) for s, c in shares if s is not None), key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
 def check_unit(subject: Subject) -> CheckResult | None:
     """Judge whether all values look converted; dates have no unit. Says something only when they do."""
-    extent = subject.feed.extent
-    if subject.feature.type is FeatureType.DATE or extent is None:
+    if subject.feature.type is FeatureType.DATE:
         return None
-    conversion = likely_conversion(subject.column.ordered, extent)
+    conversion = likely_conversion(subject.column.ordered, subject.feed.extent) or _conversion_of_known_values(subject)
     if conversion is None or subject.levels is None:
         return None
     usual = subject.reference.quantiles[len(subject.reference.quantiles) // 2]
@@ -164,8 +173,10 @@ def _levels(subject: Subject) -> _Levels | None:
 
 
 def _is_far(subject: Subject) -> bool:
-    levels, extent = _levels(subject), subject.feed.extent
-    return levels is not None and extent is not None and levels.is_far_from(extent)
+    levels, extent, known = _levels(subject), subject.feed.extent, subject.known_values
+    if levels is None:
+        return False
+    return (extent is not None and levels.is_far_from(extent)) or (known is not None and known.lost(*subject.counts))
 
 
 def _is_foreign(subject: Subject) -> bool:
@@ -175,7 +186,9 @@ def _is_foreign(subject: Subject) -> bool:
 def _belongs_to(subject: Subject, other: Subject) -> bool:
     if subject.column.kind is ColumnKind.CATEGORICAL:
         return _known_share(subject, other) > _AT_HOME
-    levels, extent = _levels(subject), other.feed.extent
+    levels, extent, known = _levels(subject), other.feed.extent, other.known_values
+    if known is not None:
+        return known.found(*subject.counts) is not None
     return levels is not None and extent is not None and levels.misfit(extent) is not None
 
 

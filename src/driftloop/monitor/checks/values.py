@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from driftloop.monitor.checks.chance import chance_limit
+from driftloop.monitor.checks.chance import largest_share
 from driftloop.monitor.checks.names import NEW_CATEGORY, RANGE, TYPE
 from driftloop.monitor.checks.subject import Limits, Subject
 from driftloop.monitor.checks.units import likely_conversion
@@ -29,12 +29,14 @@ def check_type(subject: Subject, limits: Limits) -> CheckResult:
 def check_new_categories(subject: Subject, limits: Limits) -> CheckResult | None:
     """Judge categories never seen before, against the rate at which new ones came in the reference.
 
-    A column that was empty in the reference knows no categories, and none is new.
+    Twice that rate: they go on opening, and the window lies further from the reference than its own later half did. A
+    column that was empty in the reference knows no categories, and none is new.
     """
     known = subject.known_categories
     if not known:
         return None
     values, counts = subject.counts
+    new_rate = subject.feed.new
     new = [(-int(count), str(value)) for value, count in zip(values, counts, strict=True) if value not in known]
     rows = int(counts.sum())
     share = -sum(count for count, _ in new) / max(rows, 1)
@@ -43,7 +45,7 @@ def check_new_categories(subject: Subject, limits: Limits) -> CheckResult | None
         NEW_CATEGORY,
         subject,
         share,
-        _limit(subject.feed.new, rows, limits, share),
+        _limit(new_rate.model_copy(update={"events": min(2 * new_rate.events, new_rate.rows)}), rows, limits, share),
         f"{share:.1%} of the values of {subject.name} were never seen before" + (f": {named}." if new else "."),
     )
 
@@ -56,7 +58,7 @@ def check_range(subject: Subject, limits: Limits) -> CheckResult | None:
     if not seen:
         return None
     low, high = min(seen), max(seen)
-    width = (high - low) or abs(high) or 1.0
+    width = ((high - low) or abs(high) or 1.0) + (subject.feed.extent.slack if subject.feed.extent else 0.0)
     ordered = subject.column.ordered
     below = int(np.searchsorted(ordered, low - width))
     above = int(np.searchsorted(ordered, high + width, side="right"))
@@ -74,11 +76,7 @@ def check_range(subject: Subject, limits: Limits) -> CheckResult | None:
 
 
 def _limit(rate: Rate, rows: int, limits: Limits, observed: float) -> float:
-    """Return the usual share and what is material on top, or what chance explains if that is more."""
-    material = rate.share + limits.min_effect_size
-    if rows == 0:
-        return min(material, 1.0)
-    return min(max(material, chance_limit(rate, rows, limits.durations, limits.significance, observed)), 1.0)
+    return largest_share(rate, rows, limits, material=rate.share + limits.min_effect_size, observed=observed)
 
 
 def _result(check: str, subject: Subject, share: float, limit: float, message: str) -> CheckResult:
