@@ -48,7 +48,7 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
         observed=share,
         limit=limit,
         message=f"{share:.0%} of the values of {subject.name} are {_text(value)}, since {_time(since)}; usually "
-        f"{rate.share:.0%} or fewer are alike: is it stuck?",
+        f"{rate.share:.0%} are alike: is it stuck?",
     )
 
 
