@@ -59,7 +59,7 @@ def test_a_rise_is_found_and_dated():
 
 
 def test_a_small_rise_shows_over_several_windows():
-    known = baseline(wrong(0.1, 10_000, 0))
+    known = baseline(wrong(0.1, 100_000, 0))
     risen = [wrong(0.17, ROWS, i) for i in range(1, ERROR_WINDOWS + 1)]
     seen = [judge_errors(known, windows(known, *risen[:count]), SHARE).changed for count in (1, ERROR_WINDOWS)]
     assert seen == [False, True]
@@ -81,7 +81,7 @@ def test_stable_errors_alarm_within_the_share(task):
 
 def test_a_rise_of_absolute_errors_is_found_and_one_wild_row_is_none():
     random = np.random.default_rng(0)
-    known = baseline(random.lognormal(size=5000), Task.REGRESSION)
+    known = baseline(random.lognormal(size=50_000), Task.REGRESSION)
     usual = [random.lognormal(size=ROWS) for _ in range(4)]
     wild = random.lognormal(size=ROWS)
     wild[7] = 1e9
@@ -106,6 +106,12 @@ def test_errors_that_come_in_runs_count_less():
     assert known.correlation > 0.05 > alone.correlation
     assert judge_errors(alone, bad_hour, SHARE).changed
     assert not judge_errors(known, bad_hour, SHARE).changed
+
+
+def test_a_reference_of_few_blocks_is_trusted_less():
+    few, many = (baseline(wrong(0.1, ROWS * blocks, 0)) for blocks in (10, 300))
+    assert few.design_effect(ROWS, 9) > 2
+    assert many.design_effect(ROWS, 9) < 1.2
 
 
 def test_days_that_differ_are_seen_in_hourly_windows():

@@ -7,7 +7,7 @@ from tests.sidecar.test_evaluator import NOW, Monitored
 
 def day(number):
     start = traffic.START + number * traffic.DAY
-    table = traffic.rows(250, seed=200 + number, start=start, concept=1.0 if number < 2 else 0.3)
+    table = traffic.rows(250, seed=200 + number, start=start, concept=1.0 if number < 2 else -0.5)
     return number, table, "v1"
 
 

@@ -53,15 +53,27 @@ class ErrorBaseline(Boundary):
     dispersion: float = 1.0
     """Variance of one row's error over that of its family at that mean: mean (1 - mean), or mean squared."""
     correlation: float = 0.0
-    """Correlation of errors in the same block of time, 0 to 1, one standard error to the safe side."""
+    """Correlation of errors in the same block of time, 0 to 1."""
     block_seconds: float = 0.0
     """Length of those blocks; 0 without times."""
     blocks: int = 0
     """How many there were; 0 without times."""
 
-    def design_effect(self, rows_per_block: float) -> float:
-        """Return how many rows are worth one independent row (Kish)."""
-        return 1 + max(rows_per_block - 1, 0.0) * self.correlation
+    def design_effect(self, rows_per_block: float, threshold: float) -> float:
+        """Return by how much to divide rows, so many in a block, to have what they are worth (Kish).
+
+        At the test rows' own blocks it is widened by Student's t in the place of the normal, as far out as the
+        threshold: few blocks may have looked independent by luck.
+        """
+        if self.blocks < 2:  # noqa: PLR2004 - one block has nothing to differ from
+            return 1.0
+        from scipy.stats import norm, t
+
+        deviations = math.sqrt(2 * threshold)
+        widening = float(t.isf(norm.sf(deviations), self.blocks - 1) / deviations) ** 2 - 1
+        known_at = max(self.rows / self.blocks, 1.0)
+        correlation = self.correlation + widening * (1 + (known_at - 1) * self.correlation) / known_at
+        return 1 + max(rows_per_block - 1, 0.0) * correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +166,9 @@ def judge_errors(baseline: ErrorBaseline, windows: Sequence[ErrorSums], probabil
         return None
     seconds = sum((window.end - window.start).total_seconds() for window in windows)
     rows_per_block = counts.sum() * baseline.block_seconds / seconds
-    weights = counts / (baseline.design_effect(rows_per_block) * baseline.dispersion)
-    test_rows = baseline.design_effect(baseline.rows / max(baseline.blocks, 1)) * baseline.dispersion
+    threshold = math.log(1 / probability) + _WINDOWS_SHIFT
+    weights = counts / (baseline.design_effect(rows_per_block, threshold) * baseline.dispersion)
+    test_rows = baseline.design_effect(baseline.rows / max(baseline.blocks, 1), threshold) * baseline.dispersion
     means = totals / np.maximum(counts, 1)
     worth = baseline.rows / test_rows
     after = _since_each(weights), _since_each(weights * means)
@@ -163,7 +176,6 @@ def judge_errors(baseline: ErrorBaseline, windows: Sequence[ErrorSums], probabil
     statistic = _rise(before, after, bernoulli=baseline.cap is None)
     place = int(np.argmax(np.where(after[0] > 0, statistic, -1.0)))
     usual, current = float(before[1][place] / before[0][place]), float(after[1][place] / after[0][place])
-    threshold = math.log(1 / probability) + _WINDOWS_SHIFT
     material = MATERIAL_DROP if baseline.cap is None else MATERIAL_LOSS_INCREASE * usual
     changed = bool(statistic[place] > threshold and current - usual >= material)
     window, part = windows[place // SUB_BLOCKS], place % SUB_BLOCKS
@@ -268,16 +280,9 @@ def _likeness(errors: Numbers, seconds: Numbers | None, window: timedelta | None
         found = _correlation(errors, seconds, length)
         rows = len(errors) / found[2]
         expected = 1 + rows * best[0] * best[1] / length
-        if 1 + (rows - 1) * found[0] > expected * (1 + _CLEARLY * _uncertainty(found[2])):
+        if 1 + (rows - 1) * found[0] > expected * (1 + _CLEARLY * math.sqrt(2 / found[2])):
             best = found
-    correlation, length, blocks = best
-    rows = len(errors) / blocks
-    return min(correlation + _uncertainty(blocks) * (1 + (rows - 1) * correlation) / rows, 1.0), length, blocks
-
-
-def _uncertainty(blocks: int) -> float:
-    """Return the relative standard error of a design effect; Donner, 1986, of its correlation."""
-    return math.sqrt(2 / blocks)
+    return best
 
 
 def _correlation(errors: Numbers, seconds: Numbers, length: float) -> tuple[float, float, int]:
