@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from driftloop.loop.basis import basis_of
 from driftloop.loop.decide import decide
@@ -64,6 +64,13 @@ class LoopMachine(RuleBasedStateMachine):
     @property
     def state(self):
         return replay(self.entries)
+
+    @initialize(serves=st.booleans())
+    def a_model_may_serve_already(self, serves):
+        if serves:
+            self.decide_once(5000)
+            self.the_run_ends("accepted")
+            self.decide_once(5000)
 
     @rule(
         kind=st.sampled_from(list(ReportKind)),
