@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from driftloop.loop.basis import basis_of
 from driftloop.loop.decide import decide
@@ -65,10 +65,17 @@ class LoopMachine(RuleBasedStateMachine):
     def state(self):
         return replay(self.entries)
 
+    @initialize(serves=st.booleans())
+    def a_model_may_serve_already(self, serves):
+        if serves:
+            self.decide_once(5000)
+            self.the_run_ends("accepted")
+            self.decide_once(5000)
+
     @rule(
         kind=st.sampled_from(list(ReportKind)),
-        verdict=st.sampled_from(list(VerdictKind)),
-        harm=st.sampled_from([None, *Harm]),
+        verdict=st.sampled_from([*VerdictKind, *[VerdictKind.COVARIATE_DRIFT] * 5]),
+        harm=st.sampled_from([None, *Harm, Harm.HARMLESS]),
         expected=st.sampled_from(["", "", "a season"]),
     )
     def a_window_is_judged(self, kind, verdict, harm, expected):
@@ -79,6 +86,13 @@ class LoopMachine(RuleBasedStateMachine):
             judged = judged.model_copy(update={"harm": harm, "expected": expected if harm is not Harm.HARMFUL else ""})
         self.verdicts.append(judged)
         self.week += 1
+
+    @precondition(lambda self: self.state.champion and not self.state.open_run and not self.state.candidate)
+    @rule(harm=st.sampled_from([None, *Harm]), expected=st.sampled_from(["", "", "a season"]))
+    def the_inputs_drift_and_the_loop_decides(self, harm, expected):
+        self.a_window_is_judged(ReportKind.INPUTS, VerdictKind.COVARIATE_DRIFT, harm, expected)
+        for _ in range(len(self.requests) + 2):  # what people asked is answered first
+            self.decide_once(5000)
 
     @precondition(lambda self: self.state.open_run)
     @rule(outcome=st.sampled_from(["accepted", "accepted", "one known before", "rejected", "failed"]))
@@ -148,7 +162,7 @@ class LoopMachine(RuleBasedStateMachine):
         self.entries = [LEDGER_ENTRY.validate_json(line) for line in lines]
         self.entries.append(Started(at=self.now, driftloop_version="1"))
 
-    @rule(labelled=st.sampled_from([0, 10, 5000]), times=st.integers(1, 4))
+    @rule(labelled=st.sampled_from([0, 10, 5000, 5000, 5000]), times=st.integers(1, 4))
     def the_loop_decides(self, labelled, times):
         for _ in range(times):
             self.decide_once(labelled)
