@@ -107,7 +107,7 @@ def test_a_mean_that_moved_is_not_taken_for_a_fault():
 
 
 def test_mean_and_spread_that_moved_are_seldom_taken_for_a_fault():
-    """Factors near those of the list come near by accident: about 1 in 40, at most 1 in 20 here."""
+    """Factors near those of the list come near by accident: about 1 in 30, at most 1 in 20 here."""
     found = [bool(explained(columns, name)) for columns, name in drifted_worlds([0.5, 0.75, 1.5, 2.0])]
     assert sum(found) <= len(found) / 20
 
