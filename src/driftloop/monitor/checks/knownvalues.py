@@ -47,7 +47,7 @@ class KnownValues:
         gaps = np.diff(known)
         room = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))[nearest]
         hit = np.abs(values - known[nearest]) <= _TOLERANCE * room
-        return float(counts[hit].sum() / counts.sum()), int(hit.sum())
+        return float(counts[hit].sum() / counts.sum()), len(np.unique(nearest[hit]))
 
 
 def known_values(quantiles: Numbers) -> KnownValues | None:
