@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from driftloop.replay.findings import Detection, ReplayReport
 
 _LETTERS = 110
+_TABLE_WIDTH = 150
 _ROOM_BYTES = 2 * 2**30
 """Room in memory that a replay is given; a log takes some 50 bytes a value."""
 _MOST = 12
@@ -120,7 +121,8 @@ def _show(console: Console, report: "ReplayReport") -> None:
     cost = report.cost
     say(
         f"Replayed {report.source}: {cost.rows:,} rows, {report.start:%Y-%m-%d} to {report.end:%Y-%m-%d}, in "
-        f"{cost.seconds:.1f} s ({cost.times_real_time:,.0f} times real time, {speed_words(report)})."
+        f"{cost.seconds:.1f} s ({cost.times_real_time:,.0f} times real time, {speed_words(report)}; "
+        f"{cost.cpu_seconds:.1f} s of one core)."
     )
     if cost.refused_rows:
         say(
@@ -129,7 +131,7 @@ def _show(console: Console, report: "ReplayReport") -> None:
     say(f"Verdicts, {counts_words(report)}.")
     if report.injections:
         console.print()
-        console.print(_injections(report))
+        Console(highlight=False, markup=False, width=max(console.width, _TABLE_WIDTH)).print(_injections(report))
         console.print()
     say(false_alarm_words(report))
     for alarm in report.other_alarms[:_MOST]:
@@ -152,7 +154,7 @@ def _show(console: Console, report: "ReplayReport") -> None:
 
 def _injections(report: "ReplayReport") -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("INJECTED", "FROM", "TO", "FIRST ALARM", "FIRST FITTING ALARM", "ALARMING WINDOWS"):
+    for column in ("INJECTED", "FROM", "TO", "FIRST ALARM", "FIRST FITTING ALARM", "ALARMING"):
         table.add_column(column)
     for finding in report.injections:
         noted = " (an alarm was on)" if finding.already_alarming else ""
@@ -172,7 +174,7 @@ def _detection(found: "Detection | None") -> str:
 
     if found is None:
         return "none"
-    return f"{found.verdict} after {duration_words(found.delay_seconds)}, window {found.windows} of {found.kind}"
+    return f"{found.verdict}, {found.kind} window {found.windows}, after {duration_words(found.delay_seconds)}"
 
 
 def _tell_more(say: object, count: int) -> None:

@@ -110,8 +110,10 @@ class Cost(Boundary):
     answering_seconds: float
     judging_seconds: float
     deciding_seconds: float
+    cpu_seconds: float
+    """Of one core; less than `seconds` where the machine has more to do."""
     windows_per_second: float
-    """Windows of either kind, judged in a second."""
+    """Verdicts of either kind in a second."""
     times_real_time: float
     """Event time over the seconds that the replay took, training of a first model left out."""
     training_seconds: float | None = None

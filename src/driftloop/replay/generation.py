@@ -48,8 +48,11 @@ def generate(traffic: Traffic, *, months: float, rows_per_hour: float | None, ve
     layers = max(math.ceil(rate / usual), 1)
     start = (midnights.iloc[-1] + _DAY).to_pydatetime()
     taken, moved = [], []
+    deck: list[int] = []
     for number in range(round(months * _DAYS_A_MONTH)):
-        drawn = rng.choice(len(days), size=min(layers, len(days)), replace=False)
+        if len(deck) < layers:  # no day comes again before all were drawn: an odd one would alarm each time
+            deck = rng.permutation(len(days)).tolist()
+        drawn, deck = deck[:layers], deck[layers:]
         rows = np.concatenate([days[index] for index in drawn])
         rows = rows[rng.random(len(rows)) < rate / (usual * layers)]
         taken.append(rows)

@@ -50,12 +50,11 @@ class NoBaselineError(InvalidInputError):
 class UnreadableBaselineError(InvalidInputError):
     """What the traffic is compared with is of another version, or damaged."""
 
-    def __init__(self, model: PackagedModel, error: ValueError) -> None:
-        problem = str(error).strip().splitlines()[-1].strip()
+    def __init__(self, model: PackagedModel) -> None:
         super().__init__(
-            f"The baseline of the model version {model.model.version} in '{model.folder}' must be readable by this "
-            f"version of driftloop. It is not: {problem} Train the model again, or replay a table without --workspace: "
-            "a model is trained then."
+            f"The baseline of the model version {model.model.version} in '{model.folder}' must be of this version of "
+            "driftloop, and whole. It can't be read. Train the model again, or replay a table with another "
+            "--workspace: a model is trained there."
         )
 
 
@@ -98,6 +97,7 @@ class Replayed:
     answering_seconds: float
     judging_seconds: float
     deciding_seconds: float
+    cpu_seconds: float
 
 
 def with_injections(plan: ReplayPlan, injections: Sequence[Injection]) -> ReplayPlan:
@@ -113,7 +113,7 @@ def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _
     """
     monitoring = plan.loop.spec.monitoring
     duration, delay = monitoring.window.duration, monitoring.labels.expected_delay
-    began = time.monotonic()
+    began, cpu = time.monotonic(), time.process_time()
     periods = tuple(injection.during(plan.traffic.first, plan.traffic.last) for injection in plan.injections)
     traffic = plan.traffic.with_injections(plan.injections, plan.seed)
     log = LiveLog(folder / "log", duration)
@@ -145,6 +145,7 @@ def replay(plan: ReplayPlan, folder: Path, say: Callable[[str], None] = lambda _
         answering_seconds=answered - began,
         judging_seconds=time.monotonic() - answered - deciding,
         deciding_seconds=deciding,
+        cpu_seconds=time.process_time() - cpu,
     )
 
 
@@ -200,7 +201,7 @@ def _place_baseline(plan: ReplayPlan, version: str, folder: Path) -> None:
     try:
         Baseline.model_validate_json((model.folder / "baseline.json").read_bytes())
     except ValueError as error:
-        raise UnreadableBaselineError(model, error) from error
+        raise UnreadableBaselineError(model) from error
     place_baseline(Path(model.model.result.bento_uri), folder / version)
 
 

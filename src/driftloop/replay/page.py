@@ -312,6 +312,7 @@ def _cost(report: ReplayReport) -> str:
             "Time for the answers": f"{cost.answering_seconds:.1f} s",
             "Time for the verdicts": f"{cost.judging_seconds:.1f} s, {speed_words(report)}",
             "Time for the decisions": f"{cost.deciding_seconds:.1f} s",
+            "Time of one core, in all": f"{cost.cpu_seconds:.1f} s",
             "One training, as measured": trained,
             "All retrainings at that": retrained,
         }

@@ -70,6 +70,7 @@ def build_report(
             answering_seconds=replayed.answering_seconds,
             judging_seconds=replayed.judging_seconds,
             deciding_seconds=replayed.deciding_seconds,
+            cpu_seconds=replayed.cpu_seconds,
             windows_per_second=len(replayed.verdicts) / max(replayed.judging_seconds, 1e-9),
             times_real_time=(replayed.end - replayed.start).total_seconds() / max(seconds, 1e-9),
             training_seconds=training_seconds,
