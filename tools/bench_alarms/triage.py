@@ -105,6 +105,10 @@ class Bench:
     def run(self, case: Case, seed: int) -> Outcome:
         """Judge the windows with the injection."""
         rows = inject(self.model.live, case.injection, time_column=WHEN, target_column=TRUTH, seed=seed)
+        if case.injection.kind in (K.MEAN_SHIFT, K.SCALE_SHIFT):  # ages move in whole years
+            name = case.injection.columns[0]
+            if (self.model.live[name] % 1 == 0).all():
+                rows[name] = rows[name].round()
         outcome, past = Outcome(case), [*self.past]
         for number in range(_CLEAN, _CLEAN + _CHANGED):
             inputs, labels, sums = self._judge(rows, number, past)

@@ -2,8 +2,8 @@
 
 `checks` finds what lies far outside of all that was ever seen. Here are columns that are known to have moved, within
 what was seen: a fault that undoes the move to the point explains it better than the world does. It looks at nothing
-that did not drift, and so costs no false-alarm budget; of drifts that change mean and spread by a factor, about one in
-forty is taken for another unit by accident.
+that did not drift, and so costs no false-alarm budget. Of drifts that halve or double the spread while the mean moves,
+about one in 25 is taken for another unit by accident; a mean that moves alone is not.
 """
 
 from collections.abc import Mapping, Sequence
