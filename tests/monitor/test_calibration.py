@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import lfilter
 
 from driftloop.monitor.baseline import describe_columns
+from driftloop.monitor.calibration import cut_blocks
 from driftloop.monitor.columns import Column, ColumnKind
 from driftloop.monitor.detector import Detector
 
@@ -159,6 +160,30 @@ def test_an_autocorrelated_column_keeps_its_own_design_effect_among_independent_
     effects = [column.streams[0].design_effect for column in detector_of(values).columns]
     assert effects[3] > 10
     assert max(effects[:3] + effects[4:]) < 1.6
+
+
+def test_a_steady_column_keeps_its_own_design_effect_among_moody_ones():
+    random = np.random.default_rng(8)
+    values = autocorrelated(random, REFERENCE)
+    values[:, 3] = independent(random, REFERENCE)[:, 3]
+    effects = [column.streams[0].design_effect for column in detector_of(values).columns]
+    assert effects[3] < 1.6
+    assert min(effects[:3] + effects[4:]) > 10
+
+
+def test_a_column_that_the_season_explains_wholly_is_judged():
+    values = independent(np.random.default_rng(9), REFERENCE + ROWS)
+    values[:, 0] = np.cos(np.arange(len(values)) // ROWS % 24 * 2 * np.pi / 24)
+    detector = detector_of(values[:REFERENCE])
+    (sums,) = sums_of(detector, values[REFERENCE:])
+    assert np.isfinite(detector.find([sums], 1e-3).assessment.statistics).all()
+    assert not detector.find([sums], 1e-3).alarms
+
+
+@pytest.mark.parametrize(("days", "window", "block"), [(59, 7, 1), (400, 7, 7), (180, 30, 3), (16, 1, 1 / 3)])
+def test_blocks_are_whole_days_where_windows_are_and_days_suffice(days, window, block):
+    blocks = cut_blocks(np.linspace(0, days * 86400.0, 5000), timedelta(days=window))
+    assert blocks.seconds == pytest.approx(block * 86400)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9, 15, 60])

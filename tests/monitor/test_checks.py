@@ -250,6 +250,12 @@ def test_no_column_without_values_hides_a_fault_of_another(baseline, table, colu
     assert {(column, "column"), (other, "new_category" if other == "carrier" else "column")} <= found
 
 
+@pytest.mark.parametrize("value", [np.inf, -1e308, "x", True])
+def test_values_of_any_kind_are_judged(baseline, table, value):
+    unlike = table.assign(temp=value, carrier=value, night=value, booked=value)
+    assert {name for name, _ in failed(baseline, unlike)} >= {"carrier", "night", "booked"}
+
+
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_handful_of_rows_without_any_value_passes_as_it_came(baseline, table, rows):
     few = table.head(rows).assign(temp=np.nan, carrier=None, night=None, booked=None)

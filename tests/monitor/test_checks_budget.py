@@ -221,9 +221,13 @@ ROUTES = np.round(np.random.default_rng(12).lognormal(6.7, 0.7, 150))
 
 def timetable(random, rows):
     """Distances of 150 routes, departures at five-minute steps, temperatures by tenths that repeat for an hour."""
-    hours = np.repeat(np.round(random.normal(12, 9, rows // 200 + 1), 1), 200)[:rows]
     minutes = 5.0 * random.integers(60, 280, rows)
-    return {"distance": random.choice(ROUTES, rows), "departure": minutes // 60 * 100 + minutes % 60, "temp": hours}
+    return {
+        "distance": random.choice(ROUTES, rows),
+        "departure": minutes // 60 * 100 + minutes % 60,
+        "temp": np.repeat(np.round(random.normal(12, 9, rows // 200 + 1), 1), 200)[:rows],
+        "seats": np.clip(random.normal(4, 3, rows).round(), 0, 16),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -247,8 +251,9 @@ def test_columns_alike_in_middle_and_spread_are_told_by_values_that_repeat(fligh
     assert all({("swapped", "distance"), ("swapped", "departure")} <= set(failures) for failures in found)
 
 
-@pytest.mark.parametrize("shift", [35.0, 500.0, -35.0])
-@pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_other_values_are_no_change_of_unit(flights, shift, scale):
-    moved = [converted(w, "departure", scale, shift) for w in flights.windows()[:10]]
+@pytest.mark.parametrize("shift", [2.57, 13.36, 500.0, -35.0])
+@pytest.mark.parametrize("scale", [1.0, 0.5, 2.0])
+@pytest.mark.parametrize("column", ["departure", "seats"])
+def test_other_values_are_no_change_of_unit(flights, column, shift, scale):
+    moved = [converted(w, column, scale, shift) for w in flights.windows()[:10]]
     assert not any(check in {"unit", "swapped"} for w in moved for check, _ in flights.failures(w))

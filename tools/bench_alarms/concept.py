@@ -27,7 +27,7 @@ ITEMS = 10_000
 DRIFTS = (2_500, 5_000, 7_500)
 WIDTHS = {"abrupt": 1, "gradual": 1_000, "stationary": 0}
 IN_TIME = 1_500
-FALSE_ALARMS_PER_ITEM = 5e-6
+FALSE_ALARMS_PER_ITEM = 5e-7
 CONCEPTS = {"SINE": 4, "STAGGER": 3, "SEA": 4, "AGRAWAL": 10}
 OURS = "driftloop ErrorWatch"
 

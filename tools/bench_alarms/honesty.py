@@ -36,7 +36,7 @@ CELLS = (
     Cell(Kind.AR9, 5, 1000, Shift(Move.MEAN, 1.0)),
     Cell(Kind.AR9, 20, 200, Shift(Move.MEAN, 1.5)),
     Cell(Kind.SEASON, 20, 50, Shift(Move.MEAN, 1.0)),
-    Cell(Kind.SEASON, 5, 2000, Shift(Move.MEAN, 1.0)),
+    Cell(Kind.SEASON, 5, 2000, Shift(Move.MEAN, 2.0)),
     Cell(Kind.HEAVY, 20, 200, Shift(Move.MEAN, 0.5)),
     Cell(Kind.MIXED, 20, 200, Shift(Move.MIX, 0.2)),
 )

@@ -81,7 +81,9 @@ class Calibration:
         names = ("rows", "skewness", "design_effect", "degrees", "blocks", "block_rows", "block_seconds")
         facts = {name: np.array([float(getattr(s, name)) for s in self.streams]) for name in names}
         parameters = np.array([float(len(s.mean)) for s in self.streams])
-        variance = np.array([s.square[0] - s.mean[0] ** 2 - sum(c**2 for c in s.mean[1:]) / 2 for s in self.streams])
+        total = np.array([s.square[0] - s.mean[0] ** 2 for s in self.streams])
+        season = np.array([sum(c**2 for c in s.mean[1:]) / 2 for s in self.streams])
+        variance = np.maximum(total - season, total / 4)  # as in the calibration: a season never explains everything
         widening = widening_of(facts["blocks"], self._autocorrelation)
         facts["variance"] = variance
         # A location is bounded: means of few effective rows have lighter tails than the normal (Cornish and Fisher,
@@ -121,7 +123,7 @@ class Calibration:
         middles = start + (np.arange(pieces) + 0.5) / pieces * (end - start)
         terms = basis(middles, self._periods)
         means, squares = terms @ mean.T, terms @ square.T
-        floor = (square[:, 0] - mean[:, 0] ** 2 - (mean[:, 1:] ** 2).sum(axis=1) / 2) / 4
+        floor = (square[:, 0] - mean[:, 0] ** 2) / 4
         return means.mean(axis=0), np.maximum(squares - means**2, floor).mean(axis=0)
 
     def variance(self, counts: Numbers, spread: Numbers, seconds: float) -> Numbers:

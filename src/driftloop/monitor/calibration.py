@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from driftloop.monitor.columns import Numbers
 from driftloop.monitor.scores import RELATION, SHAPES
-from driftloop.monitor.season import basis, fit_season
+from driftloop.monitor.season import DAY, basis, fit_season
 from driftloop.spec.boundary import Boundary
 
 BLOCKS = 40
 """Blocks wanted: fewer know neither the design effect nor the season."""
 ROWS_PER_BLOCK = 10
 _RULE_OF_THREE = 3
+_ABOVE, _BELOW = 1.645, 3.0
+"""Standard errors of a design effect's logarithm from the common one at which it is taken for its own."""
 
 
 class StreamBaseline(Boundary):
@@ -87,9 +89,17 @@ def cut_blocks(seconds: Numbers | None, window: timedelta | None) -> Blocks | No
         return None
     wanted = min(BLOCKS, len(seconds) // ROWS_PER_BLOCK)
     length = window.total_seconds()
-    length /= max(np.ceil(length * wanted / np.ptp(seconds)), 1)
+    length /= _pieces(length, max(int(np.ceil(length * wanted / np.ptp(seconds))), 1))
     number, of_row = np.unique(np.floor(seconds / length).astype(np.int64), return_inverse=True)
     return Blocks(of_row, number, length) if len(number) > 1 else None
+
+
+def _pieces(length: float, least: int) -> int:
+    """Return into how many blocks a window is cut: whole days where it can be, so that no block is a morning more."""
+    days = length / DAY
+    if days.is_integer() and least <= days:
+        return next(pieces for pieces in range(least, int(days) + 1) if days % pieces == 0)
+    return least
 
 
 def calibrate(
@@ -287,9 +297,9 @@ def _moderate(streams: Sequence[StreamBaseline]) -> list[StreamBaseline]:
     """Shrink design effects that agree towards what they have in common, which makes them better known.
 
     Empirical Bayes: Smyth, "Linear models and empirical Bayes methods for assessing differential expression", 2004,
-    section 6.2; streams that are clearly above the common value keep their own, as in Phipson et al., "Robust
-    hyperparameter estimation protects against hypervariable genes", 2016. Below 1, that of independent rows, none is
-    taken at its word.
+    section 6.2; streams that are clearly above or far below the common value keep their own, as in Phipson et al.,
+    "Robust hyperparameter estimation protects against hypervariable genes", 2016. Below 1, that of independent rows,
+    none is taken at its word.
     """
     from scipy.special import digamma, polygamma
 
@@ -297,16 +307,17 @@ def _moderate(streams: Sequence[StreamBaseline]) -> list[StreamBaseline]:
     degrees = np.array([stream.degrees for stream in streams])
     logs = np.log(effects) - digamma(degrees / 2) + np.log(degrees / 2)
     errors = np.sqrt(polygamma(1, degrees / 2))
-    typical = np.abs(logs - np.median(logs)) < 3 * errors
+    typical = np.abs(logs - np.median(logs)) < _BELOW * errors
     prior, prior_degrees = 1.0, 0.0
-    if typical.sum() >= 3:  # noqa: PLR2004 - fewer have nothing in common
+    if typical.sum() >= max(3, len(streams) / 2):  # fewer have nothing in common
         center = float(logs[typical].mean())
         excess = float(logs[typical].var(ddof=1) - (errors[typical] ** 2).mean())
         prior_degrees = min(
             2 * _inverse_trigamma(excess) if excess > 0 else np.inf, len(streams) * float(np.median(degrees))
         )
         prior = float(np.exp(center + digamma(prior_degrees / 2) - np.log(prior_degrees / 2)))
-    own = logs - np.log(prior) > 1.645 * errors
+    away = (logs - np.log(prior)) / errors
+    own = (away > _ABOVE) | (away < -_BELOW)
     moderated = []
     for stream, effect, free, keeps in zip(streams, effects, degrees, own, strict=True):
         weight = 0.0 if keeps else prior_degrees

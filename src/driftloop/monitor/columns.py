@@ -16,6 +16,8 @@ from driftloop.spec import DataSchema, FeatureType, Task
 
 PREDICTION = "prediction"
 PROBABILITY = "probability"
+_LATEST_SECONDS = 9.2e9
+"""Epoch seconds near the year 2261, the last that pandas' nanoseconds reach."""
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Categories: TypeAlias = npt.NDArray[np.object_]
@@ -151,7 +153,7 @@ def class_names(schema: DataSchema) -> list[str]:
 
 def category_name(value: Any) -> str | None:
     """Return the text of a category; a whole number has one text, be it an int or a float."""
-    if isinstance(value, float | np.floating) and value == int(value):
+    if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
 
@@ -166,7 +168,9 @@ def _has_boolean_classes(schema: DataSchema) -> bool:
 
 def _read_dates(values: "pd.Series[Any]", times: "pd.Series[Any] | None") -> Column:
     if pd.api.types.is_numeric_dtype(values):
-        dates = pd.to_datetime(values, unit="s", errors="coerce", utc=True)
+        readable = values.astype(np.float64)
+        readable = readable.where(readable.abs() < _LATEST_SECONDS)  # beyond, pandas raises in spite of `coerce`
+        dates = pd.to_datetime(readable, unit="s", errors="coerce", utc=True)
     else:
         dates = pd.to_datetime(values, errors="coerce", utc=True, format="ISO8601")
     if times is None:

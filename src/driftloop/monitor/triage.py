@@ -26,7 +26,10 @@ _NAMED = 3
 _PAIR = " ~ "
 _SURE = 1.645
 """Standard errors to the unlucky end of a one-sided 95 % interval."""
-_SURE_OF_NOTHING = 1e-9
+_BOTH_SIDES = 1.96
+"""The same of a two-sided one, as it stands behind '±'."""
+_SMALLEST_P_VALUE = 1e-9
+"""Below, the number of windows means nothing to people."""
 
 Triage = tuple[VerdictKind, Harm | None, str]
 
@@ -231,7 +234,7 @@ def _over(drifts: Sequence[FeatureDrift]) -> str:
 
 def _figures(performance: Performance) -> str:
     value = "nothing" if performance.value is None else f"{performance.value:.3f}"
-    error = f" ± {performance.standard_error:.3f}" if performance.standard_error is not None else ""
+    error = f" ± {_BOTH_SIDES * performance.standard_error:.3f}" if performance.standard_error is not None else ""
     return f"{value}{error}, {performance.reference:.3f} on the model's own test rows"
 
 
@@ -239,7 +242,7 @@ def _errors(errors: ErrorChange | None) -> str:
     if errors is None or not errors.changed or errors.after <= errors.before:
         return ""
     since = f" since {errors.since:%Y-%m-%d %H:%M}" if errors.since else ""
-    return f"The mean error rose from {errors.before:.3g} to {errors.after:.3g}{since}"
+    return f"The mean error rose from {errors.before:.3g} to {errors.after:.3g}{since}."
 
 
 def _estimated(evidence: Evidence) -> str:
@@ -249,7 +252,7 @@ def _estimated(evidence: Evidence) -> str:
         return ""
     figures = f"{found.metric} is estimated at {found.value:.3f}"
     if found.standard_error is not None:
-        figures += f" ± {found.standard_error:.3f}"
+        figures += f" ± {_BOTH_SIDES * found.standard_error:.3f}"
     figures += f" without labels, {found.reference:.3f} on the test rows"
     if found.changed:
         return f"{figures}: answers get worse."
@@ -281,7 +284,7 @@ def _basis(evidence: Evidence) -> str:
     tests = len(evidence.inputs) + len(evidence.outputs)
     basis = f"Judged on {evidence.rows} rows by {tests} tests."
     drifted = _drifted([*evidence.inputs, *evidence.outputs])
-    if drifted and drifted[0].p_value > _SURE_OF_NOTHING:
+    if drifted and drifted[0].p_value > _SMALLEST_P_VALUE:
         basis += f" Chance alone would show this once in {1 / drifted[0].p_value:,.0f} windows."
     if evidence.unjudged:
         names = ", ".join(evidence.unjudged[:_NAMED]) + _and_more(len(evidence.unjudged))

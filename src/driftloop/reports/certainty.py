@@ -32,8 +32,8 @@ def power_sentence(power: Power) -> str:
     >>> power_sentence(Power(rows=400, probability=0.9, shift_sd=0.2, shift_share=0.08))
     '400 rows would have shown a shift of 0.2 sd (8 % of the traffic) with probability 0.9.'
     """
-    share = f"{percent(power.shift_share)} of the traffic"
-    size = share if power.shift_sd is None else f"{figure(power.shift_sd)} sd ({share})"
+    share = f"{100 * power.shift_share:.2g} % of the traffic"
+    size = share if power.shift_sd is None else f"{power.shift_sd:.2g} sd ({share})"
     return f"{power.rows:,} rows would have shown a shift of {size} with probability {power.probability:.2g}."
 
 
@@ -43,7 +43,7 @@ def _budget(budget: Budget) -> dict[str, str]:
     facts = {
         "False alarms asked for": f"at most {figure(budget.asked)} in 30 days, for the model as a whole",
         "False alarms carried": f"{carried}, as asked" if is_kept else f"{carried}: more than asked",
-        "Why not as asked": "" if is_kept else " ".join(budget.reasons),
+        "What limits it" if is_kept else "Why not as asked": "; ".join(budget.reasons),
         "Spent on this window": f"{percent(budget.spent)} of one alarm: the chance that it alarms without a cause",
     }
     return {key: value for key, value in facts.items() if value}

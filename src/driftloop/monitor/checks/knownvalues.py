@@ -41,13 +41,15 @@ class KnownValues:
         return share if enough else None
 
     def _found(self, values: Numbers, counts: npt.NDArray[np.int64]) -> tuple[float, int]:
+        """Return the share of rows that have a known value, and how many different ones these are."""
         known = self.values
         after = np.clip(np.searchsorted(known, values), 1, len(known) - 1)
         nearest = np.where(values - known[after - 1] < known[after] - values, after - 1, after)
         gaps = np.diff(known)
         room = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))[nearest]
         hit = np.abs(values - known[nearest]) <= _TOLERANCE * room
-        return float(counts[hit].sum() / counts.sum()), int(hit.sum())
+        different = len(np.unique(nearest[hit]))  # values that all end near one known value are not known ones
+        return float(counts[hit].sum() / counts.sum()), different
 
 
 def known_values(quantiles: Numbers) -> KnownValues | None:
