@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from driftloop.loop.history import LedgerEntry, Promoted, Quarantined, RolledBack, RunHeld, RunStarted
+from driftloop.monitor.detector import LONG
 from driftloop.replay.deciding import due
 from driftloop.replay.injections import Injection, InjectionKind
 from driftloop.spec import ReportKind, Verdict, VerdictKind
 from driftloop.spec.boundary import Boundary
 
 K, V = InjectionKind, VerdictKind
-AFTERMATH_WINDOWS = 8
-"""Windows after an injection that still count as its own: verdicts look back over several windows."""
+AFTERMATH_WINDOWS = LONG
+"""Windows after an injection that still count as its own: verdicts look back over so many."""
 _FAULT = (V.DATA_FAULT,)
 _ERRORS = (V.CONCEPT_DRIFT, V.PERFORMANCE_DROP)
 FITTING: Mapping[InjectionKind, tuple[VerdictKind, ...]] = {

@@ -1,7 +1,7 @@
 """Traffic without change, as long as one likes: days of a table, drawn at random and laid over each other.
 
-A day keeps its hours, and its rows their order: season within the day and autocorrelation within it stay. What the
-days of the table differ by, the generated days differ by, in random order: a trend or a season of the year is gone.
+A day keeps its hours, its rows their order, and where the table has enough days its place in the week: season and
+autocorrelation within a day stay. By what else the days differ, they differ in random order: a trend is gone.
 """
 
 import math
@@ -15,7 +15,8 @@ from driftloop.replay.traffic import NoTrafficError, Traffic
 
 _DAY = timedelta(days=1)
 _DAYS_A_MONTH = 30
-_FEWEST_DAYS = 7
+_FEWEST_DAYS = _WEEK = 7
+_FEWEST_OF_A_KIND = 3
 
 
 def generate(traffic: Traffic, *, months: float, rows_per_hour: float | None, version: str, seed: int) -> Traffic:
@@ -48,11 +49,14 @@ def generate(traffic: Traffic, *, months: float, rows_per_hour: float | None, ve
     layers = max(math.ceil(rate / usual), 1)
     start = (midnights.iloc[-1] + _DAY).to_pydatetime()
     taken, moved = [], []
-    deck: list[int] = []
+    weekdays = np.array([times.iloc[day[0]].weekday() for day in days])
+    fits = np.bincount(weekdays, minlength=_WEEK).min() >= max(layers, _FEWEST_OF_A_KIND)
+    decks: dict[int, list[int]] = {}
     for number in range(round(months * _DAYS_A_MONTH)):
-        if len(deck) < layers:  # no day comes again before all were drawn: an odd one would alarm each time
-            deck = rng.permutation(len(days)).tolist()
-        drawn, deck = deck[:layers], deck[layers:]
+        kind = (start + number * _DAY).weekday() if fits else 0
+        if len(deck := decks.get(kind, [])) < layers:  # no day comes again before all were drawn
+            deck = rng.permutation(np.flatnonzero(weekdays == kind) if fits else len(days)).tolist()
+        drawn, decks[kind] = deck[:layers], deck[layers:]
         rows = np.concatenate([days[index] for index in drawn])
         rows = rows[rng.random(len(rows)) < rate / (usual * layers)]
         taken.append(rows)

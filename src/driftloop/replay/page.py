@@ -137,7 +137,7 @@ def _metric(report: ReplayReport, verdicts: Sequence[Verdict], axis: Axis) -> st
         marks.append(charts.line(frame, [t for t, _ in guesses], [value for _, value in guesses], "b", dashed=True))
         legend.append(("b", "estimated without labels"))
     if report.injections:
-        legend.append(("warn", "injected"))
+        legend.append(("ref", "injected"))
     mean = f" Each point is the mean of {size} windows." if size > 1 else ""
     return charts.chart(
         f"{name} over time",
@@ -166,7 +166,7 @@ def _groups(points: Sequence[_Point]) -> list[list[_Point]]:
 
 def _shaded(frame: Frame, start: datetime, end: datetime) -> str:
     bounds = [start.timestamp(), end.timestamp()]
-    return charts.band(frame, bounds, [frame.y.low] * 2, [frame.y.high] * 2, "warn")
+    return charts.band(frame, bounds, [frame.y.low] * 2, [frame.y.high] * 2, "ref")
 
 
 def _lanes(report: ReplayReport, verdicts: Sequence[Verdict], entries: Sequence[LedgerEntry], axis: Axis) -> str:
@@ -175,7 +175,7 @@ def _lanes(report: ReplayReport, verdicts: Sequence[Verdict], entries: Sequence[
         span = Span(
             finding.start.timestamp(),
             finding.end.timestamp(),
-            "warn",
+            "ref",
             str(finding.kind),
             f"{finding.injection}, {finding.start:%Y-%m-%d %H:%M} to {finding.end:%Y-%m-%d %H:%M}",
         )

@@ -106,6 +106,7 @@ def _recorded(question: Question, log: Path) -> Found:
     if question.generation:
         champion = succession[-1].model
         traffic = _generated(traffic, question.generation, champion.version, question.seed)
+        traffic = traffic.in_whole_windows(loop.spec.monitoring.window.duration, at_start=True)
         return Found(
             ReplayPlan(loop, traffic, models, _as_first(champion), seed=question.seed),
             f"traffic generated from {log}",
@@ -133,6 +134,7 @@ def _tabled(question: Question, spare: Path, say: Callable[[str], None]) -> Foun
     traffic = table_traffic(question.where, loop.spec.data, delay, champion.version)
     if question.generation:
         traffic = _generated(traffic, question.generation, champion.version, question.seed)
+        traffic = traffic.in_whole_windows(loop.spec.monitoring.window.duration, at_start=True)
         source = f"traffic generated from {question.where}"
     else:
         traffic = traffic.in_whole_windows(loop.spec.monitoring.window.duration, at_start=True)
