@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.monitor.budget import Share
 from driftloop.monitor.scores import Sums
 from driftloop.spec import VerdictKind
 from tools.bench_alarms.peers import AlibiDetect, Cells, Evidently, TabularTests, count_episodes, threshold_for
@@ -184,6 +185,8 @@ class Line:
     """Share of windows in which the plain detectors alarm."""
     tuned_episodes: list[int]
     tuned: Detection
+    matched: Detection
+    """The same peer at the rate that driftloop spends on these tests; the rest of its budget has other questions."""
     seconds: float
     judged: str
     """What the whole judge's checks said, where it was asked."""
@@ -222,7 +225,10 @@ def _most(carried: float) -> float:
 def sum_up(cell: Cell, outcomes: list[Outcome], peers: list[Peers], tuning: list[Peers]) -> Line:
     """Turn a cell's outcomes into its line; the peers' threshold comes from `tuning`."""
     days = len(tuning) * HOURS / 24
-    threshold = threshold_for(np.array([p.evidence for p in tuning]), int(days / BUDGET_DAYS))
+    evidence, expected = np.array([p.evidence for p in tuning]), days / BUDGET_DAYS
+    threshold = threshold_for(evidence, int(expected))
+    stricter = threshold_for(evidence, max(int(expected * Share.DRIFT.of_budget), 1))
+    shifted = np.concatenate([p.shifted for p in peers])
     judged = [o.checks for o in outcomes if o.checks is not None]
     return Line(
         cell=cell,
@@ -233,7 +239,8 @@ def sum_up(cell: Cell, outcomes: list[Outcome], peers: list[Peers], tuning: list
         detection=Detection.of(np.concatenate([o.shifted for o in outcomes])),
         plain_windows=float(np.mean([p.plain for p in peers])),
         tuned_episodes=[count_episodes(p.evidence > threshold) for p in peers],
-        tuned=Detection.of(np.concatenate([p.shifted for p in peers]) > threshold),
+        tuned=Detection.of(shifted > threshold),
+        matched=Detection.of(shifted > stricter),
         seconds=sum(o.seconds for o in outcomes),
         judged=f"{sum(judged)} data faults of {len(judged)} references" if judged else "",
     )
@@ -252,6 +259,7 @@ COLUMNS = (
     "worst",
     "seen in 3",
     "delay",
+    "delay at driftloop's own rate",
     "alibi-detect plain: windows that alarm",
     "missed",
 )
@@ -272,6 +280,7 @@ def as_row(line: Line) -> str:
         max(line.tuned_episodes),
         f"{line.tuned.seen:.2f}",
         f"{line.tuned.delay:.2f}",
+        f"{line.matched.delay:.2f}",
         f"{line.plain_windows:.1%}",
         ", ".join(line.faults) or "-",
     ]

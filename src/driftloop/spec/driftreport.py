@@ -67,15 +67,16 @@ class CheckResult(Boundary):
 
     check: str
     """Name of the check, one of `monitor.checks`: `missing`, `column` (no value at all), `type`, `new_category`,
-    `range`, `unit`, `stuck`, `duplicates`, `volume`, `freshness`."""
+    `range`, `unit`, `swapped`, `stuck`, `duplicates`, `volume`, `freshness`."""
     feature: str
     """Name of the column; empty for a check of the whole window."""
     passed: bool
     """Whether what was observed is within the limit."""
     observed: float
-    """What the check measures: a share of rows (0 to 1) where the check does not say otherwise."""
+    """A share of rows, 0 to 1; of `volume` the ratio to the usual number, of `freshness` the silent share of a usual
+    window, or for a date the ratio to its oldest age."""
     limit: float
-    """The most, for volume and freshness also the least, that is within the budget."""
+    """The most, for volume also the least, that is within the budget."""
     message: str
     """One plain sentence."""
 
