@@ -1,8 +1,7 @@
 """The traffic of `make test-faults`: parcels whose distance tells whether they are late, day after day, in replay mode.
 
-Every few weeks distance means the opposite for some days, so that there are episodes to answer. Each answered
-prediction and each acknowledged label is noted, and each request that failed; what failed is sent again, as a client
-would.
+Every few weeks the carrier decides instead for some days, so that there are episodes to answer. Each answered prediction
+and each acknowledged label is noted, and each request that failed; what failed is sent again, as a client would.
 """
 
 import itertools
@@ -128,7 +127,7 @@ class Replay:
 
     def _live_through(self, day: int, pool: ThreadPoolExecutor) -> None:
         start = START + day * DAY
-        rows = make_parcels(ROWS_A_DAY, start, DAY / ROWS_A_DAY, seed=100 + day, sign=sign_of(day))
+        rows = make_parcels(ROWS_A_DAY, start, DAY / ROWS_A_DAY, seed=100 + day, ruled_by=ruler_of(day))
         batches = _batched(rows, ROWS_A_REQUEST)
         work = [
             pool.submit(self._ask, next(self._clients), batches[client::CLIENTS], start) for client in range(CLIENTS)
@@ -171,31 +170,32 @@ class Replay:
     def _keep_asking(self) -> None:
         """Ask all the while, also while the loop settles; these answers are not logged."""
         client = Client(self._predict_url, self.notes)
-        rows = make_parcels(1, START, DAY, seed=3, sign=1)
+        rows = make_parcels(1, START, DAY, seed=3, ruled_by="distance")
         del rows[0]["late"]
         while not self._stop.wait(PAUSE_SECONDS):
             client.post("/predict", {"rows": rows}, {"driftloop-probe": "1"})
             self.notes.successes.append(time.monotonic())
 
 
-def sign_of(day: int) -> int:
-    """Return what distance means on a day: 1, or -1 for the opposite."""
+def ruler_of(day: int) -> str:
+    """Return what tells on a day whether a parcel is late: its distance, or its carrier."""
     if day < EPISODE_DAYS:
-        return 1 if day == 0 else -1
-    return 1 if day % EPISODE_DAYS < TURNED_DAYS else -1
+        return "distance" if day == 0 else "carrier"
+    return "distance" if day % EPISODE_DAYS < TURNED_DAYS else "carrier"
 
 
-def make_parcels(rows: int, start: datetime, step: timedelta, *, seed: int, sign: int) -> list[dict[str, Any]]:
-    """Return parcels whose distance tells whether they are late; with sign -1 it tells the opposite."""
+def make_parcels(rows: int, start: datetime, step: timedelta, *, seed: int, ruled_by: str) -> list[dict[str, Any]]:
+    """Return parcels whose distance tells whether they are late, or else their carrier."""
     random = np.random.default_rng(seed)
-    distance = random.normal(size=rows)
-    late = sign * distance + 0.3 * random.normal(size=rows) > 0
+    distance, carrier = random.normal(size=rows), random.choice(["north", "south"], size=rows)
+    decisive = distance if ruled_by == "distance" else np.where(carrier == "north", 1.0, -1.0)
+    late = decisive + 0.3 * random.normal(size=rows) > 0
     return [
         {
             "parcel": f"{seed}-{row}",
             "sent": (start + row * step).isoformat(),
             "distance": float(distance[row]),
-            "carrier": str(random.choice(["north", "south"])),
+            "carrier": str(carrier[row]),
             "late": bool(late[row]),
         }
         for row in range(rows)
@@ -204,7 +204,7 @@ def make_parcels(rows: int, start: datetime, step: timedelta, *, seed: int, sign
 
 def write_loop(folder: Path) -> Path:
     """Write the ModelLoop and the table of its first model; return the file."""
-    rows = make_parcels(FIRST_ROWS, START - 30 * DAY, timedelta(minutes=40), seed=1, sign=1)
+    rows = make_parcels(FIRST_ROWS, START - 30 * DAY, timedelta(minutes=40), seed=1, ruled_by="distance")
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     (folder / "parcels.csv").write_text("\n".join(lines))
     file = folder / "parcels.yaml"

@@ -65,8 +65,8 @@ def test_an_existing_model_serves_is_watched_and_is_beaten_after_concept_drift(l
     assert "may have seen" in adopted.reason
     assert adopted.model.result.origin.startswith("the MLflow model")
     shutil.rmtree(loop.folder / "given")  # it was copied: nothing needs it any more
-    for day, sign in enumerate([1, -1, -1, -1, -1, -1]):
-        loop.live_through_day(day, sign=sign)
+    for day, ruled_by in enumerate(["distance"] + 5 * ["carrier"]):
+        loop.live_through_day(day, ruled_by=ruled_by)
     runs = [entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, RunStarted)]
     assert [run.pipeline for run in runs] == ["adoption", "training"]
     assert "ConceptDrift" in runs[1].reason

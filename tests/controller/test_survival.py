@@ -92,7 +92,7 @@ def test_a_killed_controller_comes_back_to_its_servers_and_no_request_fails(loop
     starts = len([entry for entry in read_ledger(loop.workspace.ledger) if isinstance(entry, Started)])
     os.kill(controller, signal.SIGKILL)
     until(lambda: sum(isinstance(e, Started) for e in read_ledger(loop.workspace.ledger)) > starts)
-    loop.live_through_day(0, sign=1)
+    loop.live_through_day(0)
     stop.set()
     asking.join()
     assert failures == []
@@ -141,7 +141,7 @@ def test_a_full_disk_is_told_and_the_same_controller_goes_on_when_there_is_space
     (controller,) = pids(loop, "driftloop.controller")
     draft = loop.workspace.status.with_name("status.json.draft")
     draft.symlink_to("/dev/full")  # every write fails for lack of space
-    loop.live_through_day(1, sign=1)
+    loop.live_through_day(1)
     assert f"the disk of '{loop.workspace.root}' is full" in said(loop)
     assert "Free some space, and the loop goes on by itself" in said(loop)
     assert pids(loop, "driftloop.controller") == [controller]

@@ -43,17 +43,18 @@ spec:
 """
 
 
-def parcels(rows: int, start: datetime, step: timedelta, *, seed: int, sign: int = 1) -> list[dict]:
-    """Parcels whose distance tells whether they are late; with sign -1 it tells the opposite."""
+def parcels(rows: int, start: datetime, step: timedelta, *, seed: int, ruled_by: str = "distance") -> list[dict]:
+    """Parcels whose distance tells whether they are late, or else their carrier."""
     random = np.random.default_rng(seed)
-    distance = random.normal(size=rows)
-    late = sign * distance + 0.3 * random.normal(size=rows) > 0
+    distance, carrier = random.normal(size=rows), random.choice(["north", "south"], size=rows)
+    decisive = distance if ruled_by == "distance" else np.where(carrier == "north", 1.0, -1.0)
+    late = decisive + 0.3 * random.normal(size=rows) > 0
     return [
         {
             "parcel": f"{seed}-{row}",
             "sent": (start + row * step).isoformat(),
             "distance": float(distance[row]),
-            "carrier": str(random.choice(["north", "south"])),
+            "carrier": str(carrier[row]),
             "late": bool(late[row]),
         }
         for row in range(rows)
@@ -105,10 +106,10 @@ class Loop:
         headers = {"driftloop-event-time": time.isoformat()}
         return requests.post(f"{self.url}/predict", json={"rows": asked}, headers=headers, timeout=30)
 
-    def live_through_day(self, day: int, *, sign: int) -> None:
+    def live_through_day(self, day: int, *, ruled_by: str = "distance") -> None:
         """A day of traffic; the labels of the day before; then everything up to midnight is settled."""
         start = START + day * DAY
-        rows = parcels(ROWS_A_DAY, start, DAY / ROWS_A_DAY, seed=100 + day, sign=sign)
+        rows = parcels(ROWS_A_DAY, start, DAY / ROWS_A_DAY, seed=100 + day, ruled_by=ruled_by)
         self.ask(rows, start).raise_for_status()
         truths = [{"key": row["parcel"], "label": row["late"], "time": (start + DAY).isoformat()} for row in rows]
         answer = requests.post(f"http://127.0.0.1:{self.labels_port}/labels", json={"labels": truths}, timeout=30)
@@ -173,8 +174,8 @@ def test_concept_drift_retrains_and_promotes_without_a_failed_request(loop):
     asking = threading.Thread(target=keep_asking)
     asking.start()
     try:
-        for day, sign in enumerate([1, -1, -1, -1, -1, -1]):
-            loop.live_through_day(day, sign=sign)
+        for day, ruled_by in enumerate(["distance"] + 5 * ["carrier"]):
+            loop.live_through_day(day, ruled_by=ruled_by)
     finally:
         stop.set()
         asking.join()

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.local
 CRITERIA = "  problem: {task: Classification, successCriteria: [{name: late parcels, baseline: 40, goal: 30}]}"
 
 
-def write_rows(loop, *, sign):
-    rows = parcels(1000, START - 30 * DAY, DAY / 36, seed=1, sign=sign)
+def write_rows(loop, *, ruled_by):
+    rows = parcels(1000, START - 30 * DAY, DAY / 36, seed=1, ruled_by=ruled_by)
     lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
     (loop.folder / "parcels.csv").write_text("\n".join(lines))
 
@@ -47,7 +47,7 @@ def settle(loop):
 def loop(tmp_path_factory):
     loop = Loop(tmp_path_factory.mktemp("verbs"))
     (loop.folder / "parcels.yaml").write_text(LOOP.replace("  problem: {task: Classification}", CRITERIA))
-    write_rows(loop, sign=-1)
+    write_rows(loop, ruled_by="carrier")
     try:
         loop.start()
         yield loop
@@ -82,7 +82,7 @@ def test_the_champions_baseline_is_calibrated_with(loop):
 
 def test_new_bytes_under_the_same_address_retrain_once(loop):
     assert loop.stop() == 0
-    write_rows(loop, sign=1)
+    write_rows(loop, ruled_by="distance")
     edit(loop, "engine: SciPy", "engine: SciPy\n    reportHistoryLimit: 50")
     loop.start()
     loop.wait_for(lambda status: status["champion"]["label"] == "v2")
