@@ -1,7 +1,8 @@
 """The traffic of `make test-faults`: parcels whose distance tells whether they are late, day after day, in replay mode.
 
-Every few weeks the carrier decides instead for some days, so that there are episodes to answer. Each answered prediction
-and each acknowledged label is noted, and each request that failed; what failed is sent again, as a client would.
+Every few weeks the carrier decides instead for some days, so that there are episodes to answer. Each answered
+prediction and each acknowledged label is noted, and each request that failed; what failed is sent again, as a client
+would.
 """
 
 import itertools
