@@ -84,7 +84,7 @@ class DriftWatch:
         samples = [self._samples(baselines[unit.name], columns[unit.name]) for unit in units]
         drifts = []
         for unit, sample, found in zip(units, samples, self.engine.compare(samples), strict=True):
-            effect, moved = self._effect(baselines[unit.name], unit, sample, findings)
+            effect, moved = self._effect(baselines[unit.name], unit, sample, found.statistic, findings)
             drifts.append(_drift(unit, str(sample.test), found.statistic, effect, moved, findings, min_effect_size))
         related = [
             self._relation(pairs[unit.name], unit, findings, min_effect_size)
@@ -102,7 +102,7 @@ class DriftWatch:
         return Samples(TEST_OF_KIND[baseline.kind], self._references[baseline.name], window)
 
     def _effect(
-        self, baseline: ColumnBaseline, unit: Finding, sample: Samples, findings: Findings
+        self, baseline: ColumnBaseline, unit: Finding, sample: Samples, distance: float, findings: Findings
     ) -> tuple[float, str]:
         places = self.detector.units[baseline.name]
         shifts = findings.assessment.shifts[places]
@@ -110,7 +110,7 @@ class DriftWatch:
             return float(np.abs(shifts).sum() / 2), _moved_category(baseline, sample)
         from scipy.special import ndtr
 
-        distance, moved = numeric_shift(sample.reference, sample.window)
+        _, moved = numeric_shift(sample.reference, sample.window)
         seasonal = any(stream.periods for stream in baseline.streams)
         by_rank, by_value = float(np.abs(shifts[:-1]).max()), float(abs(shifts[-1]))  # the value's stream is the last
         smooth = max(by_rank * _SHARE_OF_SHIFT, 2 * float(ndtr(by_value / 2)) - 1 if seasonal else 0.0)
