@@ -95,6 +95,8 @@ def _triage_inputs(evidence: Evidence) -> Triage:  # noqa: PLR0911 - one return 
         moved = "The model is less sure of its answers, though neither inputs nor predictions moved by themselves."
         return VerdictKind.UNKNOWN, None, _told(moved, _estimated(evidence), _basis(evidence))
     stable = "Inputs and predictions look as the model knows them."
+    if evidence.unjudged:
+        stable = "Nothing that can be judged moved."
     return VerdictKind.STABLE, None, _told(stable, _reach(evidence), _basis(evidence))
 
 

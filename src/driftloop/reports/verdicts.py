@@ -35,7 +35,7 @@ TITLES = {
     VerdictKind.UNKNOWN: "Something moved, and it is not clear what",
 }
 MEANINGS = {
-    VerdictKind.STABLE: "What the model is asked, and how it does, is what it knows.",
+    VerdictKind.STABLE: "Nothing says that the model is asked about other cases than it knows, or does worse.",
     VerdictKind.NOT_ENOUGH_DATA: "Nothing follows from this window.",
     VerdictKind.COVARIATE_DRIFT: (
         "The model is asked about other cases than it was trained on. Whether it suffers shows when the labels arrive."
