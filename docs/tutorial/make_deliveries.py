@@ -21,7 +21,7 @@ INPUTS = ["delivery_id", "distance_km", "weight_kg", "carrier", "warehouse", "ex
 
 def make_delivery(number: int, chance: random.Random, *, expanding: bool = False) -> dict:
     """Return one delivery; when the shop is expanding, its customers live further away and a carrier gets slow."""
-    distance = chance.lognormvariate(3.6 if expanding else 2.8, 0.6)
+    distance = chance.lognormvariate(3.4, 0.8) if expanding else chance.lognormvariate(2.8, 0.6)
     carrier = chance.choices(["Bolt", "Snail", "Hare"], [5, 3, 2])[0]
     express = chance.random() < 0.2
     slowness = {"Bolt": -1.0, "Snail": 1.5, "Hare": -0.5}[carrier]

@@ -19,12 +19,12 @@ from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, VALUE, Scorer, 
 
 LONG = 4
 """Windows that are judged together besides the newest alone."""
-_SHARE_OF_NEWEST = 0.7
+_SHARE_OF_NEWEST = 0.85
 """Of the probability, where both are asked: what is seen late is seen for longer."""
-_WEIGHTS = {LOCATION: 0.45, VALUE: 0.25, SPREAD: 0.15, SKEWNESS: 0.15}
+_WEIGHTS = {LOCATION: 0.42, VALUE: 0.42, SPREAD: 0.1, SKEWNESS: 0.06}
 """Of a numeric column's streams within its share of the probability (weighted Bonferroni: Genovese et al., "False
 discovery control with p-value weighting", 2006); categories weigh the same."""
-SINGLE_SHARE = 0.7
+SINGLE_SHARE = 0.85
 """Share of a window's probability for the largest statistic; the rest is for the joint one."""
 _WORTH_ADDING = 1.5
 """Windows are added up where the reference would carry this many times the rows of one."""
