@@ -242,6 +242,7 @@ def test_a_yaml_file_holds_several(tmp_path: "pytest.TempPathFactory") -> None:
         ("column_swap column=a", "must have two columns. Got 1"),
         ("stuck_sensor column=a size=2", "has no size. Got 2"),
         ("null_burst column=a size=2", "must be a share of the rows, 0 to 1. Got 2"),
+        ("mean_shift column=a size=NaN", "must be a finite number. Got nan"),
         ("mean_shift column=a size=big", "must be a number. Got 'big'"),
         ("mean_shift column=a start=may", "must be a date .* Got 'may'"),
         ("mean_shift column=a start=1.5", "from 0 to 1. Got 1.5"),

@@ -53,7 +53,10 @@ def test_table_json_and_page_tell_the_same(place: Place, tmp_path: Path, call) -
     [
         (["--months", "2"], "must come with --generate"),
         (["--generate", "--months", "0"], "The --months must be greater than 0. Got 0"),
-        (["--inject", "mean_shift column=humidity"], "must name a column of the table. Got 'humidity'"),
+        (
+            ["--inject", "mean_shift column=humidity"],
+            "must name a column of the table. Got 'humidity'. Choose one of carrier, temp, wind.",
+        ),
         (["--inject", "mean_shift column=late"], "must change an input of the model. 'late' is none"),
         (["--inject", "mean_shift column=wind start=2030-01-01"], "must lie within the traffic"),
         (["--inject", "new_category column=wind"], "needs a categorical column. 'wind' is numeric"),

@@ -4,6 +4,7 @@ Pure: a frame of raw rows and an `Injection` in, a changed copy out; the same se
 models and verdicts.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -111,6 +112,11 @@ class Injection:
             raise InjectionError(f"The injection '{self.kind}' must have {words}. Got {len(self.columns)}.")
         if self.size is not None and self.kind not in DEFAULT_SIZES:
             raise InjectionError(f"The injection '{self.kind}' has no size. Got {self.size:g}. Leave it out.")
+        for name, number in (("size", self.size), ("offset", self.offset)):
+            if number is not None and not math.isfinite(number):
+                raise InjectionError(
+                    f"The {name} of the injection '{self.kind}' must be a finite number. Got {number:g}."
+                )
         if self.kind in SHARES and not 0 <= self.effective_size <= 1:
             raise InjectionError(
                 f"The size of the injection '{self.kind}' must be a share of the rows, 0 to 1. Got {self.size:g}."

@@ -72,13 +72,14 @@ class Traffic:
         for number, (injection, (start, end)) in enumerate(zip(injections, periods, strict=True)):
             # Shares of time mean the same for all, though one of them may drop the first row or the last.
             dated = replace(injection, start=start, end=end)
-            known = {*rows.columns} - {LABEL_DELAY}
+            inputs = {*rows.columns} - {self.time, self.target, self.key, LABEL_DELAY}
             for name in injection.columns:
-                if name in (self.time, self.target, self.key, LABEL_DELAY):
-                    raise InjectionError(
-                        f"The injection '{injection.kind}' must change an input of the model. '{name}' is none. "
-                        f"Choose one of {', '.join(sorted(known - {self.time, self.target, self.key}))}."
-                    )
+                if name not in inputs:
+                    problem = f"must name a column of the table. Got '{name}'."
+                    if name in (self.time, self.target, self.key):
+                        problem = f"must change an input of the model. '{name}' is none."
+                    choice = ", ".join(sorted(inputs))
+                    raise InjectionError(f"The injection '{injection.kind}' {problem} Choose one of {choice}.")
             rows = inject(rows, dated, time_column=self.time, target_column=self.target, seed=seed + number)
         return replace(self, rows=rows, recorded=None)
 
