@@ -114,3 +114,10 @@ def test_a_verdict_of_json_commands_stays_json_when_the_workspace_is_missing(tmp
     assert json.loads(outcome.stdout)["error"]["message"].startswith(
         "There must be exactly one workspace in .driftloop"
     )
+
+
+def test_a_folder_where_no_loop_ever_ran_is_told_by_its_name(tmp_path):
+    outcome = driftloop("mute", "--until", "2100-01-01", "--reason", "sale", "--workspace", "elsewhere", cwd=tmp_path)
+    assert outcome.returncode == 2
+    assert "Got 'elsewhere', which has no ledger" in outcome.stderr
+    assert list(tmp_path.iterdir()) == []

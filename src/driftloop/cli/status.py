@@ -20,6 +20,16 @@ WorkspaceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class NoLoopHereError(InvalidInputError):
+    """No loop ever ran in the folder that was named."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"The --workspace must be the folder of a loop that has run. Got '{folder}', which has no ledger. "
+            "Name another, or start the loop with 'driftloop up FILE'."
+        )
+
+
 class NoWorkspaceError(InvalidInputError):
     """It is not clear which loop is meant, or there is none."""
 
@@ -176,11 +186,12 @@ def find_workspace(named: Path | None) -> Path:
     """Return the folder of the loop that is meant: the one named, or the only one there is.
 
     Raises:
-        NoWorkspaceError: none was named and there is not exactly one, or no loop ever ran in it.
+        NoWorkspaceError: none was named and there is not exactly one.
+        NoLoopHereError: no loop ever ran in the folder named.
     """
     if named:
         if not Workspace(named).ledger.exists():
-            raise NoWorkspaceError([])
+            raise NoLoopHereError(named)
         return named
     found = sorted(path.parent for path in Path(".driftloop").glob("*/ledger.jsonl"))
     if len(found) != 1:
