@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli.asking import WaitOption, ask
-from driftloop.cli.clusterasking import ask_cluster
-from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption, find_place
+from driftloop.cli.asking import WaitOption
+from driftloop.cli.clusterasking import ask_loop
+from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption
 from driftloop.cli.status import JsonOption, WorkspaceOption
 
 
@@ -24,8 +24,4 @@ def approve(
     from driftloop.loop.requests import Approve
 
     action = Approve(run_key=run_key)
-    place = find_place(context, namespace, loop, workspace)
-    if place:
-        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
-    else:
-        ask(workspace, action, wait=wait, as_json=as_json)
+    ask_loop(action, workspace, context=context, namespace=namespace, loop=loop, wait=wait, as_json=as_json)

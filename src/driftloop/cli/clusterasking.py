@@ -3,12 +3,13 @@
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from driftloop.cli.asking import RequestRefusedError
-from driftloop.cli.clusterloop import Place
+from driftloop.cli.asking import RequestRefusedError, ask
+from driftloop.cli.clusterloop import Place, find_place
 from driftloop.errors import DriftloopError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,28 @@ class UnansweredError(DriftloopError):
             f"The operator must take up the request of the loop '{namespace}/{name}' within {ANSWER_SECONDS:.0f} s to "
             "wait for it. It did not. The request stays; see: driftloop doctor --context CONTEXT"
         )
+
+
+def ask_loop(
+    action: "ClusterAction",
+    workspace: Path | None,
+    *,
+    context: str | None,
+    namespace: str | None,
+    loop: str | None,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Ask the loop of a cluster where the options name one, else that of a workspace.
+
+    Raises:
+        DriftloopError: as `ask_cluster` and `asking.ask` do.
+    """
+    place = find_place(context, namespace, loop, workspace)
+    if place:
+        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
+    else:
+        ask(workspace, action, wait=wait, as_json=as_json)
 
 
 def ask_cluster(place: Place, name: str | None, action: "ClusterAction", *, wait: bool, as_json: bool) -> None:

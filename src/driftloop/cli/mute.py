@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from driftloop.cli.asking import WaitOption, ask
-from driftloop.cli.clusterasking import ask_cluster
-from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption, find_place
+from driftloop.cli.asking import WaitOption
+from driftloop.cli.clusterasking import ask_loop
+from driftloop.cli.clusterloop import ContextOption, LoopOption, NamespaceOption
 from driftloop.cli.moments import parse_moment
 from driftloop.cli.status import JsonOption, WorkspaceOption
 
@@ -33,11 +33,7 @@ def mute(
 
     moment = parse_moment(until, "--until")
     action = Mute(until=f"{moment:%Y-%m-%dT%H:%M:%SZ}", kind=kind, reason=reason)
-    place = find_place(context, namespace, loop, workspace)
-    if place:
-        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
-    else:
-        ask(workspace, action, wait=wait, as_json=as_json)
+    ask_loop(action, workspace, context=context, namespace=namespace, loop=loop, wait=wait, as_json=as_json)
 
 
 def unmute(
@@ -55,8 +51,4 @@ def unmute(
     from driftloop.loop.requests import Unmute
 
     action = Unmute(kind=kind, reason=reason)
-    place = find_place(context, namespace, loop, workspace)
-    if place:
-        ask_cluster(place, loop, action, wait=wait, as_json=as_json)
-    else:
-        ask(workspace, action, wait=wait, as_json=as_json)
+    ask_loop(action, workspace, context=context, namespace=namespace, loop=loop, wait=wait, as_json=as_json)
