@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from driftloop.cli.app import build_app
-from driftloop.spec.learning import AlgorithmName
+from driftloop.spec.training import AlgorithmName
 
 GOOD = """\
 apiVersion: driftloop.dev/v1alpha1

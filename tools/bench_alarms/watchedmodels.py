@@ -20,7 +20,7 @@ from driftloop.monitor.engines import SciPyEngine
 from driftloop.monitor.judge import Judge
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import MonitoringSpec, PreparationSpec, Task
-from driftloop.spec.learning import DataSpec
+from driftloop.spec.data import DataSpec
 from driftloop.stages.clean import fit_cleaner
 from driftloop.stages.evaluate import describe, evaluate
 from driftloop.stages.frame import frame_to_model_frame

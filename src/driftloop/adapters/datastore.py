@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.spec import is_training_rows
-from driftloop.spec.learning import DATA_VARIABLE_PREFIX
+from driftloop.spec.data import DATA_VARIABLE_PREFIX
 
 
 class DataCredentials(BaseSettings):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.spec import Task
-from driftloop.spec.learning import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 

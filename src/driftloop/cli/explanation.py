@@ -9,7 +9,7 @@ from typing import Any
 
 from driftloop.algorithms.catalogue import AUTO, get_algorithm, resolve_algorithms
 from driftloop.spec import DataSchema, FeatureType, ModelLoop
-from driftloop.spec.learning import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK
 from driftloop.spec.reference import field_reference
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
 

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from pandas.api import types
 
 from driftloop.errors import InvalidInputError
+from driftloop.spec.data import FEWEST_ROWS, DataSpec
 from driftloop.spec.documents import quote_if_needed
-from driftloop.spec.learning import FEWEST_ROWS, DataSpec, Task
 from driftloop.spec.modelloop import API_VERSION, KIND
+from driftloop.spec.problem import Task
 from driftloop.spec.problems import did_you_mean
 from driftloop.stages.collect import read_csv_sample
 from driftloop.stages.csvfile import EmptyDataError

@@ -6,7 +6,7 @@ Written by the stage `validate`, carried in the Bento as `schema.json`.
 from enum import StrEnum
 
 from driftloop.spec.boundary import Boundary
-from driftloop.spec.learning import Task
+from driftloop.spec.problem import Task
 
 
 class FeatureType(StrEnum):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from driftloop.errors import InvalidInputError
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import Task
-from driftloop.spec.learning import SamplingName
+from driftloop.spec.preparation import SamplingName
 from driftloop.stages.records import SamplingRecord
 
 WEIGHT_BELOW = 0.02

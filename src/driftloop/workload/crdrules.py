@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from driftloop.spec.learning import METRICS_BY_TASK, NAME_PATTERN
+from driftloop.spec.data import NAME_PATTERN
 from driftloop.spec.messages import PATTERN_WORDS
 from driftloop.spec.operation import DATABASES
+from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, Task
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,25 @@ def _not_sensitive(column: str) -> Rule:
     )
 
 
+def _of_decisions(column: str) -> tuple[Rule, Rule]:
+    named = _is_set(f"data.{column}")
+    return (
+        Rule(
+            f"data.{column}",
+            f"self.problem.task != 'Decision' || {named}",
+            "must be set for the task Decision",
+            "Name the logged column.",
+        ),
+        Rule(
+            f"data.{column}",
+            f"self.problem.task == 'Decision' || !{named}",
+            "must be left out of all tasks but Decision",
+            "Remove it.",
+        ),
+    )
+
+
+_WITHOUT_CLASSES = tuple(task for task in Task if task is not Task.CLASSIFICATION)
 _IS_DATABASE = f"(has(self.uri) && self.uri.matches('^({'|'.join(DATABASES)})([+:]|$)'))"
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
@@ -71,21 +91,37 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "must be absent in a ProofOfConcept",
             "Remove it, or set maturity to Production: a model that exists proves the concept.",
         ),
-        Rule(
-            "preparation.sampling",
-            "self.problem.task != 'Regression' || self.preparation.sampling in ['Auto', 'None']",
-            "must be Auto or None for the task Regression",
-            "Remove it: no classes to balance.",
+        *(
+            Rule(
+                "data.targetColumn",
+                f"self.problem.task != '{task}' || {_is_set('data.targetColumn')}",
+                f"must be set for the task {task}",
+                "Name the reward." if task is Task.DECISION else "Name the column to predict.",
+            )
+            for task in NEEDS_TARGET
+        ),
+        *(rule for column in ("actionColumn", "propensityColumn") for rule in _of_decisions(column)),
+        *(
+            Rule(
+                "preparation.sampling",
+                f"self.problem.task != '{task}' || self.preparation.sampling in ['Auto', 'None']",
+                f"must be Auto or None for the task {task}",
+                "Remove it: no classes to balance.",
+            )
+            for task in _WITHOUT_CLASSES
+        ),
+        *(
+            Rule(
+                "acceptance.fairness",
+                f"!has(self.acceptance.fairness) || self.problem.task != '{task}'",
+                f"must be left out of the task {task}",
+                "Remove it: only classes are compared.",
+            )
+            for task in _WITHOUT_CLASSES
         ),
         Rule(
             "acceptance.fairness",
-            "!has(self.acceptance.fairness) || self.problem.task != 'Regression'",
-            "must be left out of the task Regression",
-            "Remove it: only classes are compared.",
-        ),
-        Rule(
-            "acceptance.fairness",
-            "!has(self.acceptance.fairness) || self.problem.task == 'Regression'"
+            "!has(self.acceptance.fairness) || self.problem.task != 'Classification'"
             " || (has(self.data.sensitiveColumns) && self.data.sensitiveColumns.size() > 0)",
             "must have data.sensitiveColumns to compare groups of",
             "Name the columns there.",
@@ -97,14 +133,25 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Add keyColumn to data, or remove uri and send labels by POST /labels.",
         ),
     ),
-    "ProblemSpec": tuple(
-        Rule(
-            "metric.name",
-            f"self.task != '{task}' || !{_is_set('metric.name')} || self.metric.name in {list(metrics)}",
-            f"must be a metric of the task {task}",
-            f"Use one of: {', '.join(metrics)}.",
-        )
-        for task, metrics in METRICS_BY_TASK.items()
+    "ProblemSpec": (
+        *(
+            Rule(
+                "metric.name",
+                f"self.task != '{task}' || !{_is_set('metric.name')} || self.metric.name in {list(metrics)}",
+                f"must be a metric of the task {task}",
+                f"Use one of: {', '.join(metrics)}.",
+            )
+            for task, metrics in METRICS_BY_TASK.items()
+        ),
+        *(
+            Rule(
+                "outcomeValues",
+                f"!has(self.outcomeValues) || self.outcomeValues.size() == 0 || self.task != '{task}'",
+                f"must be left out of the task {task}",
+                "Remove it: only classes have outcomes.",
+            )
+            for task in _WITHOUT_CLASSES
+        ),
     ),
     "DataSpec": (
         _differs("timeColumn", "targetColumn", "targetColumn"),
