@@ -115,7 +115,7 @@ def _options(field: FieldReference) -> Iterator[tuple[str, str, str]]:
             yield name, f"`{algorithm.name}` ({', '.join(sorted(algorithm.tasks))})", algorithm.reason
     elif field.choices:
         for choice, meaning in meanings(field.description, field.choices).items():
-            yield name, f"`{choice}`", meaning or field.description
+            yield name, f"`{choice}`", meaning or ("not at all." if choice == "None" else field.description)
     else:
         yield name, field.type, field.description
 
