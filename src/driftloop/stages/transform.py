@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from driftloop.spec import DataSchema, FeatureType, PreparationSpec, Task
+from driftloop.spec.problem import NEEDS_TARGET
 
 _FOLDS = 5
 _DAYS_PER_WEEK = 7
@@ -52,13 +53,21 @@ def fit_transformer(
             return "passthrough"
         return Pipeline([(type(step).__name__.lower(), step) for step in steps])
 
-    folder = KFold if schema.task is Task.REGRESSION else StratifiedKFold
+    folder = StratifiedKFold if schema.task is Task.CLASSIFICATION else KFold
     folds = folder(_FOLDS, shuffle=True, random_state=seed)
+    # Without a target to encode by, the rare categories are one.
+    grouped: Any = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=max(preparation.max_one_hot_categories, 2),
+        sparse_output=False,
+    )
+    if schema.task in NEEDS_TARGET:
+        grouped = scaled(TargetEncoder(target_type=_target_type(schema), cv=folds))
     blocks = [
         ("numbers", scaled(), by_type[FeatureType.NUMERIC]),
         ("dates", scaled(FunctionTransformer(date_parts)), by_type[FeatureType.DATE]),
         ("few_categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), few),
-        ("many_categories", scaled(TargetEncoder(target_type=_target_type(schema), cv=folds)), many),
+        ("many_categories", grouped, many),
         ("booleans", "passthrough", by_type[FeatureType.BOOLEAN] + flags),
     ]
     transformer = ColumnTransformer([block for block in blocks if block[2]], sparse_threshold=0)
@@ -84,6 +93,6 @@ def date_parts(dates: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def _target_type(schema: DataSchema) -> str:
-    if schema.task is Task.REGRESSION:
+    if schema.task is not Task.CLASSIFICATION:
         return "continuous"
     return "binary" if len(schema.target.classes) == 2 else "multiclass"  # noqa: PLR2004
