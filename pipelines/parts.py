@@ -69,10 +69,11 @@ class Judged:
 def bring_data_in(given: Parameters) -> DataIn:
     """Claim the run and fetch the data; the claim is made anew in every run."""
     claimed = snapshot(
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri", "claimant")
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        **given.pick("loop", "data_uri", "target_column", "data", "run_key", "result_uri", "claimant"),
     )
     claimed.set_caching_options(enable_caching=False)
-    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
+    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "task", "data"))
     return DataIn(claimed, collected)
 
 

@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
 from driftloop.spec.problem import NEEDS_TARGET
-from driftloop.stages.collect import ColumnNotFoundError, reading_notes
+from driftloop.stages.collect import ColumnNotFoundError
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
+from driftloop.stages.tablenotes import reading_notes
 from driftloop.stages.targetcolumn import read_target_column
 
 _IDENTIFIER_SHARE = 0.95
