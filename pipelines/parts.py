@@ -81,7 +81,7 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
     """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best."""
     parted = split(rows=rows, schema=schema, **given.pick("training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
-    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))
+    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation", "training"))
     transformed = transform(
         cleaned_train=cleaned.outputs["cleaned_train"],
         cleaned_validation=cleaned.outputs["cleaned_validation"],
