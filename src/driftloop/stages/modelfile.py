@@ -14,6 +14,8 @@ from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
     "driftloop.stages.clean.Cleaner",
+    "driftloop.stages.decisionlinks.FairDecision",
+    "driftloop.stages.decisionlinks.ValueDecision",
     "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.resample.PriorCorrection",
     "driftloop.stages.transform.date_parts",

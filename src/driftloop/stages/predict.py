@@ -10,6 +10,7 @@ import pandas as pd
 
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
+from driftloop.stages.decisionlinks import decide
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns
 
 SAMPLE_ROWS = 64
@@ -48,18 +49,19 @@ class Answers:
 def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     """Ask a fitted chain about the rows of a model frame (see `stages.frame`).
 
-    The predicted class is the most probable one, so that a classifier is asked once.
+    The predicted class is the most probable one unless the chain decides otherwise (`decisionlinks`); a classifier is
+    asked once.
 
     Raises:
         ClassesDifferError: the model has more or fewer classes than the schema.
     """
     if schema.task is Task.REGRESSION:
         return Answers(model.predict(frame).astype(float).tolist(), None)
-    probabilities = model.predict_proba(frame)
+    codes, probabilities = decide(model, frame)
     classes = schema.target.classes
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
-    return Answers([classes[index] for index in probabilities.argmax(axis=1).tolist()], probabilities.tolist())
+    return Answers([classes[index] for index in codes.tolist()], probabilities.tolist())
 
 
 def build_sample(model: Any, table: pd.DataFrame, schema: DataSchema) -> dict[str, Any]:

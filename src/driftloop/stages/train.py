@@ -17,6 +17,7 @@ from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
+from driftloop.stages.decisionlinks import decide
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import CandidateRecord, SamplingRecord
 from driftloop.stages.resample import PriorCorrection, Sampling
@@ -139,5 +140,5 @@ def answer(model: Any, rows: npt.NDArray[np.float64] | Any, task: Task) -> Answe
     """Ask a fitted estimator or chain."""
     if task is Task.REGRESSION:
         return Answers(np.asarray(model.predict(rows), dtype=np.float64))
-    probabilities = model.predict_proba(rows)
-    return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)
+    codes, probabilities = decide(model, rows)
+    return Answers(codes.astype(np.float64), probabilities)

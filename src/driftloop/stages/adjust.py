@@ -1,0 +1,126 @@
+"""Stage `adjust`: how the selected model decides, where the loop wants another answer than the most probable class.
+
+Between `select` and `evaluate`, so that everything that judges the model judges what it will answer. Without
+`problem.outcomeValues` and `acceptance.fairness.mitigation` it changes nothing and loads nothing.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from driftloop.spec import AcceptanceSpec, DataSchema, ProblemSpec
+from driftloop.stages.records import CandidateRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+
+def is_needed(problem: ProblemSpec, acceptance: AcceptanceSpec) -> bool:
+    """Tell whether the loop asks for a rule of decision of its own."""
+    return bool(problem.outcome_values) or _mitigation(acceptance) != "None"
+
+
+def check_decision(problem: ProblemSpec, acceptance: AcceptanceSpec, schema: DataSchema) -> None:
+    """Refuse, before anything is fitted, what `adjust` can't do with these classes.
+
+    Raises:
+        UnknownOutcomeError: a value is of a class that there is not.
+        RepeatedOutcomeError: an outcome has two values.
+        TooManyClassesError: mitigation is asked for more than two classes.
+    """
+    if not is_needed(problem, acceptance):
+        return
+    from driftloop.stages.mitigate import check_mitigation
+    from driftloop.stages.outcomes import check_outcomes
+
+    check_outcomes(problem.outcome_values, schema)
+    check_mitigation(acceptance.fairness, schema)
+
+
+def adjust(
+    chain: Any,
+    record: CandidateRecord,
+    train: "pa.Table",
+    matrix: Callable[[], "npt.NDArray[np.float64]"],
+    schema: DataSchema,
+    *,
+    problem: ProblemSpec,
+    acceptance: AcceptanceSpec,
+    sensitive_columns: tuple[str, ...],
+    seed: int,
+) -> tuple[Any, CandidateRecord]:
+    """Put the rule of decision on the chain's last link; return the chain and what is told of it.
+
+    Args:
+        chain: the selected model.
+        record: what `train` said of it.
+        train: the training rows, with their sensitive columns.
+        matrix: reads the training rows as they were fitted on; called only to mitigate.
+        schema: of those rows.
+        problem: what outcomes are worth.
+        acceptance: the fairness wanted.
+        sensitive_columns: `data.sensitiveColumns`.
+        seed: of every random choice.
+
+    Raises as `check_decision` does.
+    """
+    from sklearn.pipeline import Pipeline
+
+    from driftloop.stages.decisionlinks import ValueDecision, undecided
+    from driftloop.stages.outcomes import value_matrix
+
+    check_decision(problem, acceptance, schema)
+    name, last = chain.steps[-1]
+    last = undecided(last)
+    if problem.outcome_values:
+        last = ValueDecision(last, value_matrix(problem.outcome_values, schema))
+        told = "for the class of the greatest expected value (problem.outcomeValues)"
+    else:
+        last, told = _mitigate(chain, last, record, train, matrix, schema, acceptance, sensitive_columns, seed)
+    return Pipeline([*chain.steps[:-1], (name, last)]), record.model_copy(update={"decision": told})
+
+
+def _mitigate(
+    chain: Any,
+    last: Any,
+    record: CandidateRecord,
+    train: "pa.Table",
+    matrix: Callable[[], "npt.NDArray[np.float64]"],
+    schema: DataSchema,
+    acceptance: AcceptanceSpec,
+    sensitive_columns: tuple[str, ...],
+    seed: int,
+) -> tuple[Any, str]:
+    from driftloop.algorithms import get_algorithm
+    from driftloop.stages.assess import group_rows
+    from driftloop.stages.mitigate import mitigate
+    from driftloop.stages.table import encode_target, read_features, read_target
+
+    kept = "for the most probable class; groups are not treated more alike, because {}"
+    missing = [name for name in sensitive_columns if name not in train.column_names]
+    if record.origin:
+        return last, kept.format("the model was trained elsewhere")
+    if missing or not sensitive_columns or acceptance.fairness is None:
+        return last, kept.format(f"the rows don't carry {', '.join(missing) or 'sensitive columns'}")
+    x = matrix()
+    if len(x) != train.num_rows:  # rows were dropped or added on the way
+        prepared: Any = read_features(train, schema)
+        for _, link in chain.steps[:-1]:
+            prepared = link.transform(prepared)
+        x = prepared
+    algorithm = get_algorithm(record.algorithm)
+    found = mitigate(
+        last,
+        lambda: algorithm.build(schema.task, record.params, seed),
+        x,
+        encode_target(read_target(train, schema), schema),
+        [group_rows(train.column(name))[0] for name in sensitive_columns],
+        acceptance.fairness,
+        seed=seed,
+    )
+    return (last, kept.format(found)) if isinstance(found, str) else (found.link, found.told)
+
+
+def _mitigation(acceptance: AcceptanceSpec) -> str:
+    return acceptance.fairness.mitigation if acceptance.fairness else "None"
