@@ -62,9 +62,7 @@ def adjust(
         read_schema,
         problem=goal,
         acceptance=rules,
-        sensitive_columns=read_data_group(
-            data, uri=data_uri, target_column=read_schema.target.name
-        ).sensitive_columns,
+        sensitive_columns=read_data_group(data, uri=data_uri, target_column=read_schema.target.name).sensitive_columns,
         seed=TrainingSpec.model_validate(training).random_state,
     )
     save_model(chain, Path(model.path))

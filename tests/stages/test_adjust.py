@@ -102,7 +102,7 @@ def test_a_second_rule_takes_the_place_of_the_first(chain, table):
 
 
 def test_unknown_and_repeated_outcomes_are_refused_before_fitting():
-    with pytest.raises(UnknownOutcomeError, match="Got 'late'. Use: 'False', 'True'"):
+    with pytest.raises(UnknownOutcomeError, match=r"Got 'late'\. Use: 'False', 'True'"):
         check_decision(problem(outcome("late", "true", 1)), AcceptanceSpec(), SCHEMA)
     with pytest.raises(RepeatedOutcomeError, match="twice"):
         value_matrix([outcome("true", "true", 1), outcome("True", "True", 2)], SCHEMA)
@@ -147,7 +147,7 @@ def test_equalized_odds_come_closer_too(chain, table):
     y = table.column("paid").to_numpy().astype(float)
     x = np.asarray(chain[:-1].transform(read_features(table, SCHEMA)))
     fairness = AcceptanceSpec.model_validate({"fairness": {"max": 0.05}}).fairness
-    found = mitigate(chain.steps[-1][1], LogisticRegression, x, y, [groups], fairness, seed=0)
+    found = mitigate(chain.steps[-1][1], LogisticRegression, x, y, groups=[groups], fairness=fairness, seed=0)
 
     def odds(codes):
         rates = [[codes[(groups == g) & (y == label)].mean() for g in "ab"] for label in (0, 1)]
@@ -161,7 +161,7 @@ def test_an_algorithm_without_weights_is_voted_for_by_logistic_regression(chain,
     y, x = table.column("paid").to_numpy().astype(float), np.nan_to_num(read_features(table, SCHEMA).to_numpy())
     groups = [np.array(table.column("group").to_pylist(), dtype=object)]
     fairness = AcceptanceSpec.model_validate(FAIR).fairness
-    found = mitigate(chain.steps[-1][1], KNeighborsClassifier, x, y, groups, fairness, seed=0)
+    found = mitigate(chain.steps[-1][1], KNeighborsClassifier, x, y, groups=groups, fairness=fairness, seed=0)
     assert "logistic regression" in found.told
 
 

@@ -4,16 +4,19 @@ Between `select` and `evaluate`, so that everything that judges the model judges
 `problem.outcomeValues` and `acceptance.fairness.mitigation` it changes nothing and loads nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from driftloop.spec import AcceptanceSpec, DataSchema, ProblemSpec
+from driftloop.spec import AcceptanceSpec, DataSchema, FairnessSpec, ProblemSpec
 from driftloop.stages.records import CandidateRecord
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
+
+
+KEPT = "for the most probable class; groups are not treated more alike, because {}"
 
 
 def is_needed(problem: ProblemSpec, acceptance: AcceptanceSpec) -> bool:
@@ -47,7 +50,7 @@ def adjust(
     *,
     problem: ProblemSpec,
     acceptance: AcceptanceSpec,
-    sensitive_columns: tuple[str, ...],
+    sensitive_columns: Sequence[str],
     seed: int,
 ) -> tuple[Any, CandidateRecord]:
     """Put the rule of decision on the chain's last link; return the chain and what is told of it.
@@ -67,8 +70,12 @@ def adjust(
     """
     from sklearn.pipeline import Pipeline
 
+    from driftloop.algorithms import get_algorithm
+    from driftloop.stages.assess import group_rows
     from driftloop.stages.decisionlinks import ValueDecision, undecided
+    from driftloop.stages.mitigate import mitigate
     from driftloop.stages.outcomes import value_matrix
+    from driftloop.stages.table import encode_target, read_target
 
     check_decision(problem, acceptance, schema)
     name, last = chain.steps[-1]
@@ -77,49 +84,46 @@ def adjust(
         last = ValueDecision(last, value_matrix(problem.outcome_values, schema))
         told = "for the class of the greatest expected value (problem.outcomeValues)"
     else:
-        last, told = _mitigate(chain, last, record, train, matrix, schema, acceptance, sensitive_columns, seed)
+        x, reason = _rows_to_mitigate(chain, record, train, matrix, schema, sensitive_columns)
+        if x is None:
+            told = KEPT.format(reason)
+        else:
+            algorithm = get_algorithm(record.algorithm)
+            found = mitigate(
+                last,
+                lambda: algorithm.build(schema.task, record.params, seed),
+                x,
+                encode_target(read_target(train, schema), schema),
+                groups=[group_rows(train.column(name))[0] for name in sensitive_columns],
+                fairness=acceptance.fairness or FairnessSpec(),
+                seed=seed,
+            )
+            last, told = (last, KEPT.format(found)) if isinstance(found, str) else (found.link, found.told)
     return Pipeline([*chain.steps[:-1], (name, last)]), record.model_copy(update={"decision": told})
 
 
-def _mitigate(
+def _rows_to_mitigate(
     chain: Any,
-    last: Any,
     record: CandidateRecord,
     train: "pa.Table",
     matrix: Callable[[], "npt.NDArray[np.float64]"],
     schema: DataSchema,
-    acceptance: AcceptanceSpec,
-    sensitive_columns: tuple[str, ...],
-    seed: int,
-) -> tuple[Any, str]:
-    from driftloop.algorithms import get_algorithm
-    from driftloop.stages.assess import group_rows
-    from driftloop.stages.mitigate import mitigate
-    from driftloop.stages.table import encode_target, read_features, read_target
+    sensitive_columns: Sequence[str],
+) -> tuple["npt.NDArray[np.float64] | None", str]:
+    """Return the training rows prepared, or None and why they can't be used."""
+    from driftloop.stages.table import read_features
 
-    kept = "for the most probable class; groups are not treated more alike, because {}"
     missing = [name for name in sensitive_columns if name not in train.column_names]
     if record.origin:
-        return last, kept.format("the model was trained elsewhere")
-    if missing or not sensitive_columns or acceptance.fairness is None:
-        return last, kept.format(f"the rows don't carry {', '.join(missing) or 'sensitive columns'}")
-    x = matrix()
+        return None, "the model was trained elsewhere"
+    if missing or not sensitive_columns:
+        return None, f"the rows don't carry {', '.join(missing) or 'sensitive columns'}"
+    x: Any = matrix()
     if len(x) != train.num_rows:  # rows were dropped or added on the way
-        prepared: Any = read_features(train, schema)
+        x = read_features(train, schema)
         for _, link in chain.steps[:-1]:
-            prepared = link.transform(prepared)
-        x = prepared
-    algorithm = get_algorithm(record.algorithm)
-    found = mitigate(
-        last,
-        lambda: algorithm.build(schema.task, record.params, seed),
-        x,
-        encode_target(read_target(train, schema), schema),
-        [group_rows(train.column(name))[0] for name in sensitive_columns],
-        acceptance.fairness,
-        seed=seed,
-    )
-    return (last, kept.format(found)) if isinstance(found, str) else (found.link, found.told)
+            x = link.transform(x)
+    return x, ""
 
 
 def _mitigation(acceptance: AcceptanceSpec) -> str:

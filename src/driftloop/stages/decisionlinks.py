@@ -72,7 +72,7 @@ class FairDecision(_Link):
     def __init__(
         self, estimator: Any, voters: Sequence[Any], weights: npt.NDArray[np.float64], threshold: float
     ) -> None:
-        """Keep the classifier that gives the probabilities, those that vote with their weights, and the votes needed."""
+        """Keep the classifier that gives the probabilities, those that vote, their weights, and the votes needed."""
         super().__init__(estimator)
         self.voters = list(voters)
         self.weights = weights

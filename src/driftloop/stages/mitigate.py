@@ -59,9 +59,9 @@ def mitigate(
     build: Callable[[], Any],
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
+    *,
     groups: Sequence[npt.NDArray[np.object_]],
     fairness: FairnessSpec,
-    *,
     seed: int,
 ) -> Mitigated | str:
     """Fit voters under the constraint of the loop's fairness metric; or return why that can't be done.
@@ -81,8 +81,8 @@ def mitigate(
     from threadpoolctl import threadpool_limits
 
     chosen = np.sort(np.random.default_rng(seed).permutation(len(y))[:MOST_ROWS])
-    x, y = x[chosen], y[chosen].astype(np.int64)
-    group = _intersections([column[chosen] for column in groups], y)
+    x, labels = x[chosen], y[chosen].astype(np.int64)
+    group = _intersections([column[chosen] for column in groups], labels)
     if len(set(group)) < _TWO:
         return f"fewer than two groups have {FEWEST_ROWS} training rows with both classes"
     voter, kind = build(), "its own kind"
@@ -93,8 +93,8 @@ def mitigate(
         voter, constraint(difference_bound=fairness.max / 2), max_iter=MOST_ITERATIONS, eps=fairness.max / 2
     )
     with threadpool_limits(limits=1):
-        reduction.fit(x, y, sensitive_features=group)
-    link, difference = _best_vote(estimator, reduction, x, y, group, fairness)
+        reduction.fit(x, labels, sensitive_features=group)
+    link, difference = _best_vote(estimator, reduction, x, labels, group=group, fairness=fairness)
     told = (
         f"by {len(link.voters)} classifier(s) of {kind}, fitted on {len(y):,} training rows for a {fairness.metric} of "
         f"at most {fairness.max:g} (exponentiated gradient; {difference:.3f} on these rows)"
@@ -109,7 +109,7 @@ def difference_of(
     names = sorted(set(group))
     slices = [y == 0, y == 1] if metric == EQUALIZED_ODDS else [np.ones(len(y), dtype=bool)]
     shares = [[codes[rows & (group == name)].mean() for name in names] for rows in slices]
-    return max(max(of_groups) - min(of_groups) for of_groups in shares)
+    return float(max(max(of_groups) - min(of_groups) for of_groups in shares))
 
 
 def _best_vote(
@@ -117,12 +117,13 @@ def _best_vote(
     reduction: Any,
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.int64],
+    *,
     group: npt.NDArray[np.object_],
     fairness: FairnessSpec,
 ) -> tuple[FairDecision, float]:
     """Return the most accurate of all votes that keep the limit on the training rows, else the fairest.
 
-    Tried are each classifier by itself, and the weighted vote of all with every number of votes that makes a difference.
+    Tried are each classifier by itself, and the weighted vote of all with every threshold that makes a difference.
     """
     weights = np.asarray(reduction.weights_, dtype=np.float64)
     kept = np.flatnonzero(weights > _SMALLEST_WEIGHT)
