@@ -83,7 +83,7 @@ def bring_data_in(given: Parameters) -> DataIn:
 
 
 def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
-    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; set its decisions."""
+    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))

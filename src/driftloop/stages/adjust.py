@@ -84,7 +84,7 @@ def adjust(
         last = ValueDecision(last, value_matrix(problem.outcome_values, schema))
         told = "for the class of the greatest expected value (problem.outcomeValues)"
     else:
-        x, reason = _rows_to_mitigate(chain, record, train, matrix, schema, sensitive_columns)
+        x, reason = _rows_to_mitigate(chain, record, train, matrix, schema=schema, sensitive_columns=sensitive_columns)
         if x is None:
             told = KEPT.format(reason)
         else:
@@ -107,6 +107,7 @@ def _rows_to_mitigate(
     record: CandidateRecord,
     train: "pa.Table",
     matrix: Callable[[], "npt.NDArray[np.float64]"],
+    *,
     schema: DataSchema,
     sensitive_columns: Sequence[str],
 ) -> tuple["npt.NDArray[np.float64] | None", str]:
