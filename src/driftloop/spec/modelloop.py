@@ -117,6 +117,11 @@ class ModelLoopSpec(Boundary):
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
             raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
+        if acceptance.fairness and acceptance.fairness.mitigation != "None" and problem and problem.outcome_values:
+            remedy = "Remove one of them: the class is decided by value, or alike for groups."
+            raise RuleError(
+                "must be None where problem.outcomeValues is set", field="fairness.mitigation", remedy=remedy
+            )
         return acceptance
 
     @field_validator("monitoring")

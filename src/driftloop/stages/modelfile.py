@@ -22,6 +22,8 @@ TRUSTED_TYPES = (
     "driftloop.stages.datenumbers.date_cycles",
     "driftloop.stages.datenumbers.date_parts",
     "driftloop.stages.filling.RowImputer",
+    "driftloop.stages.decisionlinks.FairDecision",
+    "driftloop.stages.decisionlinks.ValueDecision",
     "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.outliers.RowDetector",
     "driftloop.stages.reduction.ReducingTransformer",

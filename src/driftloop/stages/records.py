@@ -139,6 +139,8 @@ class CandidateRecord(Travelling):
     params: dict[str, Any]
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
+    decision: str = ""
+    """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
     origin: str = ""
     """Where a model made elsewhere came from; empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
