@@ -123,7 +123,7 @@ def test_columns_that_teach_nothing_are_named():
     assert [line for line in outcome.stdout.splitlines() if "left out" in line] == [
         "  left out: 'empty' has no values",
         "  left out: 'same' has the same value in every row (1)",
-        "  left out: 'name' looks like an identifier or free text (120 different values in 120 rows)",
+        "  left out: 'name' looks like an identifier (120 different values in 120 rows)",
     ]
 
 

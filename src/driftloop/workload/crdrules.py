@@ -149,6 +149,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Name the columns there.",
         ),
         Rule(
+            "acceptance.fairness.mitigation",
+            "!has(self.acceptance.fairness) || !has(self.acceptance.fairness.mitigation)"
+            " || self.acceptance.fairness.mitigation == 'None'"
+            " || !has(self.problem.outcomeValues) || self.problem.outcomeValues.size() == 0",
+            "must be None where problem.outcomeValues is set",
+            "Remove one of them: the class is decided by value, or alike for groups.",
+        ),
+        Rule(
             "monitoring.labels.uri",
             "!has(self.monitoring.labels.uri) || has(self.data.keyColumn)",
             "must come with data.keyColumn: labels of a table are joined by it",
