@@ -87,10 +87,11 @@ class Judged:
 def bring_data_in(given: Parameters) -> DataIn:
     """Claim the run and fetch the data; the claim is made anew in every run."""
     claimed = snapshot(
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri", "claimant")
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        **given.pick("loop", "data_uri", "target_column", "data", "run_key", "result_uri", "claimant"),
     )
     claimed.set_caching_options(enable_caching=False)
-    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
+    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "task", "data"))
     return DataIn(claimed, collected)
 
 
@@ -98,7 +99,9 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
     """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
-    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))
+    cleaned = clean(
+        train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation", "training")
+    )
     transformed = transform(
         cleaned_train=cleaned.outputs["cleaned_train"],
         cleaned_validation=cleaned.outputs["cleaned_validation"],

@@ -11,17 +11,17 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from driftloop.algorithms.decisionlinks import decide, undecided
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import AcceptanceSpec, DataSchema, Feature, FeatureType, OutcomeValue, ProblemSpec, Target, Task
 from driftloop.stages.adjust import adjust, check_decision, is_needed
 from driftloop.stages.clean import Cleaner
-from driftloop.stages.decisionlinks import decide, undecided
 from driftloop.stages.mitigate import TooManyClassesError, mitigate
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.outcomes import RepeatedOutcomeError, UnknownOutcomeError, value_matrix
 from driftloop.stages.predict import predict
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.table import read_features
-from driftloop.stages.train import answer
 
 ROWS = 1500
 SCHEMA = DataSchema(

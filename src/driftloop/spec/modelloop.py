@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from driftloop.spec.acceptance import AcceptanceSpec
 from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
-from driftloop.spec.data import DATA_SECRET_KEYS, DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
 from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.operation import (
     GovernanceSpec,
@@ -69,7 +69,7 @@ class ModelLoopSpec(Boundary):
                 name=f"{DATA_VARIABLE_PREFIX}{key}",
                 secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
             )
-            for key, is_needed in DATA_SECRET_KEYS.items()
+            for key, is_needed in self.data.secret_keys.items()
         )
         return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 

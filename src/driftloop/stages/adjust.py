@@ -71,8 +71,8 @@ def adjust(
     from sklearn.pipeline import Pipeline
 
     from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.decisionlinks import ValueDecision, undecided
     from driftloop.stages.assess import group_rows
-    from driftloop.stages.decisionlinks import ValueDecision, undecided
     from driftloop.stages.mitigate import mitigate
     from driftloop.stages.outcomes import value_matrix
     from driftloop.stages.table import encode_target, read_target

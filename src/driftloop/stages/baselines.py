@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.algorithms.metrics import Answers, compare, score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.judgements import Reference
 from driftloop.stages.table import encode_target
-from driftloop.stages.train import answer
 
 MOST_ROWS = 10_000
 """Rows that the references are fitted on: enough for models so simple."""

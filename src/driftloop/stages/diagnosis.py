@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.algorithms.metrics import score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema
 from driftloop.stages.judgements import (
     FINE,
@@ -25,10 +26,9 @@ from driftloop.stages.judgements import (
     Reference,
 )
 from driftloop.stages.table import encode_target
-from driftloop.stages.train import answer
 
 LOST_SHARE = 0.25
-MOST_CURVE_CELLS = 200_000
+MOST_CURVE_CELLS = 100_000
 """Numbers in the largest matrix that is fitted for the curve; the last point is the model itself."""
 _FEWEST_CURVE_ROWS = 60
 _HALVINGS = (8, 7, 6, 5, 4, 3, 2, 1)

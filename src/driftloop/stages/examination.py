@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from driftloop.algorithms.catalogue import UnknownAlgorithmError
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec, ProblemSpec
 from driftloop.spec.problem import SUPERVISED
 from driftloop.stages.baselines import measure_references
@@ -29,7 +30,6 @@ from driftloop.stages.refit import fit_and_answer, fit_estimator
 from driftloop.stages.robustness import measure_robustness
 from driftloop.stages.slices import find_slices
 from driftloop.stages.table import encode_target, read_features
-from driftloop.stages.train import answer
 
 
 @dataclass(frozen=True)

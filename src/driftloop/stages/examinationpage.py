@@ -200,8 +200,8 @@ def _robustness(found: Robustness, metric: str) -> str:
         "How it takes rows that are not as they should be",
         f"<p>{order}</p>",
         _losses(found, (*found.noise, *found.missing), metric),
-        note=f"On {found.rows:,} test rows. Noise: numbers moved by 5 % and 10 % of their standard deviation, so many of "
-        "the other values taken from another row. Missing: each column left empty by itself, the costliest shown.",
+        note=f"On {found.rows:,} test rows. Noise: numbers moved by 5 % and 10 % of their standard deviation, so many "
+        "of the other values taken from another row. Missing: each column left empty by itself, the costliest shown.",
     )
 
 

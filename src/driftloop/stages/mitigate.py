@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms.decisionlinks import FairDecision, weigh_votes
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, FairnessSpec
-from driftloop.stages.decisionlinks import FairDecision, weigh_votes
 from driftloop.stages.records import EQUALIZED_ODDS
 
 MOST_ROWS = 10_000

@@ -13,10 +13,15 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
+    "driftloop.algorithms.decisionlinks.FairDecision",
+    "driftloop.algorithms.decisionlinks.ValueDecision",
     "driftloop.stages.clean.Cleaner",
-    "driftloop.stages.decisionlinks.FairDecision",
-    "driftloop.stages.decisionlinks.ValueDecision",
+    "driftloop.stages.datenumbers.date_cycles",
+    "driftloop.stages.datenumbers.date_parts",
+    "driftloop.stages.filling.RowImputer",
     "driftloop.stages.foreigninputs.ForeignInputs",
+    "driftloop.stages.outliers.RowDetector",
+    "driftloop.stages.reduction.ReducingTransformer",
     "driftloop.stages.resample.PriorCorrection",
     "driftloop.stages.transform.date_parts",
     "numpy.dtype",
@@ -26,6 +31,8 @@ TRUSTED_TYPES = (
     "sklearn.feature_selection._univariate_selection.chi2",
     "sklearn.feature_selection._univariate_selection.f_classif",
     "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
     "sklearn.metrics._dist_metrics.MinkowskiDistance64",
     "sklearn.model_selection._split.KFold",

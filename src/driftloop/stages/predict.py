@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from driftloop.algorithms.decisionlinks import decide
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
-from driftloop.stages.decisionlinks import decide
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns
 
 SAMPLE_ROWS = 64
@@ -41,9 +41,10 @@ class Answers:
     """What a model says of some rows."""
 
     predictions: list[Any]
-    """Classification: one of the schema's classes a row. Regression: a float a row."""
+    """One of the schema's classes a row. Regression: a float a row."""
     probabilities: list[list[float]] | None
-    """Classification: a row's probabilities, in the order of the schema's classes. Regression: None."""
+    """A row's probabilities, in the order of the schema's classes; of an anomaly the share of training rows that are
+    less anomalous. None for regression, and for clusters by distance."""
 
 
 def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
@@ -57,10 +58,14 @@ def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     """
     if schema.task is Task.REGRESSION:
         return Answers(model.predict(frame).astype(float).tolist(), None)
-    codes, probabilities = decide(model, frame)
     classes = schema.target.classes
+    if not hasattr(model, "predict_proba"):  # clusters by distance
+        return Answers([int(cluster) for cluster in model.predict(frame)], None)
+    codes, probabilities = decide(model, frame)
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
+    if schema.task is Task.ANOMALY_DETECTION:
+        return Answers(model[-1].is_anomalous(probabilities[:, 1]).tolist(), probabilities.tolist())
     return Answers([classes[index] for index in codes.tolist()], probabilities.tolist())
 
 

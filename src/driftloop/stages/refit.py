@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import Answers
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec
-from driftloop.stages.clean import fit_cleaner
+from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.resample import PriorCorrection, resample
 from driftloop.stages.table import read_features, read_target
-from driftloop.stages.train import answer
 from driftloop.stages.transform import fit_transformer
 
 
@@ -47,7 +47,9 @@ def fit_and_answer(
 ) -> Answers:
     """Clean, transform, balance and fit on some rows; answer others."""
     frame, y = read_features(fitted, schema), read_target(fitted, schema)
-    cleaner = fit_cleaner(frame, schema, preparation)
-    transformer, x = fit_transformer(cleaner.transform(frame), y, schema, preparation, seed=seed)
-    estimator = fit_estimator(record, x, y, schema, preparation, seed=seed)
-    return answer(estimator, transformer.transform(cleaner.transform(read_features(judged, schema))), schema.task)
+    cleaned = clean_training_rows(frame, y, schema, preparation, seed=seed)
+    y = y[cleaned.rows]
+    made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
+    estimator = fit_estimator(record, made.matrix, y, schema, preparation, seed=seed)
+    prepared = made.transformer.transform(cleaned.cleaner.transform(read_features(judged, schema)))
+    return answer(estimator, prepared, schema.task)

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from driftloop.algorithms.metrics import Answers, score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, FeatureType
 from driftloop.stages.judgements import Disturbance, Robustness
-from driftloop.stages.train import answer
 
 MOST_ROWS = 500
 MOST_COLUMNS = 60
