@@ -39,8 +39,9 @@ class Answers:
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Answers(**{name: None if part is None else part[rows] for name, part in parts.items()})
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return Answers(**taken)
 
     def level(self, code: int) -> npt.NDArray[np.int64]:
         """Return the rank of each row's probability of a class, equal ones alike; sorted once for a whole bootstrap."""

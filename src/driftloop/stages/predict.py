@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from driftloop.algorithms.decisionlinks import decide
+from driftloop.algorithms.tasks import decide
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns

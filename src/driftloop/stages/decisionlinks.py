@@ -95,16 +95,3 @@ def undecided(link: Any) -> Any:
     while isinstance(link, _Link):
         link = link.estimator
     return link
-
-
-def decide(model: Any, rows: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Ask a fitted classifier or chain once; return the index of the class decided for, and the probabilities."""
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    if not isinstance(last, _Link):
-        probabilities = np.asarray(model.predict_proba(rows))
-        return probabilities.argmax(axis=1), probabilities
-    if last is not model:
-        for _, link in model.steps[:-1]:
-            rows = link.transform(rows)
-    probabilities = last.predict_proba(rows)
-    return last.decide(probabilities, rows), probabilities
