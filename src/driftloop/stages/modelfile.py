@@ -13,6 +13,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
+    "driftloop.algorithms.blend.Blend",
+    "driftloop.algorithms.scaledtarget.ScaledTarget",
     "driftloop.stages.clean.Cleaner",
     "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.resample.PriorCorrection",
