@@ -72,8 +72,8 @@ NEIGHBOURS = (
     Algorithm(
         name="KernelSVM",
         tasks=_BOTH,
-        reason="Smooth, curved borders from few rows (radial kernel); probabilities by calibration on held-out training "
-        "rows.",
+        reason="Smooth, curved borders from few rows (radial kernel); probabilities by calibration on held-out "
+        "training rows.",
         defaults={"C": 1.0, "gamma": 0.03, "epsilon": 0.1},
         space={
             "C": Range(0.05, 100, is_log=True, wide=(1e-3, 1e4), simpler=-1),

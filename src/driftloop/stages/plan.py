@@ -225,7 +225,9 @@ def _share_time(algorithms: Sequence[Algorithm], shape: Shape, duration: timedel
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if _makespan(parts(middle)) <= most else (low, middle)
-    return dict(zip((a.name for a in algorithms), parts(low), strict=True))
+    shares = parts(low)
+    stretch = most / max(_makespan(shares), 1e-9)  # all are quick: an estimate may be off, and there is time
+    return {a.name: min(share * stretch, most) for a, share in zip(algorithms, shares, strict=True)}
 
 
 _SAFETY = 15
