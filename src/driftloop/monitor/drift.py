@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.monitor.baseline import ColumnBaseline
-from driftloop.monitor.columns import Column, ColumnKind, Numbers
+from driftloop.monitor.columns import Column, ColumnKind, Numbers, distinct
 from driftloop.monitor.detector import Detector, Finding, Findings
 from driftloop.monitor.engines import TEST_OF_KIND, DriftTest, Samples
 from driftloop.monitor.relations import PairBaseline
@@ -199,7 +199,7 @@ def numeric_shift(reference: Numbers, window: Numbers) -> tuple[float, str]:
     Between two values of the reference its distribution stands still and the window's rises: it is enough to look at
     the reference's values and just below them.
     """
-    places, first = np.unique(reference, return_index=True)
+    places, first = distinct(reference)
     upto = np.append(first[1:], len(reference))
     before = np.concatenate([upto, first]) / len(reference)
     now = np.concatenate([np.searchsorted(window, places, "right"), np.searchsorted(window, places, "left")])
