@@ -166,9 +166,7 @@ def _column(name: str, column: Column, loss: Numbers) -> LossColumn:
     return LossColumn(name=name, categories=dict(zip(categories.tolist(), means.tolist(), strict=True)))
 
 
-def _values(
-    columns: Sequence[LossColumn], place: int, prediction: Numbers, features: Mapping[str, Column]
-) -> Numbers:
+def _values(columns: Sequence[LossColumn], place: int, prediction: Numbers, features: Mapping[str, Column]) -> Numbers:
     """Return the column at a place as the tree sees it; the first is the prediction."""
     values = columns[place].read(features[columns[place].name]) if place else prediction
     # The tree learned its thresholds in single precision; so it must be asked.

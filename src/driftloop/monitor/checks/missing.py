@@ -21,9 +21,9 @@ _NEARLY_ALL, _LASTING = 0.9, 0.2
 
 
 def check_missing(subject: Subject, limits: Limits) -> CheckResult | None:
-    """Judge a rise of the missing rate, where any value is missing; a fall is no fault, nor is twice the rise of the reference's worst block.
+    """Judge a rise of the missing rate; a fall is no fault, nor is twice the rise of the reference's worst block.
 
-    A column that never had a missing value is taken at its word: the first outage it ever had is news.
+    Says nothing where no value is missing. A column that never had a missing value is taken at its word: the first outage it ever had is news.
     """
     rows, rate = subject.rows, subject.feed.missing
     missing = rows - len(subject.column.known)
