@@ -23,7 +23,8 @@ _NEARLY_ALL, _LASTING = 0.9, 0.2
 def check_missing(subject: Subject, limits: Limits) -> CheckResult | None:
     """Judge a rise of the missing rate; a fall is no fault, nor is twice the rise of the reference's worst block.
 
-    Says nothing where no value is missing. A column that never had a missing value is taken at its word: the first outage it ever had is news.
+    A column that never had a missing value is taken at its word: the first outage it ever had is news. Says nothing
+    where no value is missing.
     """
     rows, rate = subject.rows, subject.feed.missing
     missing = rows - len(subject.column.known)
