@@ -4,7 +4,7 @@ Streams of river's generators, 10,000 items, drifts at 2,500, 5,000 and 7,500 to
 or gradual: the new concept's share follows river's sigmoid of width 1,000, and the drift starts where it is 12 %, 500
 items earlier. A Hoeffding tree (river's defaults) predicts each item, then learns it; a detector that alarms gets a new
 tree and begins anew itself. The first alarm within 1,500 items after a drift's start finds it; every other alarm is
-false. F1 is pooled over seeds and averaged over generators. The setting of `ErrorWatch` was chosen on seeds from 100 on;
+false. F1 is pooled over seeds and averaged over generators. The setting of `ErrorWatch` was chosen on seeds from 100;
 the table is of the seeds 0 to 9. The peers have river's defaults.
 """
 
