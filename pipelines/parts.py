@@ -111,7 +111,13 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         schema=schema,
         **given.pick("preparation", "training"),
     )
-    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
+    balanced = resample(
+        matrices=transformed.outputs["matrices"],
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        transformer=transformed.outputs["transformer"],
+        schema=schema,
+        **given.pick("task", "preparation", "training"),
+    )
     planned = plan(
         matrices=transformed.outputs["matrices"],
         schema=schema,

@@ -272,6 +272,10 @@ class SamplingRecord(Travelling):
     """Rows of each class that are fitted on."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Weight of a row of each class."""
+    rows_made: int = 0
+    """Rows among them that were made up."""
+    augmentation: str = ""
+    """How more rows were made of those that there are, as the rest of a sentence; empty: none were."""
 
 
 class Explanation(Boundary):
