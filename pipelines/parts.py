@@ -164,7 +164,9 @@ def judge_candidate(
         preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
         **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(
+        model=model, test=rows.test, matrices=rows.matrices, schema=schema, **given.pick("metric", "training")
+    )
     return Judged(evaluated, explained)
 
 

@@ -100,9 +100,9 @@ def _references(references: Sequence[Reference], evaluation: Evaluation) -> str:
                 number_axis("", bounds, include=0.0, room=0.1),
                 alt="; ".join(f"{one.difference:+.3g} over {one.what}" for one in references),
                 zero=0.0,
-            ),
-            table(("Instead", evaluation.metric, "Gain of the model", "95 % interval"), cells, numbers=(1, 2)),
+            )
         ),
+        table(("Instead", evaluation.metric, "Gain of the model", "95 % interval"), cells, numbers=(1, 2)),
         note="On the same test rows, learned from the same training rows, without tuning; intervals by the paired "
         "bootstrap.",
     )
@@ -181,9 +181,9 @@ def _slices(found: Slices) -> str:
                 alt=f"{found.metric} of {len(rows)} groups; of all rows {_score(found.score)}",
                 zero=found.score,
                 note="Dashed: all rows. Red: worse beyond doubt.",
-            ),
-            table(("Column", "Group", "Test rows", found.metric, "Interval", "Worse?"), cells, numbers=(2, 3)),
+            )
         ),
+        table(("Column", "Group", "Test rows", found.metric, "Interval", "Worse?"), cells, numbers=(2, 3)),
         note=f"Rows of which one column says the same; numbers in quartiles. Of {found.looked_at} groups about "
         f"{max(found.looked_at // 40, 1)} would look bad at 95 % by chance alone; these intervals are wider, so that "
         "all of them together hold with 95 %.",
@@ -192,9 +192,10 @@ def _slices(found: Slices) -> str:
 
 def _robustness(found: Robustness, metric: str) -> str:
     order = (
-        badge("answers depend on the other rows of a request", "bad")
+        badge("depends on the other rows", "bad") + " An answer changes with the rows that are asked about with it."
         if found.depends_on_order
-        else badge("answers do not depend on the order of rows, nor on the rows asked with them", "good")
+        else badge("independent of order", "good")
+        + " Answers do not depend on the order of rows, nor on those asked with them."
     )
     return section(
         "How it takes rows that are not as they should be",

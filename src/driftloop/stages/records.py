@@ -212,6 +212,44 @@ class SamplingRecord(Travelling):
     """Weight of a row of each class."""
 
 
+class Contribution(Boundary):
+    """What the value of one column did to one answer."""
+
+    column: str
+    value: str
+    """The value, as text."""
+    amount: float
+    """How far it pushed the answer up or down from the mean answer."""
+
+
+class LocalExplanation(Boundary):
+    """Why one row of the sample got its answer."""
+
+    why: str
+    """Why this row is shown, e.g. 'the surest'."""
+    prediction: str
+    truth: str
+    answer: float
+    """In the unit of the attributions: mean answer + all contributions."""
+    contributions: tuple[Contribution, ...]
+    """Of every column, from the one that pushed most."""
+
+
+class Attributions(Boundary):
+    """How far each column pushes answers, by Shapley values (SHAP, Lundberg and Lee 2017)."""
+
+    method: str
+    unit: str
+    """What contributions are measured in."""
+    of: str
+    """What is explained: the class, or the target."""
+    rows: int
+    mean_answer: float
+    columns: tuple[tuple[str, float], ...]
+    """Mean size of the contributions of each column, from the greatest down."""
+    examples: tuple[LocalExplanation, ...]
+
+
 class Explanation(Boundary):
     """What the model looks at; travels in the Bento as `explanation.json`."""
 
@@ -223,6 +261,8 @@ class Explanation(Boundary):
     """The metric on these rows."""
     columns: tuple[ColumnImportance, ...]
     """Every input column, from the most important down."""
+    attributions: Attributions | None = None
+    """Absent where there is no one answer to be pushed, as for clusters."""
     leakage_suspect: str = ""
     """Column that alone carries nearly all importance; empty: there is none."""
 
