@@ -175,7 +175,15 @@ def register_candidate(
 ) -> None:
     """Assess groups, package, verify and register the candidate."""
     evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
-    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    assessed = assess(
+        model=model,
+        test=test,
+        schema=schema,
+        evaluation=evaluation,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        **given.pick("metric", "data_uri", "data"),
+    )
     packaged = package(
         model=model,
         schema=schema,

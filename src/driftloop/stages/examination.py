@@ -24,7 +24,7 @@ from driftloop.stages.evaluate import Judged
 from driftloop.stages.judgements import CrossValidation, CurvePoint, Examination, Membership, Worth
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.outcomes import measure_worth, value_matrix
-from driftloop.stages.privacy import MOST_ROWS, measure_membership
+from driftloop.stages.privacy import MOST_ROWS, measure_membership, parts_with_rows
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.refit import fit_and_answer, fit_estimator
 from driftloop.stages.robustness import measure_robustness
@@ -66,16 +66,16 @@ def examine(
         preparation: how rows were prepared, to fit the same again.
         seed: of every random choice.
     """
+    found = Examination(parts_with_rows=parts_with_rows(chain))
     if schema.task not in SUPERVISED or not np.isfinite(judged.evaluation.score):
-        return judged
+        return replace(judged, evaluation=judged.evaluation.model_copy(update={"examination": found}))
     evaluation, metric = judged.evaluation, judged.evaluation.metric
     frame = read_features(test, schema)
     columns = [name for name in test.column_names if name not in (schema.target.name, schema.time_column)]
     with _quietly():
-        found = Examination(
-            slices=find_slices(test, columns, judged.truth, judged.answers, metric=metric, seed=seed),
-            robustness=measure_robustness(chain, frame, judged.truth, schema, metric=metric, seed=seed),
-        )
+        slices = find_slices(test, columns, judged.truth, judged.answers, metric=metric, seed=seed)
+        robustness = measure_robustness(chain, frame, judged.truth, schema, metric=metric, seed=seed)
+        found = found.model_copy(update={"slices": slices, "robustness": robustness})
         diagnosis = ""
         if not material.record.origin:
             made = _Making(chain, judged, test, schema, material, preparation, seed)

@@ -13,7 +13,6 @@ from driftloop.stages.judgements import (
     CrossValidation,
     Diagnosis,
     Disturbance,
-    Membership,
     Reference,
     Robustness,
     Slices,
@@ -34,7 +33,6 @@ def build_sections(evaluation: Evaluation) -> tuple[str, ...]:
         _cross_validation(found.cross_validation, evaluation) if found.cross_validation else "",
         _slices(found.slices) if found.slices else "",
         _robustness(found.robustness, evaluation.metric) if found.robustness else "",
-        _membership(found.membership) if found.membership else "",
     )
 
 
@@ -226,31 +224,6 @@ def _losses(found: Robustness, disturbances: Sequence[Disturbance], metric: str)
         zero=found.score,
         note="Dashed: the rows as they are.",
     )
-
-
-def _membership(found: Membership) -> str:
-    return section(
-        "Does it give its training rows away?",
-        paragraph(
-            f"By how sure an answer is, a stranger could tell training rows from others with an advantage of "
-            f"{found.advantage:.3f} (0: not at all, 1: always). {membership_advice(found)}"
-        ),
-        note=f"Yeom et al. 2018; on {found.rows:,} rows of each kind.",
-    )
-
-
-def membership_advice(found: Membership) -> str:
-    """Return what the advantage means for the people in the data."""
-    if found.advantage > TELLING_ADVANTAGE:
-        return (
-            "That is much: a simpler model, or more rows, would keep more to itself. Where it matters that somebody is "
-            "in the data at all, do not publish its probabilities."
-        )
-    return "That is little."
-
-
-TELLING_ADVANTAGE = 0.2
-"""At which advice is given; an over-fitted forest has about 0.5, a good model of many rows below 0.1."""
 
 
 def _score(value: float) -> str:

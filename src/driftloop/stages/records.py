@@ -8,7 +8,7 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
-from driftloop.stages.judgements import Examination
+from driftloop.stages.judgements import Examination, Membership
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
@@ -291,8 +291,31 @@ class GroupMetrics(Boundary):
     """Whether the group has too few rows to be compared with others."""
 
 
+class RareCategories(Boundary):
+    """Categories of a column that few rows have."""
+
+    column: str
+    categories: int
+    fewest_rows: int
+
+
+class Privacy(Boundary):
+    """What of the rows the Bento carries with it."""
+
+    sample_rows: int
+    rare_categories: tuple[RareCategories, ...] = ()
+    listed_columns: tuple[str, ...] = ()
+    """Numeric columns whose every value is in a sketch, for there are few rows."""
+    parts_with_rows: tuple[str, ...] = ()
+    """Parts of the model that keep training rows."""
+    membership: Membership | None = None
+
+
 class ColumnAssessment(GroupDifferences):
     """The groups of one sensitive column."""
+
+    before: dict[str, float] = Field(default_factory=dict)
+    """The differences if the most probable class were answered; only where the model decides otherwise."""
 
     groups: tuple[GroupMetrics, ...] = ()
     """From the largest down; quartiles rising."""
@@ -312,3 +335,10 @@ class Assessment(Boundary):
     metric: str
     columns: tuple[ColumnAssessment, ...] = ()
     """One for each sensitive column."""
+    accuracy: float | None = None
+    """Share of right answers, and the same if the most probable class were answered; only where the model decides
+    otherwise: what treating groups more alike costs."""
+    accuracy_before: float | None = None
+    decision: str = ""
+    """How the class is decided, as of `Evaluation`."""
+    privacy: Privacy | None = None
