@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftloop.algorithms.catalogue import UnknownAlgorithmError
 from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec, ProblemSpec
 from driftloop.spec.problem import SUPERVISED
@@ -146,35 +145,29 @@ class _Making:
                 train_score=evaluation.train_score,
                 validation_score=evaluation.validation_score,
             )
-        try:
-            return learning_curve(
-                lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
-                (matrices.train_x, matrices.train_y),
-                (matrices.validation_x, matrices.validation_y),
-                self.schema,
-                metric=evaluation.metric,
-                last=last,
-                seed=self.seed,
-            )
-        except UnknownAlgorithmError:  # put together from several
-            return (last,) if last else ()
+        return learning_curve(
+            lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
+            (matrices.train_x, matrices.train_y),
+            (matrices.validation_x, matrices.validation_y),
+            self.schema,
+            metric=evaluation.metric,
+            last=last,
+            seed=self.seed,
+        )
 
     def _cross_validation(self) -> CrossValidation | None:
         if self.test.num_rows >= FEW_TEST_ROWS:
             return None
         record = self.material.record
-        try:
-            return cross_validate(
-                pa.concat_tables([self.material.train(), self.material.validation()]),
-                self.schema,
-                lambda fitted, judged: fit_and_answer(
-                    record, fitted, judged, self.schema, self.preparation, seed=self.seed
-                ),
-                metric=self.judged.evaluation.metric,
-                seed=self.seed,
-            )
-        except UnknownAlgorithmError:
-            return None
+        return cross_validate(
+            pa.concat_tables([self.material.train(), self.material.validation()]),
+            self.schema,
+            lambda fitted, judged: fit_and_answer(
+                record, fitted, judged, self.schema, self.preparation, seed=self.seed
+            ),
+            metric=self.judged.evaluation.metric,
+            seed=self.seed,
+        )
 
     def _membership(self, matrices: Matrices) -> Membership:
         random = np.random.default_rng(self.seed)
