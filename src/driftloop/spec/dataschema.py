@@ -4,6 +4,7 @@ Written by the stage `validate`, carried in the Bento as `schema.json`.
 """
 
 from enum import StrEnum
+from typing import Self
 
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.problem import Task
@@ -59,6 +60,10 @@ class DataSchema(Boundary):
     features: tuple[Feature, ...]
     key_column: str | None = None
     time_column: str | None = None
+
+    def with_classes(self, classes: tuple[int, ...]) -> Self:
+        """Return the schema of a model that answers with these: the clusters, which only a trained model knows."""
+        return self.model_copy(update={"target": self.target.model_copy(update={"classes": classes})})
 
     @property
     def feature_names(self) -> list[str]:

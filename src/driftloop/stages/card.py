@@ -6,7 +6,8 @@ Cards for Model Reporting.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
+from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.packageprivacy import tell
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
@@ -53,9 +54,14 @@ def build_card(
 def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
     classes = schema.target.classes
     answer = f"one of {len(classes)} classes" if classes else "a number"
+    does = {
+        Task.CLUSTERING: "Tells which cluster a row belongs to",
+        Task.ANOMALY_DETECTION: "Tells whether a row is anomalous",
+    }.get(schema.task, f"Predicts `{schema.target.name}`, {answer}")
+    notes = f" {' '.join(evaluation.notes)}" if schema.task in UNSUPERVISED else ""
     return (
-        f"Predicts `{schema.target.name}`, {answer}, from {len(schema.features)} columns. {evaluation.algorithm}, "
-        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows."
+        f"{does}, from {len(schema.features)} columns. {evaluation.algorithm}, "
+        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows.{notes}"
     )
 
 

@@ -17,6 +17,8 @@ DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized
 """Differences between groups, by fairlearn's names."""
 
 
+SHARE_ERROR = "neg_share_error"
+"""Metric of a comparison without labels: how far the share of rows called anomalous is from the one wanted, negated."""
 RECORD = "record"
 """Key of an artifact's metadata that holds a record, as JSON."""
 
@@ -240,7 +242,7 @@ class Evaluation(Boundary):
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
-    """What a person should know of a model made elsewhere, in plain sentences."""
+    """What a person should know of the model, in plain sentences."""
 
     @property
     def judged_on(self) -> str:
