@@ -266,8 +266,9 @@ class DataSpec(Boundary):
     """Smallest number of labelled rows a model may be trained on."""
     personal: Literal["Auto", "Report", "Refuse", "Drop", "Hash"] = "Auto"
     """What to do with columns that hold names, e-mail addresses, phone, card or national identity numbers. Report:
-    say so in the run's report. Refuse: end the run. Drop: leave the column out. Hash: replace values by hashes, so that
-    equal ones stay equal. Auto: drop inputs, report others."""
+    say so in the run's report. Refuse: end the run. Drop: leave such inputs out. Hash: replace values by hashes, so
+    that equal ones stay equal, in requests too; free texts that mention some are left out. Auto: drop inputs that hold
+    them, report others and texts that mention some. Key, time and target stay as they are."""
     provenance: ProvenanceSpec = ProvenanceSpec()
     """Origin and permitted use."""
 
