@@ -1,13 +1,29 @@
-"""What the tasks differ in: how a fitted model is asked, one entry a task. Stages and monitor ask here."""
+"""What the tasks differ in: how a fitted model is asked, and what of the loop its fit depends on. Stages ask here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms.algorithm import Algorithm
+from driftloop.algorithms.anomaly import CONTAMINATION
+from driftloop.algorithms.clustering import COUNTS, METRIC
 from driftloop.algorithms.metrics import Answers
 from driftloop.spec import Task
+from driftloop.spec.training import TrainingSpec
+
+
+def set_up(algorithm: Algorithm, training: TrainingSpec, metric: str) -> Algorithm:
+    """Return an algorithm whose fits know what the loop says of them and no trial tunes."""
+    settings: dict[str, Any] = {}
+    if Task.CLUSTERING in algorithm.tasks:
+        settings = {COUNTS: (training.clusters.min, training.clusters.max), METRIC: metric}
+    if Task.ANOMALY_DETECTION in algorithm.tasks:
+        settings = {CONTAMINATION: training.contamination}
+    build = algorithm.build
+    return replace(algorithm, build=lambda task, params, seed: build(task, {**settings, **params}, seed))
 
 
 def answer(model: Any, rows: Any, task: Task) -> Answers:

@@ -94,6 +94,7 @@ def evaluate(
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
+        decision=record.decision,
         origin=record.origin,
         notes=record.notes,
     )
