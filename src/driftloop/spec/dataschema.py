@@ -31,6 +31,8 @@ class Feature(Boundary):
     categories: tuple[str, ...] = ()
     """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched.
     Where a run had none, these and the range are the champion's."""
+    is_hashed: bool = False
+    """Categorical: values are replaced by hashes (`spec.pseudonyms`), in requests too, before anything keeps them."""
     minimum: float | None = None
     """Numeric: smallest training value. Date: the same in epoch seconds."""
     maximum: float | None = None

@@ -230,7 +230,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
             "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
             "Decides": evaluation.decision or ("for the most probable class" if schema.target.classes else "a number"),
-            "Data from": data.provenance.source,
+            "Data from": data.provenance.source or ("made up (`data.simulation`)" if data.simulation else ""),
             "Data licence": data.provenance.licence,
             "Data collected for": data.provenance.purpose,
             "Consent": data.provenance.consent,
@@ -257,7 +257,9 @@ def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assess
             f"{len(weak)} of {len(explanation.columns)} columns make no measurable difference when shuffled alone: "
             f"{named}{', …' if len(weak) > _MOST_COLUMNS else '.'}"
         )
-    if not data.provenance.consent:
+    if data.simulation:
+        yield "The rows are made up (`data.simulation`): every figure above is about them, not about the world."
+    elif not data.provenance.consent:
         yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
     yield "Importance tells what the model uses, not what causes the target."
 

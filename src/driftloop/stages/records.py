@@ -8,6 +8,7 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.datachecks import DataChecks
 from driftloop.spec.training import Effort
 from driftloop.stages.judgements import Examination, Membership
 
@@ -58,6 +59,8 @@ class ValidationReport(Boundary):
     dropped_columns: tuple[DroppedColumn, ...]
     notes: tuple[str, ...]
     """What was read as missing, or kept for the champion's sake, in plain sentences."""
+    checks: DataChecks | None = None
+    """What the rows are like; absent where nobody looked."""
 
 
 class LeftOutRows(Boundary):
