@@ -86,7 +86,7 @@ def test_the_reason_is_told_and_nothing_is_written(frame, message):
         ),
         (
             b"\x00\x01\x02\x03" * 100 + b"abcdefgh" * 200,
-            ("The file 't.csv' must be a CSV or Parquet table. It can't be read: it holds binary data. Save the table as "
+            ("The file 't.csv' must be a CSV, Parquet or JSON lines table. It can't be read: it holds binary data. Save the table as "
             "CSV or Parquet."),
         ),
     ],

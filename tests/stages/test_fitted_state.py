@@ -50,12 +50,17 @@ def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: s
     cleaner = Artifact(uri=str(folder / "cleaner"))
     cleaned = {f"cleaned_{name}": Dataset(uri=str(folder / f"cleaned_{name}")) for name in rows}
     report = Artifact(uri=str(folder / "report"))
-    clean.clean.python_func(
-        **rows, **cleaned, **common, preparation={}, training={}, cleaner=cleaner, report=report
-    )
+    clean.clean.python_func(**rows, **cleaned, **common, preparation={}, training={}, cleaner=cleaner, report=report)
     transformer, matrices = Model(uri=str(folder / "transformer")), Dataset(uri=str(folder / "matrices"))
     transform.transform.python_func(
-        **rows, **cleaned, **common, preparation={}, training={}, transformer=transformer, matrices=matrices, report=report
+        **rows,
+        **cleaned,
+        **common,
+        preparation={},
+        training={},
+        transformer=transformer,
+        matrices=matrices,
+        report=report,
     )
     sampling = Dataset(uri=str(folder / "sampling"))
     resample.resample.python_func(

@@ -46,7 +46,9 @@ def encode_vocabulary(texts: Iterable[str]) -> str:
         counts.update(set(words_of(text)))
         rows += 1
     least = max(_FEWEST_TEXTS, int(_FEWEST_SHARE * rows))
-    frequent = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
+    frequent = sorted(
+        (word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word)
+    )
     bits = bytearray(_BITS // 8)
     for word in frequent[:MOST_WORDS]:
         place = word_hash(word)

@@ -226,7 +226,11 @@ class _Cleaning:
     def smooth(self) -> None:
         if not self.schema.time_column:
             raise CleaningError(
-                "noise", "Smooth", "needs rows in the order of time", "no 'data.timeColumn'", "Name it, or remove Smooth."
+                "noise",
+                "Smooth",
+                "needs rows in the order of time",
+                "no 'data.timeColumn'",
+                "Name it, or remove Smooth.",
             )
         self.frame = smooth(self.frame, self.numbers)
 
@@ -254,9 +258,7 @@ class _Cleaning:
         if action == "Clip" and limits:
             limits = {name: bounds for name, bounds in limits.items() if name not in dropped}
             usual = frame.assign(**{name: frame[name].clip(*bounds) for name, bounds in limits.items()})
-        extremes = {
-            name: bounds for name, bounds in limits.items() if is_extreme(frame[name].to_numpy(), bounds).any()
-        }
+        extremes = {name: bounds for name, bounds in limits.items() if is_extreme(frame[name].to_numpy(), bounds).any()}
         imputer = None
         if preparation.missing in ("KNN", "Iterative") and filled:
             imputer = fit_row_imputer(usual, self.schema, preparation, seed=self.seed)

@@ -10,7 +10,10 @@ _DAYS_PER_YEAR = 365.2425
 _EPOCH_WEEKDAY = 3
 """1 January 1970 was a Thursday; Monday is 0."""
 PARTS = ("days since 1970", "day of the year", "weekday", "hour")
-CYCLES = ("days since 1970", *(f"{wave} of the {cycle}" for cycle in ("year", "week", "day") for wave in ("sine", "cosine")))
+CYCLES = (
+    "days since 1970",
+    *(f"{wave} of the {cycle}" for cycle in ("year", "week", "day") for wave in ("sine", "cosine")),
+)
 
 
 def date_parts(dates: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -113,7 +113,11 @@ def columns_of(block: Block, fitted: Any) -> list[MatrixColumn]:
         return [MatrixColumn(f"{name}: {part}", name, MatrixColumnKind.NUMBER) for part in parts for name in inputs]
     if kind == BlockName.ONE_HOT:
         told = zip(inputs, map(list, _one_hot_values(last)), strict=True)
-        return [MatrixColumn(f"{name} = {value}", name, MatrixColumnKind.ONE_HOT) for name, values in told for value in values]
+        return [
+            MatrixColumn(f"{name} = {value}", name, MatrixColumnKind.ONE_HOT)
+            for name, values in told
+            for value in values
+        ]
     if kind == BlockName.ORDINAL:
         return [MatrixColumn(name, name, MatrixColumnKind.ORDINAL) for name in inputs]
     if kind == BlockName.TARGET:
@@ -211,7 +215,9 @@ def _date_blocks(dates: Sequence[str], preparation: PreparationSpec) -> Iterator
         function, what = date_cycles, "days, and sine and cosine of year, week and day"
     else:
         function, what = date_parts, "days, day of the year, weekday and hour"
-    yield Block(BlockName.DATES, _chain(FunctionTransformer(function), *scalers), tuple(dates), f"{what}; {scaled}", why)
+    yield Block(
+        BlockName.DATES, _chain(FunctionTransformer(function), *scalers), tuple(dates), f"{what}; {scaled}", why
+    )
 
 
 def _category_blocks(
@@ -274,9 +280,7 @@ def _target_type(schema: DataSchema) -> str:
     return "binary" if len(schema.target.classes) == 2 else "multiclass"  # noqa: PLR2004
 
 
-def _text_block(
-    texts: "pd.Series[Any]", name: str, preparation: PreparationSpec, *, seed: int
-) -> Block | LeftOutText:
+def _text_block(texts: "pd.Series[Any]", name: str, preparation: PreparationSpec, *, seed: int) -> Block | LeftOutText:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -293,9 +297,7 @@ def _text_block(
     if preparation.text == "Auto":
         why = f"Auto: {'at least' if reduces else 'fewer than'} {MOST_TERMS:,} words and pairs of words occur twice"
     reduces = reduces and components > 0
-    weights = TfidfVectorizer(
-        **_TERMS, sublinear_tf=True, max_features=MOST_REDUCED_TERMS if reduces else MOST_TERMS
-    )
+    weights = TfidfVectorizer(**_TERMS, sublinear_tf=True, max_features=MOST_REDUCED_TERMS if reduces else MOST_TERMS)
     block = f"{BlockName.TEXT} {name}"
     if not reduces:
         return Block(block, weights, (name,), "weights of its words and pairs of words (TF-IDF)", why)

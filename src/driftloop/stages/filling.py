@@ -110,9 +110,7 @@ def fit_row_imputer(frame: pd.DataFrame, schema: DataSchema, preparation: Prepar
     else:
         # Columns that are complete in training get their mean: predicting them, too, makes each request dearer.
         most = MOST_ROWS_TO_REGRESS
-        imputer = IterativeImputer(
-            max_iter=_ROUNDS, skip_complete=True, keep_empty_features=True, random_state=seed
-        )
+        imputer = IterativeImputer(max_iter=_ROUNDS, skip_complete=True, keep_empty_features=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the rounds are bounded on purpose
         imputer.fit((matrix[evenly(len(matrix), most)] - means) / deviations)

@@ -13,10 +13,17 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
+    "driftloop.algorithms.anomalymodel.AnomalyModel",
+    "driftloop.algorithms.clustermodel.Centres",
+    "driftloop.algorithms.clustermodel.ClusterModel",
+    "driftloop.algorithms.clustermodel.CoreRows",
+    "driftloop.algorithms.clustermodel.Mixture",
     "driftloop.stages.clean.Cleaner",
     "driftloop.stages.datenumbers.date_cycles",
     "driftloop.stages.datenumbers.date_parts",
     "driftloop.stages.filling.RowImputer",
+    "driftloop.stages.decisionlinks.FairDecision",
+    "driftloop.stages.decisionlinks.ValueDecision",
     "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.outliers.RowDetector",
     "driftloop.stages.reduction.ReducingTransformer",
