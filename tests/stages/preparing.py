@@ -72,7 +72,11 @@ def read(task: Task = Task.CLASSIFICATION, **options: Any) -> tuple[DataSchema, 
     target, other = ("y", "amount") if task is Task.CLASSIFICATION else ("amount", "y")
     data = DataSpec(uri="x", target_column=target, time_column="at")
     validated = validate(make_rows(**options).drop_columns([other]), task=task, data=data)
-    return validated.schema, read_features(validated.table, validated.schema), read_target(validated.table, validated.schema)
+    return (
+        validated.schema,
+        read_features(validated.table, validated.schema),
+        read_target(validated.table, validated.schema),
+    )
 
 
 def prepare(task: Task = Task.CLASSIFICATION, *, seed: int = 0, **choices: Any) -> Prepared:

@@ -105,7 +105,7 @@ def check_contract(choices, tmp_path):
     check_page(build_transformation_page(prepared.made.record))
 
 
-@pytest.mark.parametrize("choices", filter(is_fit_for_regression, TOGETHER), ids=named)
+@pytest.mark.parametrize("choices", [*filter(is_fit_for_regression, TOGETHER)], ids=named)
 def test_every_choice_serves_a_regression(choices):
     prepared = prepare(Task.REGRESSION, **choices)
     ridge = Ridge().fit(prepared.made.matrix, prepared.labels[prepared.cleaned.rows])

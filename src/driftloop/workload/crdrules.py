@@ -318,8 +318,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
         Rule(
             "selectedColumns",
-            "!has(self.selectedColumns)"
-            f" || (has(self.selection) && self.selection in {list(SELECTED_BY_TARGET)})",
+            f"!has(self.selectedColumns) || (has(self.selection) && self.selection in {list(SELECTED_BY_TARGET)})",
             "must come with selection MutualInformation or ANOVA",
             "Remove it, or set selection to one of the two.",
         ),

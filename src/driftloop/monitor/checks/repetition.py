@@ -47,8 +47,8 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
         passed=False,
         observed=share,
         limit=limit,
-        message=f"{share:.0%} of the values of {subject.name} are {_said(value, subject)}, since {_time(since)}; usually "
-        f"{rate.share:.0%} are alike: is it stuck?",
+        message=f"{share:.0%} of the values of {subject.name} are {_said(value, subject)}, since {_time(since)}; "
+        f"usually {rate.share:.0%} are alike: is it stuck?",
     )
 
 
