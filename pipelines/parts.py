@@ -14,6 +14,7 @@ from components.collect.component import collect
 from components.evaluate.component import evaluate
 from components.explain.component import explain
 from components.package.component import package
+from components.plan.component import plan
 from components.register.component import register
 from components.resample.component import resample
 from components.select.component import select
@@ -56,12 +57,24 @@ class DataIn:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows of a run, and what they are for."""
+
+    all: Any
+    train: Any
+    validation: Any
+    test: Any
+    matrices: Any
+    """Training and validation rows, prepared."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """One candidate, and the rows it was made and will be judged of."""
 
-    split: Any
-    transform: Any
     model: Any
+    rows: Rows
+    trained_through: Any
 
 
 @dataclass(frozen=True)
@@ -83,8 +96,8 @@ def bring_data_in(given: Parameters) -> DataIn:
     return DataIn(claimed, collected)
 
 
-def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
-    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
+def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
+    """Prepare the rows; plan the search; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(
@@ -98,19 +111,36 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
         schema=schema,
         **given.pick("preparation", "training"),
     )
-    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
-    with dsl.ParallelFor(items=given.values["algorithms"], name="candidates") as algorithm:
+    balanced = resample(
+        matrices=transformed.outputs["matrices"],
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        transformer=transformed.outputs["transformer"],
+        schema=schema,
+        **given.pick("task", "preparation", "training"),
+    )
+    planned = plan(
+        matrices=transformed.outputs["matrices"],
+        schema=schema,
+        champion_uri=champion_uri,
+        **given.pick("algorithms", "preparation", "training", "max_trials"),
+    )
+    with dsl.ParallelFor(items=planned.outputs["Output"], name="candidates") as algorithm:
         tuned = train(
             algorithm=algorithm,
+            plan=planned.outputs["plan"],
             matrices=transformed.outputs["matrices"],
             sampling=balanced.outputs["sampling"],
             cleaner=cleaned.outputs["cleaner"],
             transformer=transformed.outputs["transformer"],
             schema=schema,
-            # Not the list itself: Kubeflow's driver keeps what a ParallelFor goes through from its turns.
-            **given.pick("metric", "max_trials", "training"),
+            **given.pick("loop", "metric", "training"),
         )
-    selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
+    selected = select(
+        candidates=dsl.Collected(tuned.outputs["candidate"]),
+        answers=dsl.Collected(tuned.outputs["answers"]),
+        plan=planned.outputs["plan"],
+        **given.pick("metric", "training"),
+    )
     model = adjust_candidate(
         given,
         model=selected.outputs["model"],
@@ -119,7 +149,8 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
         schema=schema,
         champion_uri=given.values.get("champion_uri", ""),
     )
-    return Trained(parted, transformed, model)
+    parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
+    return Trained(model, parts, parted.outputs["Output"])
 
 
 def adjust_candidate(
@@ -139,19 +170,25 @@ def adjust_candidate(
 
 
 def judge_candidate(
-    given: Parameters, *, model: Any, rows: Any, test: Any, schema: Any, trained_through: Any, champion_uri: Any = ""
+    given: Parameters, *, model: Any, rows: Rows, schema: Any, trained_through: Any, champion_uri: Any = ""
 ) -> Judged:
     """Evaluate a model on the test rows and say which columns it looks at."""
     evaluated = evaluate(
         model=model,
-        rows=rows,
-        test=test,
+        rows=rows.all,
+        train=rows.train,
+        validation=rows.validation,
+        matrices=rows.matrices,
+        test=rows.test,
         schema=schema,
         trained_through=trained_through,
         champion_uri=champion_uri,
-        **given.pick("loop", "metric", "training", "monitoring"),
+        preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
+        **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(
+        model=model, test=rows.test, matrices=rows.matrices, schema=schema, **given.pick("metric", "training")
+    )
     return Judged(evaluated, explained)
 
 
@@ -160,7 +197,15 @@ def register_candidate(
 ) -> None:
     """Assess groups, package, verify and register the candidate."""
     evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
-    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    assessed = assess(
+        model=model,
+        test=test,
+        schema=schema,
+        evaluation=evaluation,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        **given.pick("metric", "data_uri", "data"),
+    )
     packaged = package(
         model=model,
         schema=judged.evaluate.outputs["answered_schema"],

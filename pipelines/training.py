@@ -89,15 +89,14 @@ def training_pipeline(
         **given.pick("loop", "data_uri", "target_column", "task", "data", "champion_uri"),
     )
     rows, schema = validated.outputs["rows"], validated.outputs["schema"]
-    trained = train_candidate(given, rows=rows, schema=schema)
-    model, test = trained.model, trained.split.outputs["test"]
+    trained = train_candidate(given, rows=rows, schema=schema, champion_uri=champion_uri)
+    model, test = trained.model, trained.rows.test
     judged = judge_candidate(
         given,
         model=model,
-        rows=rows,
-        test=test,
+        rows=trained.rows,
         schema=schema,
-        trained_through=trained.split.outputs["Output"],
+        trained_through=trained.trained_through,
         champion_uri=champion_uri,
     )
     report = validated.outputs["report"]

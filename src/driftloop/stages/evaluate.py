@@ -101,6 +101,8 @@ def evaluate(
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
+        decision=record.decision,
+        history=record.history,
         origin=record.origin,
         notes=(*record.notes, *tell_model(chain, schema.task)),
     )

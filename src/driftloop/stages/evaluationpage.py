@@ -24,6 +24,7 @@ from driftloop.reports.markup import NOTHING, figure, name, percent, plain
 from driftloop.reports.page import Card, Header, cards, fact_table, figures, matrix_table, render_page, section, table
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.evaluate import Judged
+from driftloop.stages.examinationpage import build_sections
 from driftloop.stages.records import Evaluation
 from driftloop.stages.unlabelledpage import build_sections as build_unlabelled
 
@@ -66,10 +67,11 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
         ),
         unlabelled,
         section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)) if pictures else "",
+        *build_sections(evaluation),
         section(
             "How it was made",
             fact_table(
-                {"sampling": evaluation.sampling, "adopted from": evaluation.origin}
+                {"sampling": evaluation.sampling, "decides": evaluation.decision, "adopted from": evaluation.origin}
                 | {k: _setting(v) for k, v in evaluation.params.items()}
             ),
             note="How rare classes were sampled, and the hyperparameters that did best on the validation rows.",

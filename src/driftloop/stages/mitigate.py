@@ -86,8 +86,8 @@ def mitigate(
     if len(set(group)) < _TWO:
         return f"fewer than two groups have {FEWEST_ROWS} training rows with both classes"
     voter, kind = build(), "its own kind"
-    if not has_fit_parameter(voter, "sample_weight"):
-        voter, kind = LogisticRegression(max_iter=500), "logistic regression, for its own kind takes no weights"
+    if not hasattr(voter, "get_params") or not has_fit_parameter(voter, "sample_weight"):  # the first: to be copied
+        voter, kind = LogisticRegression(max_iter=500), "logistic regression, for its own kind can't be fitted so"
     constraint = EqualizedOdds if fairness.metric == EQUALIZED_ODDS else DemographicParity
     reduction = ExponentiatedGradient(
         voter, constraint(difference_bound=fairness.max / 2), max_iter=MOST_ITERATIONS, eps=fairness.max / 2
