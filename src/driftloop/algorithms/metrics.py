@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from driftloop.algorithms.unsupervised import WITHOUT_TRUTH, adjusted_rand
 from driftloop.spec import Task
-from driftloop.spec.problem import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, UNSUPERVISED
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -88,8 +88,10 @@ def scorer(metric: str, truth: Numbers, answers: Answers) -> Callable[[Numbers],
 
 
 def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
-    """Return every metric of the task that is defined on these rows."""
-    values = {metric: score(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    """Return every metric of the task that is defined on these rows; logged answers lack what some are made of."""
+    is_logged = task in UNSUPERVISED and answers.halves is None
+    metrics = NEED_LABELS[task] if is_logged else METRICS_BY_TASK[task]
+    values = {metric: score(metric, truth, answers) for metric in metrics}
     return {metric: value for metric, value in values.items() if np.isfinite(value)}
 
 

@@ -231,6 +231,8 @@ def _increment(sizes: Sequence[int], step: int) -> float:
 
 
 def _join(parts: Sequence[Answers]) -> Answers:
+    if len(parts) == 1:
+        return parts[0]
     predictions = np.concatenate([part.predictions for part in parts])
     if parts[0].probabilities is None:
         return Answers(predictions)
