@@ -215,7 +215,8 @@ def _fit(scores: Numbers, periods: tuple[float, ...], blocks: Blocks) -> _Fit:
     away = scores - (design @ mean)[blocks.of_row]
     variance, cube = (inverse @ _block_means(away**power, blocks)[1] for power in (2, 3))
     _, second, _, kurtosis = _moments(away[~np.isnan(away)])
-    spread = np.maximum(design @ variance, second / LEAST_VARIANCE)
+    variance[0] = max(variance[0], second / LEAST_VARIANCE)
+    spread = np.maximum(design @ variance, variance[0] / LEAST_VARIANCE)
     residuals = (means - design @ mean) * np.sqrt(sizes / spread)
     return _Fit(len(known), mean, variance, cube, periods, kurtosis, sizes, residuals)
 
