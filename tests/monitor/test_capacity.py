@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftloop.monitor.budget import SPENT_BY, Share
 from driftloop.monitor.capacity import assess_capacity, capacity
 from driftloop.spec import MonitoringSpec
 from tests.monitor import traffic
@@ -66,6 +67,11 @@ def test_without_times_the_promise_has_a_condition():
     found = capacity(traffic.baseline_of(traffic.rows(500, seed=1), times=False), traffic.MONITORING)
     assert found.carried == found.asked
     assert "no times" in found.reasons[0]
+
+
+def test_the_shares_of_the_budget_are_all_of_it():
+    assert sum(share.value for share in Share) == pytest.approx(1)
+    assert sorted(share.name for spent in SPENT_BY.values() for share in spent) == sorted(s.name for s in Share)
 
 
 def test_every_verdict_says_which_budget_is_kept_and_what_it_cost(judge):

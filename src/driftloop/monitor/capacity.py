@@ -22,7 +22,7 @@ RARER_THAN_BLOCKS = 100
 SIGNIFICANT_TREND = 0.01
 """p-value of a trend in the reference, for all its streams together."""
 LAGS_OF_A_WAVE = 2
-"""A part of a daily wave makes blocks resemble more than their neighbours; of many columns, chance makes some do that."""
+"""A part of a daily wave makes blocks alike over hours; by chance, some of many columns are like their neighbours."""
 ALARMS_A_DAY_UNKNOWN_SEASON = 2
 """Episodes of alarms that an unknown daily season brings: on its rise and on its fall."""
 ALARMS_A_DAY_TREND = 1

@@ -1,8 +1,8 @@
 """Which columns are significantly away from what is usual: two families of tests over one and several windows.
 
 The largest statistic over all columns sees a change of few columns; the sum of squares over the features' locations
-sees small shifts of many. Both are asked of the newest window, of the last two and of the last four together; together they
-may alarm with the probability that the budget leaves a window.
+sees small shifts of many. Both are asked of the newest window, of the last two and of the last four together, and may
+alarm with the probability that the budget leaves a window.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _WEIGHTS = {LOCATION: 0.44, VALUE: 0.44, SPREAD: 0.07, SKEWNESS: 0.05}
 """Of a numeric column's streams within its share of the probability (weighted Bonferroni: Genovese et al., "False
 discovery control with p-value weighting", 2006); categories weigh the same."""
 _FAR_OUT = 4.5
-"""Statistic at which a budget of one alarm in a month is spent; nearer ones exceed the threshold together more often."""
+"""Statistic that spends a budget of one alarm in a month; nearer thresholds are exceeded together more often."""
 SINGLE_SHARE = 0.9
 """Share of a window's probability for the largest statistic; the rest is for the joint one."""
 _WORTH_ADDING = 1.5
