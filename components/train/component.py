@@ -37,6 +37,7 @@ def train(
     from pathlib import Path
 
     from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.tasks import set_up
     from driftloop.spec import DataSchema, TrainingSpec
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
@@ -52,7 +53,7 @@ def train(
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
         DataSchema.model_validate_json(Path(schema.path).read_text()),
-        algorithm=get_algorithm(algorithm),
+        algorithm=set_up(get_algorithm(algorithm), spec, metric),
         metric=metric,
         budget=share_budget(sharing, algorithm, trials=max_trials, duration=spec.timeout),
         seed=spec.random_state,

@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from driftloop.cli.app import build_app
 from driftloop.cli.explanation import METRIC_REASONS, explain, matters
-from driftloop.spec.learning import METRICS_BY_TASK
 from driftloop.spec.loading import read_modelloop
+from driftloop.spec.problem import METRICS_BY_TASK
 from driftloop.spec.reference import field_reference
 
 LOOP = """\

@@ -11,7 +11,7 @@ from driftloop.monitor.estimate import EstimationBaseline, build_estimation_base
 from driftloop.monitor.losstree import LossTree, expect_loss, fit_losses
 from driftloop.predictionlog.columns import LABEL_TIME, TIME
 from driftloop.spec import DataSchema, Feature, FeatureType, Harm, Target, Task
-from driftloop.spec.learning import CLASSIFICATION_METRICS, REGRESSION_METRICS
+from driftloop.spec.problem import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from tests.monitor import traffic
 
 X = (Feature(name="x", type=FeatureType.NUMERIC, nullable=True),)

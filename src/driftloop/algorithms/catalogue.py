@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from driftloop.algorithms import algorithm as entry
+from driftloop.algorithms.anomaly import ANOMALIES
+from driftloop.algorithms.clustering import CLUSTERING
 from driftloop.errors import InvalidInputError
 from driftloop.spec import Task
 
@@ -66,7 +69,7 @@ def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
     for name in names:
         if name == AUTO:
             chosen |= dict.fromkeys(
-                algorithm.name for algorithm in CATALOGUE if algorithm.is_in_auto and task in algorithm.tasks
+                algorithm.name for algorithm in CATALOGUE if task in algorithm.tasks and _is_in_auto(algorithm)
             )
         elif task not in get_algorithm(name).tasks:
             raise UnfitAlgorithmError(name, task)
@@ -75,7 +78,12 @@ def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
     return list(chosen)
 
 
-def get_algorithm(name: str) -> Algorithm:
+def _is_in_auto(algorithm: Any) -> bool:
+    is_in: bool = algorithm.rank < 3 if isinstance(algorithm, entry.Algorithm) else algorithm.is_in_auto  # noqa: PLR2004
+    return is_in
+
+
+def get_algorithm(name: str) -> Any:
     """Return the entry of that name.
 
     Raises:
@@ -164,7 +172,7 @@ def _build_mlp(task: Task, params: Params, seed: int) -> Any:
 
 _BOTH = frozenset({Task.CLASSIFICATION, Task.REGRESSION})
 
-CATALOGUE = (
+CATALOGUE: tuple[Any, ...] = (
     Algorithm(
         name="Linear",
         tasks=_BOTH,
@@ -205,4 +213,6 @@ CATALOGUE = (
         build=_build_mlp,
         is_in_auto=False,
     ),
+    *CLUSTERING,
+    *ANOMALIES,
 )

@@ -15,7 +15,7 @@ from driftloop.loop.quiet import active_mutes, tell_mute, why_quiet
 from driftloop.spec import ModelLoop, Verdict
 from driftloop.spec.boundary import format_duration
 from driftloop.spec.driftreport import report_name
-from driftloop.spec.learning import SuccessCriterion
+from driftloop.spec.problem import SuccessCriterion
 
 HISTORY_SHOWN = 10
 

@@ -111,7 +111,7 @@ def expect(metric: str, maps: tuple[CalibrationMap, ...], answers: Answers) -> E
     """Return the metric that calibrated probabilities let expect.
 
     Args:
-        metric: a classification metric of `spec.learning`, `precision` or `recall`.
+        metric: a classification metric of `spec.problem`, `precision` or `recall`.
         maps: one for two classes (of the second), one for each of more.
         answers: predictions and probabilities of n rows, all known.
     """

@@ -1,5 +1,7 @@
 """The typed objects of driftloop: the one source of validation, defaults, documentation and error texts."""
 
+from driftloop.spec.acceptance import AcceptanceSpec, FairnessSpec
+from driftloop.spec.data import DataSpec, HistorySpec, JoinSpec, ProvenanceSpec, SampleSpec, SimulationSpec
 from driftloop.spec.dataschema import DataSchema, Feature, FeatureType, Target
 from driftloop.spec.driftreport import (
     Budget,
@@ -19,17 +21,6 @@ from driftloop.spec.driftreport import (
     Window,
 )
 from driftloop.spec.existingmodel import ModelSpec
-from driftloop.spec.learning import (
-    METRICS_BY_TASK,
-    AcceptanceSpec,
-    DataSpec,
-    MetricSpec,
-    PreparationSpec,
-    ProblemSpec,
-    ProvenanceSpec,
-    Task,
-    TrainingSpec,
-)
 from driftloop.spec.modelloop import API_VERSION, Maturity, Metadata, ModelLoop, ModelLoopSpec
 from driftloop.spec.monitorstate import LabelKnowledge, LabelledWindow, MonitorState, WriterState
 from driftloop.spec.operation import (
@@ -44,6 +35,16 @@ from driftloop.spec.operation import (
     Trigger,
     WindowSpec,
 )
+from driftloop.spec.preparation import PreparationSpec
+from driftloop.spec.problem import (
+    METRICS_BY_TASK,
+    NEEDS_TARGET,
+    SUPERVISED,
+    MetricSpec,
+    OutcomeValue,
+    ProblemSpec,
+    Task,
+)
 from driftloop.spec.runresult import (
     ColumnImportance,
     Comparison,
@@ -53,11 +54,14 @@ from driftloop.spec.runresult import (
     RunResult,
     RunVerdict,
 )
+from driftloop.spec.training import TrainingSpec
 from driftloop.spec.trainingrows import TrainingRows, is_training_rows
 
 __all__ = [
     "API_VERSION",
     "METRICS_BY_TASK",
+    "NEEDS_TARGET",
+    "SUPERVISED",
     "AcceptanceSpec",
     "Budget",
     "CheckResult",
@@ -69,6 +73,7 @@ __all__ = [
     "ErrorChange",
     "Estimate",
     "ExpectedChange",
+    "FairnessSpec",
     "FalseAlarmBudget",
     "FeasibilityResult",
     "FeasibilityVerdict",
@@ -78,6 +83,8 @@ __all__ = [
     "GovernanceSpec",
     "GroupDifferences",
     "Harm",
+    "HistorySpec",
+    "JoinSpec",
     "LabelKnowledge",
     "LabelledWindow",
     "LabelsSpec",
@@ -90,6 +97,7 @@ __all__ = [
     "ModelSpec",
     "MonitorState",
     "MonitoringSpec",
+    "OutcomeValue",
     "Performance",
     "Power",
     "PreparationSpec",
@@ -101,7 +109,9 @@ __all__ = [
     "RetrainingSpec",
     "RunResult",
     "RunVerdict",
+    "SampleSpec",
     "Segment",
+    "SimulationSpec",
     "Target",
     "Task",
     "TrainingRows",

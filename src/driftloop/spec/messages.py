@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from driftloop.spec.boundary import RuleError
+from driftloop.spec.data import NAME_PATTERN
 from driftloop.spec.documents import Location
-from driftloop.spec.learning import NAME_PATTERN
 from driftloop.spec.operation import CRON_PATTERN
 from driftloop.spec.placement import (
     OBJECT_NAME_PATTERN,

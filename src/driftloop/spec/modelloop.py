@@ -1,23 +1,14 @@
-"""The ModelLoop: the one declarative object a user writes. Its groups are in `learning` and `operation`."""
+"""The ModelLoop: the one declarative object a user writes. Its groups are in modules beside this one."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from driftloop.spec.acceptance import AcceptanceSpec
 from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
 from driftloop.spec.existingmodel import ModelSpec
-from driftloop.spec.learning import (
-    DATA_SECRET_KEYS,
-    DATA_VARIABLE_PREFIX,
-    NAME_PATTERN,
-    AcceptanceSpec,
-    DataSpec,
-    PreparationSpec,
-    ProblemSpec,
-    Task,
-    TrainingSpec,
-)
 from driftloop.spec.operation import (
     GovernanceSpec,
     MonitoringSpec,
@@ -27,6 +18,9 @@ from driftloop.spec.operation import (
     ServingSpec,
 )
 from driftloop.spec.placement import EnvironmentVariable, SecretKeyRef
+from driftloop.spec.preparation import PreparationSpec
+from driftloop.spec.problem import NEEDS_TARGET, ProblemSpec, Task
+from driftloop.spec.training import TrainingSpec
 
 API_GROUP = "driftloop.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -75,7 +69,7 @@ class ModelLoopSpec(Boundary):
                 name=f"{DATA_VARIABLE_PREFIX}{key}",
                 secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
             )
-            for key, is_needed in DATA_SECRET_KEYS.items()
+            for key, is_needed in self.data.secret_keys.items()
         )
         return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 
@@ -87,25 +81,47 @@ class ModelLoopSpec(Boundary):
             raise RuleError("must be absent in a ProofOfConcept", remedy=remedy)
         return model
 
+    @field_validator("data")
+    @classmethod
+    def _columns_fit_task(cls, data: DataSpec, info: ValidationInfo) -> DataSpec:
+        problem = info.data.get("problem")
+        if problem is None:
+            return data
+        task = problem.task
+        if task in NEEDS_TARGET and not data.target_column:
+            what = "the reward" if task is Task.DECISION else "the column to predict"
+            raise RuleError(f"must be set for the task {task}", field="targetColumn", remedy=f"Name {what}.")
+        for field, column in (("actionColumn", data.action_column), ("propensityColumn", data.propensity_column)):
+            if task is Task.DECISION and not column:
+                raise RuleError("must be set for the task Decision", field=field, remedy="Name the logged column.")
+            if task is not Task.DECISION and column:
+                raise RuleError("must be left out of all tasks but Decision", field=field, remedy="Remove it.")
+        return data
+
     @field_validator("preparation")
     @classmethod
     def _sampling_fits_task(cls, preparation: PreparationSpec, info: ValidationInfo) -> PreparationSpec:
         problem = info.data.get("problem")
-        if problem and problem.task is Task.REGRESSION and preparation.sampling not in ("Auto", "None"):
+        if problem and problem.task is not Task.CLASSIFICATION and preparation.sampling not in ("Auto", "None"):
             remedy = "Remove it: no classes to balance."
-            raise RuleError("must be Auto or None for the task Regression", field="sampling", remedy=remedy)
+            raise RuleError(f"must be Auto or None for the task {problem.task}", field="sampling", remedy=remedy)
         return preparation
 
     @field_validator("acceptance")
     @classmethod
     def _fairness_can_be_judged(cls, acceptance: AcceptanceSpec, info: ValidationInfo) -> AcceptanceSpec:
         problem, data = info.data.get("problem"), info.data.get("data")
-        if acceptance.fairness and problem and problem.task is Task.REGRESSION:
+        if acceptance.fairness and problem and problem.task is not Task.CLASSIFICATION:
             remedy = "Remove it: only classes are compared."
-            raise RuleError("must be left out of the task Regression", field="fairness", remedy=remedy)
+            raise RuleError(f"must be left out of the task {problem.task}", field="fairness", remedy=remedy)
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
             raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
+        if acceptance.fairness and acceptance.fairness.mitigation != "None" and problem and problem.outcome_values:
+            remedy = "Remove one of them: the class is decided by value, or alike for groups."
+            raise RuleError(
+                "must be None where problem.outcomeValues is set", field="fairness.mitigation", remedy=remedy
+            )
         return acceptance
 
     @field_validator("monitoring")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from driftloop.spec.boundary import Boundary
-from driftloop.spec.learning import DataSpec
+from driftloop.spec.data import DataSpec
 
 TRAINING_ROWS_SUFFIX = ".log.json"
 """Ends the address of every such file: by it `collect` knows that it is no table."""

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from driftloop.spec.learning import METRICS_BY_TASK, NAME_PATTERN
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, PASSWORD_PATTERN, SIMULATION
 from driftloop.spec.messages import PATTERN_WORDS
 from driftloop.spec.operation import DATABASES
+from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, Task
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,48 @@ def _not_sensitive(column: str) -> Rule:
     )
 
 
+def _of_decisions(column: str) -> tuple[Rule, Rule]:
+    named = _is_set(f"data.{column}")
+    return (
+        Rule(
+            f"data.{column}",
+            f"self.problem.task != 'Decision' || {named}",
+            "must be set for the task Decision",
+            "Name the logged column.",
+        ),
+        Rule(
+            f"data.{column}",
+            f"self.problem.task == 'Decision' || !{named}",
+            "must be left out of all tasks but Decision",
+            "Remove it.",
+        ),
+    )
+
+
+def _queried(remedy: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(
+            "query",
+            f"has(self.query) || !{_IS_DATABASE}",
+            "must be set where uri is a database",
+            "Add the table's name, or a SELECT statement.",
+        ),
+        Rule("query", f"!has(self.query) || {_IS_DATABASE}", "must come with a database as uri", remedy),
+    )
+
+
+_WITHOUT_CLASSES = tuple(task for task in Task if task is not Task.CLASSIFICATION)
 _IS_DATABASE = f"(has(self.uri) && self.uri.matches('^({'|'.join(DATABASES)})([+:]|$)'))"
+
+_SOURCE = (
+    Rule(
+        "uri",
+        f"!has(self.uri) || !self.uri.matches('{PASSWORD_PATTERN}')",
+        "must hold no password",
+        f"Give it by {DATA_VARIABLE_PREFIX}DATABASE_PASSWORD in the environment, or by secretRef.",
+    ),
+    *_queried("Set uri to an SQLAlchemy URL, or remove it."),
+)
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "ModelLoop": (  # the API server takes no path into metadata
@@ -71,24 +113,48 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "must be absent in a ProofOfConcept",
             "Remove it, or set maturity to Production: a model that exists proves the concept.",
         ),
-        Rule(
-            "preparation.sampling",
-            "self.problem.task != 'Regression' || self.preparation.sampling in ['Auto', 'None']",
-            "must be Auto or None for the task Regression",
-            "Remove it: no classes to balance.",
+        *(
+            Rule(
+                "data.targetColumn",
+                f"self.problem.task != '{task}' || {_is_set('data.targetColumn')}",
+                f"must be set for the task {task}",
+                "Name the reward." if task is Task.DECISION else "Name the column to predict.",
+            )
+            for task in NEEDS_TARGET
+        ),
+        *(rule for column in ("actionColumn", "propensityColumn") for rule in _of_decisions(column)),
+        *(
+            Rule(
+                "preparation.sampling",
+                f"self.problem.task != '{task}' || self.preparation.sampling in ['Auto', 'None']",
+                f"must be Auto or None for the task {task}",
+                "Remove it: no classes to balance.",
+            )
+            for task in _WITHOUT_CLASSES
+        ),
+        *(
+            Rule(
+                "acceptance.fairness",
+                f"!has(self.acceptance.fairness) || self.problem.task != '{task}'",
+                f"must be left out of the task {task}",
+                "Remove it: only classes are compared.",
+            )
+            for task in _WITHOUT_CLASSES
         ),
         Rule(
             "acceptance.fairness",
-            "!has(self.acceptance.fairness) || self.problem.task != 'Regression'",
-            "must be left out of the task Regression",
-            "Remove it: only classes are compared.",
-        ),
-        Rule(
-            "acceptance.fairness",
-            "!has(self.acceptance.fairness) || self.problem.task == 'Regression'"
+            "!has(self.acceptance.fairness) || self.problem.task != 'Classification'"
             " || (has(self.data.sensitiveColumns) && self.data.sensitiveColumns.size() > 0)",
             "must have data.sensitiveColumns to compare groups of",
             "Name the columns there.",
+        ),
+        Rule(
+            "acceptance.fairness.mitigation",
+            "!has(self.acceptance.fairness) || !has(self.acceptance.fairness.mitigation)"
+            " || self.acceptance.fairness.mitigation == 'None'"
+            " || !has(self.problem.outcomeValues) || self.problem.outcomeValues.size() == 0",
+            "must be None where problem.outcomeValues is set",
+            "Remove one of them: the class is decided by value, or alike for groups.",
         ),
         Rule(
             "monitoring.labels.uri",
@@ -97,16 +163,85 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Add keyColumn to data, or remove uri and send labels by POST /labels.",
         ),
     ),
-    "ProblemSpec": tuple(
+    "ProblemSpec": (
+        *(
+            Rule(
+                "metric.name",
+                f"self.task != '{task}' || !{_is_set('metric.name')} || self.metric.name in {list(metrics)}",
+                f"must be a metric of the task {task}",
+                f"Use one of: {', '.join(metrics)}.",
+            )
+            for task, metrics in METRICS_BY_TASK.items()
+        ),
+        *(
+            Rule(
+                "outcomeValues",
+                f"!has(self.outcomeValues) || self.outcomeValues.size() == 0 || self.task != '{task}'",
+                f"must be left out of the task {task}",
+                "Remove it: only classes have outcomes.",
+            )
+            for task in _WITHOUT_CLASSES
+        ),
+    ),
+    "JoinSpec": (
+        *_SOURCE,
         Rule(
-            "metric.name",
-            f"self.task != '{task}' || !{_is_set('metric.name')} || self.metric.name in {list(metrics)}",
-            f"must be a metric of the task {task}",
-            f"Use one of: {', '.join(metrics)}.",
-        )
-        for task, metrics in METRICS_BY_TASK.items()
+            "timeColumn",
+            "has(self.timeColumn) || (has(self.on) && self.on.size() > 0)",
+            "must be set where on is empty",
+            "Name the columns to join by, or the time column.",
+        ),
+        Rule(
+            "within",
+            "!has(self.within) || has(self.timeColumn)",
+            "must come with timeColumn",
+            "Name the column that tells the age, or remove it.",
+        ),
+    ),
+    "HistorySpec": (
+        Rule(
+            "windows",
+            "(has(self.lags) && self.lags.size() > 0) || (has(self.windows) && self.windows.size() > 0)",
+            "must be set where lags is empty",
+            "Name at least one lag or one window.",
+        ),
+    ),
+    "SimulatedColumn": (
+        Rule(
+            "categories",
+            "!(self.kind in ['Category', 'Text']) || (has(self.categories) && self.categories.size() > 0)",
+            "must be set for the kinds Category and Text",
+            "List the values, or the words.",
+        ),
+    ),
+    "SimulationSpec": (
+        Rule(
+            "columns",
+            "self.columns.all(x, self.columns.exists_one(y, x.name == y.name))",
+            "must have another name for each column",
+        ),
     ),
     "DataSpec": (
+        *_SOURCE,
+        Rule(
+            "simulation",
+            f"has(self.simulation) || !has(self.uri) || self.uri != '{SIMULATION}'",
+            f"must be set where uri is '{SIMULATION}'",
+            "Declare the columns, or set uri to where the data are.",
+        ),
+        Rule(
+            "simulation",
+            f"!has(self.simulation) || (has(self.uri) && self.uri == '{SIMULATION}')",
+            f"must come with '{SIMULATION}' as uri",
+            f"Set uri to '{SIMULATION}', or remove it.",
+        ),
+        Rule(
+            "timeColumn",
+            "has(self.timeColumn) || ((!has(self.history) || self.history.size() == 0)"
+            " && (!has(self.joins) || !self.joins.exists(x, has(x.timeColumn))))",
+            "must be set where joins or history look back in time",
+            "Name the column that says when each row happened.",
+        ),
         _differs("timeColumn", "targetColumn", "targetColumn"),
         _differs("keyColumn", "targetColumn", "targetColumn"),
         _differs("keyColumn", "timeColumn", "timeColumn"),
