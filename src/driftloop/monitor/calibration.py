@@ -207,8 +207,8 @@ def _fit(scores: Numbers, periods: tuple[float, ...], blocks: Blocks) -> _Fit:
     if not periods:
         overall, second, third, kurtosis = _moments(known)
         residuals = (means - overall) * np.sqrt(sizes / second)
-        moments = (np.array([moment]) for moment in (overall, second, third))
-        return _Fit(len(known), *moments, periods, kurtosis, sizes, residuals)
+        mean, variance, cube = (np.array([moment]) for moment in (overall, second, third))
+        return _Fit(len(known), mean, variance, cube, periods, kurtosis, sizes, residuals)
     design, root = basis(blocks.middles, periods), np.sqrt(sizes)[:, np.newaxis]
     inverse = np.linalg.pinv(design * root) * root.T
     mean = inverse @ means
