@@ -13,6 +13,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
+    "driftloop.algorithms.bandit.BanditPolicy",
     "driftloop.stages.clean.Cleaner",
     "driftloop.stages.foreigninputs.ForeignInputs",
     "driftloop.stages.resample.PriorCorrection",
