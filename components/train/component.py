@@ -36,7 +36,7 @@ def train(
     """
     from pathlib import Path
 
-    from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms import configure, get_algorithm
     from driftloop.spec import DataSchema, TrainingSpec
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
@@ -46,13 +46,14 @@ def train(
     from driftloop.stages.train import build_chain, fit_candidate, share_budget
 
     spec = TrainingSpec.model_validate(training)
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     sharing = spec.algorithms if algorithm in spec.algorithms else (algorithm,)
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
-        DataSchema.model_validate_json(Path(schema.path).read_text()),
-        algorithm=get_algorithm(algorithm),
+        read_schema,
+        algorithm=configure(get_algorithm(algorithm), spec, read_schema),
         metric=metric,
         budget=share_budget(sharing, algorithm, trials=max_trials, duration=spec.timeout),
         seed=spec.random_state,

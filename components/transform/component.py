@@ -39,14 +39,14 @@ def transform(
     from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import save_model
-    from driftloop.stages.table import read_target
+    from driftloop.stages.table import outcome, read_target
     from driftloop.stages.tablefile import read_table
     from driftloop.stages.transform import fit_transformer
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
     frame, y = pd.read_parquet(cleaned_train.path), read_target(read_table(train.path), read_schema)
-    fitted, x = fit_transformer(frame, y, read_schema, spec, seed=seed)
+    fitted, x = fit_transformer(frame, outcome(y, read_schema), read_schema, spec, seed=seed)
     validation_x = fitted.transform(pd.read_parquet(cleaned_validation.path))
     validation_y = read_target(read_table(validation.path), read_schema)
     save_model(fitted, Path(transformer.path))

@@ -6,11 +6,11 @@ fits two candidates side by side.
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from driftloop.errors import InvalidInputError
-from driftloop.spec import Task
+from driftloop.spec import DataSchema, Task, TrainingSpec
 
 AUTO = "Auto"
 
@@ -85,6 +85,14 @@ def get_algorithm(name: str) -> Algorithm:
         if algorithm.name == name:
             return algorithm
     raise UnknownAlgorithmError(name)
+
+
+def configure(algorithm: Algorithm, training: TrainingSpec, schema: DataSchema) -> Algorithm:
+    """Return the entry as a loop wants it: with what is not tuned but said, by the ModelLoop or by the rows."""
+    if Task.DECISION not in algorithm.tasks:
+        return algorithm
+    said = {"actions": len(schema.target.classes), "exploration": training.exploration}
+    return replace(algorithm, build=lambda task, params, seed: algorithm.build(task, {**params, **said}, seed))
 
 
 def _suggest_linear(trial: Any) -> Params:
@@ -162,6 +170,23 @@ def _build_mlp(task: Task, params: Params, seed: int) -> Any:
     return TransformedTargetRegressor(network, transformer=StandardScaler())  # a network learns on a known scale
 
 
+def _suggest_bandit(trial: Any) -> Params:
+    return {
+        "method": trial.suggest_categorical("method", ["mtr", "dr", "ips"]),
+        "learning_rate": trial.suggest_float("learning_rate", 0.01, 5.0, log=True),
+        "l1": trial.suggest_float("l1", 1e-9, 1e-3, log=True),
+        "l2": trial.suggest_float("l2", 1e-9, 1e-3, log=True),
+        "passes": trial.suggest_int("passes", 1, 10, log=True),
+        "pairs": trial.suggest_categorical("pairs", [False, True]),
+    }
+
+
+def _build_bandit(_task: Task, params: Params, seed: int) -> Any:
+    from driftloop.algorithms.bandit import BanditPolicy
+
+    return BanditPolicy(**params, seed=seed)
+
+
 _BOTH = frozenset({Task.CLASSIFICATION, Task.REGRESSION})
 
 CATALOGUE = (
@@ -204,5 +229,13 @@ CATALOGUE = (
         suggest=_suggest_mlp,
         build=_build_mlp,
         is_in_auto=False,
+    ),
+    Algorithm(
+        name="ContextualBandit",
+        tasks=frozenset({Task.DECISION}),
+        reason="Learns from the rewards of the actions that were taken, weighted by how probable they were.",
+        defaults={"method": "mtr", "learning_rate": 0.5, "l1": 1e-9, "l2": 1e-9, "passes": 4, "pairs": False},
+        suggest=_suggest_bandit,
+        build=_build_bandit,
     ),
 )

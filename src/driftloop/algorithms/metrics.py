@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms import offpolicy
+from driftloop.algorithms.offpolicy import Logged
 from driftloop.spec import Task
 from driftloop.spec.problem import METRICS_BY_TASK
 
@@ -28,11 +30,17 @@ class Answers:
     predictions: npt.NDArray[np.float64]
     """Shape (n,): index of the class, or the number."""
     probabilities: Numbers | None = None
-    """Shape (n, number of classes); None for regression."""
+    """Shape (n, number of classes); None for regression. Decision: of each action."""
+    expected: Numbers | None = None
+    """Decision: what each action is expected to earn, shape (n, number of actions)."""
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
-        return Answers(self.predictions[rows], None if self.probabilities is None else self.probabilities[rows])
+
+        def part(values: Numbers | None) -> Numbers | None:
+            return None if values is None else values[rows]
+
+        return Answers(self.predictions[rows], part(self.probabilities), part(self.expected))
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ def score(metric: str, truth: Numbers, answers: Answers, weights: Numbers | None
 
     Args:
         metric: a name of `METRICS_BY_TASK`.
-        truth: shape (n,), index of the class or the number.
+        truth: shape (n,), index of the class or the number; of a decision as `offpolicy` has it, shape (n, 3).
         answers: of the same rows.
         weights: shape (n,), how often each row counts; once if absent.
     """
@@ -182,6 +190,18 @@ def _probabilities(answers: Answers) -> Numbers:
     return answers.probabilities
 
 
+def _ips(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.ips(Logged.of(truth), _probabilities(answers), weights)
+
+
+def _snips(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.snips(Logged.of(truth), _probabilities(answers), weights)
+
+
+def _doubly_robust(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.doubly_robust(Logged.of(truth), _probabilities(answers), answers.expected, weights)
+
+
 _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "accuracy": _accuracy,
     "f1": _f1,
@@ -191,4 +211,7 @@ _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "r2": _r2,
     "neg_mean_absolute_error": _neg_mean_absolute_error,
     "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+    "doubly_robust": _doubly_robust,
+    "snips": _snips,
+    "ips": _ips,
 }

@@ -40,7 +40,8 @@ class Target(Boundary):
     name: str
     classes: tuple[str | bool | int, ...] = ()
     """Classification: the classes in the order of the model's probabilities (sorted). The last one is the positive
-    class of a two-class problem."""
+    class of a two-class problem. Decision: the actions, in the order of the policy's probabilities; the target itself
+    is the reward, a number."""
 
 
 class DataSchema(Boundary):
@@ -52,6 +53,10 @@ class DataSchema(Boundary):
     features: tuple[Feature, ...]
     key_column: str | None = None
     time_column: str | None = None
+    action_column: str | None = None
+    """Decision: the action that was taken."""
+    propensity_column: str | None = None
+    """Decision: probability with which it was taken."""
 
     @property
     def feature_names(self) -> list[str]:

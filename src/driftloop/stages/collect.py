@@ -86,6 +86,8 @@ def collect(paths: Sequence[Path], data: DataSpec) -> pa.Table:
         ("data.targetColumn", data.target_column),
         ("data.timeColumn", data.time_column),
         ("data.keyColumn", data.key_column),
+        ("data.actionColumn", data.action_column),
+        ("data.propensityColumn", data.propensity_column),
     ):
         if name and name not in table.column_names:
             raise ColumnNotFoundError(role, name, table.column_names)

@@ -117,6 +117,9 @@ class PriorCorrection:
         return predicted
 
 
+_NO_CLASSES = "a regression has no classes to balance"
+
+
 def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: int) -> tuple[Sampling, SamplingRecord]:
     """Decide how the training rows are fitted on.
 
@@ -129,10 +132,11 @@ def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: i
     Raises:
         SamplingError: balancing was asked for in a regression.
     """
-    if task is Task.REGRESSION:
+    if task is not Task.CLASSIFICATION:
         if sampling not in ("Auto", "None"):
             raise SamplingError(sampling)
-        return Sampling(), SamplingRecord(method="None", reason="a regression has no classes to balance")
+        reason = "logged actions are weighted by their propensities" if task is Task.DECISION else _NO_CLASSES
+        return Sampling(), SamplingRecord(method="None", reason=reason)
     classes, codes = np.unique(y, return_inverse=True)
     counts = np.bincount(codes, minlength=len(classes))
     method, reason = _resolve(sampling, dict(zip(classes.tolist(), counts.tolist(), strict=True)))

@@ -23,7 +23,7 @@ class TargetError(InvalidInputError):
 
 
 def read_target_column(column: pa.Array, name: str, task: Task) -> tuple[pa.Array, _Classes]:
-    """Return the values in one type, and the classes in sorted order; none for a regression.
+    """Return the values in one type, and the classes in sorted order; none for a regression or for rewards.
 
     Raises:
         TargetError: the values do not suit the task.
@@ -59,10 +59,10 @@ def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     return column, tuple(sorted(counts))
 
 
-def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
-    task = Task.REGRESSION
+def _read_numbers(column: pa.Array, name: str, task: Task = Task.REGRESSION) -> tuple[pa.Array, _Classes]:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        remedy = "Use the task Classification, or convert the column."
+        other = "Use the task Classification, or convert" if task is Task.REGRESSION else "Convert"
+        remedy = f"{other} the column."
         raise TargetError(name, task, "must hold numbers", str(column.type), remedy)
     column = column.cast(pa.float64(), safe=False)
     if pc.count_distinct(column).as_py() == 1:
@@ -71,7 +71,14 @@ def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     return column, ()
 
 
+def _read_rewards(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int64())
+    return _read_numbers(column, name, Task.DECISION)
+
+
 _READERS: dict[Task, Callable[[pa.Array, str], tuple[pa.Array, _Classes]]] = {
     Task.CLASSIFICATION: _read_classes,
     Task.REGRESSION: _read_numbers,
+    Task.DECISION: _read_rewards,
 }

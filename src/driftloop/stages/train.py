@@ -137,6 +137,10 @@ def build_chain(cleaner: Any, transformer: Any, estimator: Any) -> Any:
 
 def answer(model: Any, rows: npt.NDArray[np.float64] | Any, task: Task) -> Answers:
     """Ask a fitted estimator or chain."""
+    if task is Task.DECISION:
+        policy, contexts = (model[-1], model[:-1].transform(rows)) if hasattr(model, "steps") else (model, rows)
+        scores = policy.predict_proba(contexts)
+        return Answers(scores.argmax(axis=1).astype(np.float64), scores, policy.expect_rewards(contexts))
     if task is Task.REGRESSION:
         return Answers(np.asarray(model.predict(rows), dtype=np.float64))
     probabilities = model.predict_proba(rows)

@@ -52,7 +52,7 @@ def fit_transformer(
             return "passthrough"
         return Pipeline([(type(step).__name__.lower(), step) for step in steps])
 
-    folder = KFold if schema.task is Task.REGRESSION else StratifiedKFold
+    folder = StratifiedKFold if schema.task is Task.CLASSIFICATION else KFold
     folds = folder(_FOLDS, shuffle=True, random_state=seed)
     blocks = [
         ("numbers", scaled(), by_type[FeatureType.NUMERIC]),
@@ -84,6 +84,6 @@ def date_parts(dates: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def _target_type(schema: DataSchema) -> str:
-    if schema.task is Task.REGRESSION:
+    if schema.task is not Task.CLASSIFICATION:
         return "continuous"
     return "binary" if len(schema.target.classes) == 2 else "multiclass"  # noqa: PLR2004

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
 from driftloop.stages.collect import ColumnNotFoundError, reading_notes
+from driftloop.stages.decisions import doubts, read_actions, read_propensities
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
 from driftloop.stages.targetcolumn import read_target_column
@@ -125,7 +126,7 @@ def validate(
             no others, be they constant or empty here. None: what a model can learn from.
 
     Raises:
-        ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
+        ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
         ChampionTypeError, InputTypeError: see there.
     """
     notes = reading_notes(table)
@@ -149,7 +150,14 @@ def validate(
         raise TooFewRowsError(rows, data.min_rows)
 
     target, classes = read_target_column(columns[data.target_column], data.target_column, task)
-    roles = (data.target_column, data.time_column, data.key_column)
+    decided = {}
+    if task is Task.DECISION and data.action_column and data.propensity_column:
+        known = champion.target.classes if champion else ()
+        actions, classes = read_actions(columns[data.action_column], data.action_column, known)
+        propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
+        notes += doubts(actions, propensities)
+        decided = {data.action_column: actions, data.propensity_column: propensities}
+    roles = (data.target_column, data.time_column, data.key_column, *decided)
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
@@ -167,7 +175,7 @@ def validate(
             [f"'{column.name}' {column.reason}" for column in dropped] or ["there is only the target"]
         )
 
-    kept = {name: values for name, (_, values) in features.items()} | {data.target_column: target}
+    kept = {name: values for name, (_, values) in features.items()} | {data.target_column: target} | decided
     if data.time_column:
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
@@ -181,6 +189,8 @@ def validate(
             features=tuple(feature for feature, _ in features.values()),
             key_column=data.key_column,
             time_column=data.time_column,
+            action_column=data.action_column,
+            propensity_column=data.propensity_column,
         ),
         report=ValidationReport(
             rows=rows,
