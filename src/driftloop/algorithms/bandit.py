@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import BaseEstimator
 
 from driftloop.algorithms.offpolicy import Logged, Numbers, RewardModel, explore, fit_reward_model
 from driftloop.errors import DriftloopError
@@ -33,7 +34,7 @@ class NotLinearError(DriftloopError):
         )
 
 
-class BanditPolicy:
+class BanditPolicy(BaseEstimator):  # type: ignore[misc]
     """Takes the action it expects most of, but for a share of decisions given alike to all actions.
 
     An estimator in scikit-learn's `Pipeline`; classes are the indices of the schema's actions.

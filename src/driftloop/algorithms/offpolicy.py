@@ -109,10 +109,15 @@ def effective_rows(logged: Logged, policy: Numbers) -> float:
 def estimate(logged: Logged, policy: Numbers, expected: Numbers | None, *, seed: int) -> Estimate:
     """Return the doubly robust value with its 95 % interval by the bootstrap over rows."""
     each = contributions(logged, policy, expected)
+    return Estimate(float(each.mean()), *mean_interval(each, seed=seed), effective_rows(logged, policy))
+
+
+def mean_interval(values: Numbers, *, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by the bootstrap over rows."""
     generator = np.random.default_rng(seed)
-    means = [each[generator.integers(len(each), size=len(each))].mean() for _ in range(_SAMPLES)]
+    means = [values[generator.integers(len(values), size=len(values))].mean() for _ in range(_SAMPLES)]
     lower, upper = np.percentile(means, (2.5, 97.5))
-    return Estimate(float(each.mean()), float(lower), float(upper), effective_rows(logged, policy))
+    return float(lower), float(upper)
 
 
 def bernstein_interval(logged: Logged, policy: Numbers, *, risk: float = 0.05) -> tuple[float, float]:

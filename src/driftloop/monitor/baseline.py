@@ -20,7 +20,7 @@ from driftloop.monitor.errorstream import ErrorBaseline, build_error_baseline, r
 from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
-from driftloop.monitor.performance import Spread, block_spread
+from driftloop.monitor.performance import Spread, block_spread, reward_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
 from driftloop.monitor.scores import (
     LOCATION,
@@ -33,7 +33,7 @@ from driftloop.monitor.scores import (
     share_scores,
 )
 from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, row_errors
-from driftloop.spec import DataSchema
+from driftloop.spec import DataSchema, Task
 from driftloop.spec.boundary import Boundary, RuleError
 
 FORMAT_VERSION = 2
@@ -142,15 +142,17 @@ def build_baseline(
         metric_standard_error: standard error of that value.
         window: length of the live windows; with times it sets the length of the blocks.
     """
-    times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
-    test_times, test_labels = _column(test, schema.time_column), _column(test, schema.target.name)
+    times, labels = _column(rows, schema.time_column), _labels(rows, schema)
+    test_times, test_labels = _column(test, schema.time_column), _labels(test, schema)
     test_blocks = _blocks(test_times, window)
     inputs = read_features(rows, schema, times)
     features = describe_columns(inputs, _seconds(times), window, related=True)
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
     spread, estimation = Spread(0.0, 0), None
-    if test_blocks is not None and test_labels is not None:
+    if test_blocks is not None and schema.task is Task.DECISION:
+        spread = reward_spread(test, outputs, schema, test_blocks)
+    elif test_blocks is not None and test_labels is not None:
         spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     errors = ErrorBaseline()
     if test_labels is not None:
@@ -181,6 +183,11 @@ def build_baseline(
             None if test_labels is None else row_errors(test_labels, outputs, schema),
         ),
     )
+
+
+def _labels(frame: pd.DataFrame, schema: DataSchema) -> "pd.Series[Any] | None":
+    """Return the target. Rewards of logged decisions are no labels: the model's own will be others."""
+    return None if schema.task is Task.DECISION else _column(frame, schema.target.name)
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> "pd.Series[Any] | None":

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from driftloop.algorithms.curves import roc_curve
 from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals, score, standard_error
 from driftloop.monitor.baseline import Baseline, build_baseline
-from driftloop.spec import Comparison, DataSchema
+from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
+from driftloop.stages.policies import policy_values, widen
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
 from driftloop.stages.table import encode_target, read_features, read_target
 from driftloop.stages.train import answer
@@ -96,14 +97,16 @@ def evaluate(
         sampling=record.sampling,
         origin=record.origin,
         notes=record.notes,
+        policies=policy_values(truth, answers, schema, seed=seed) if schema.task is Task.DECISION else (),
     )
+    classes = schema.target.classes
     return Judged(
         evaluation,
         against_champion,
         truth,
         answers,
         confusion=_confusion(truth, answers, schema),
-        roc=roc_curve(truth, answers) if len(schema.target.classes) == _TWO else None,
+        roc=roc_curve(truth, answers) if schema.task is Task.CLASSIFICATION and len(classes) == _TWO else None,
     )
 
 
@@ -129,6 +132,8 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
     """
     classes = schema.target.classes
     codes = judged.answers.predictions
+    if schema.task is Task.DECISION and judged.answers.probabilities is not None:
+        codes = _as_served(judged.answers.probabilities)
     outputs: dict[str, Any] = {"prediction": [classes[int(code)] for code in codes] if classes else codes}
     if judged.answers.probabilities is not None:
         probabilities = judged.answers.probabilities
@@ -145,11 +150,17 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
     )
 
 
+def _as_served(policy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return actions drawn from a policy's distributions, as a server draws them; shape (n_rows,)."""
+    drawn = np.random.default_rng(0).random((len(policy), 1))
+    return np.asarray((drawn > policy.cumsum(axis=1)[:, :-1]).sum(axis=1), dtype=np.float64)
+
+
 def _confusion(
     truth: npt.NDArray[np.float64], answers: Answers, schema: DataSchema
 ) -> tuple[list[str], list[list[int]]] | None:
     classes = schema.target.classes
-    if not classes:
+    if schema.task is not Task.CLASSIFICATION:
         return None
     pairs = truth.astype(np.int64) * len(classes) + answers.predictions.astype(np.int64)
     counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
@@ -167,7 +178,7 @@ def _compare(
     seed: int,
 ) -> ChampionComparison:
     """Compare on the rows that the champion was not fitted on, or say why that is not possible."""
-    if champion.schema.target.classes != schema.target.classes:
+    if champion.schema.target.classes != schema.target.classes and schema.task is not Task.DECISION:
         return _not_compared("the classes of the target changed")
     unseen = np.ones(test.num_rows, dtype=bool)
     if schema.time_column and champion.trained_through:
@@ -179,6 +190,11 @@ def _compare(
     features = read_features(test.filter(pa.array(unseen)), champion.schema)
     champion_answers = answer(champion.chain, features, schema.task)
     truth, answers = truth[unseen], answers.take(unseen)
+    if schema.task is Task.DECISION:
+        champion_answers, effective = widen(champion_answers, champion.schema, answers, schema, truth)
+        if effective < FEWEST_COMPARED_ROWS:
+            told = f"the {rows} newer rows are worth only {effective:.0f} of its own decisions"
+            return _not_compared(f"{told} or the champion's and {FEWEST_COMPARED_ROWS} are needed")
     interval = compare(metric, truth, answers, champion_answers, seed=seed)
     comparison = Comparison(
         metric=metric,

@@ -23,6 +23,7 @@ from driftloop.reports.markup import NOTHING, figure, name, percent, plain
 from driftloop.reports.page import Card, Header, cards, fact_table, figures, matrix_table, render_page, section, table
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.evaluate import Judged
+from driftloop.stages.policypage import policy_section
 from driftloop.stages.records import Evaluation
 
 _MOST_BINS = 30
@@ -53,6 +54,7 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     return render_page(
         header,
         _key_figures(judged),
+        policy_section(judged, schema),
         section("Against the champion", _against_champion(judged)),
         section(
             "Metrics on the test rows",

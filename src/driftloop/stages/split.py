@@ -53,9 +53,10 @@ def split(table: pa.Table, schema: DataSchema, *, seed: int) -> Splits:
         codes = labels.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
         parts = _at_random(codes if schema.task is Task.CLASSIFICATION else np.zeros_like(codes), seed)
     train, validation, test = (table.take(pa.array(rows)) for rows in parts)
+    classes = schema.target.classes if schema.task is Task.CLASSIFICATION else ()
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         present = set(pc.unique(part.column(schema.target.name)).to_pylist())
-        for label in schema.target.classes:
+        for label in classes:
             if label not in present:
                 raise MissingClassError(label, name, by_time=bool(schema.time_column))
     trained_through = pc.max(train.column(schema.time_column)).as_py() if schema.time_column else None
