@@ -15,7 +15,8 @@ class FairnessSpec(Boundary):
     """How differently the model may treat the groups of the sensitive columns."""
 
     metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = "equalized_odds_difference"
-    """Difference between groups, by fairlearn's name."""
+    """Difference between groups, by fairlearn's name. demographic_parity_difference: of the share predicted positive.
+    equalized_odds_difference: of the true or the false positive rate, whichever differs more."""
     max: Ratio = 0.1
     """Largest difference allowed on the test rows, 0 to 1."""
     mitigation: Literal["None", "ThresholdOptimizer", "ExponentiatedGradient"] = "None"

@@ -90,11 +90,11 @@ class ModelLoopSpec(Boundary):
         task = problem.task
         if task in NEEDS_TARGET and not data.target_column:
             what = "the reward" if task is Task.DECISION else "the column to predict"
-            raise RuleError(f"must be set for the task {task}", field="target_column", remedy=f"Name {what}.")
-        for field in ("action_column", "propensity_column"):
-            if task is Task.DECISION and not getattr(data, field):
+            raise RuleError(f"must be set for the task {task}", field="targetColumn", remedy=f"Name {what}.")
+        for field, column in (("actionColumn", data.action_column), ("propensityColumn", data.propensity_column)):
+            if task is Task.DECISION and not column:
                 raise RuleError("must be set for the task Decision", field=field, remedy="Name the logged column.")
-            if task is not Task.DECISION and getattr(data, field):
+            if task is not Task.DECISION and column:
                 raise RuleError("must be left out of all tasks but Decision", field=field, remedy="Remove it.")
         return data
 
