@@ -65,9 +65,7 @@ class Prepared:
         self.cleaner = fit_cleaner(train, self.schema, PreparationSpec())
         y = read_target(self.parts.train, self.schema)
         cleaned = self.cleaner.transform(train)
-        self.transformer, x = fit_transformer(
-            cleaned, outcome(y, self.schema), self.schema, PreparationSpec(), seed=0
-        )
+        self.transformer, x = fit_transformer(cleaned, outcome(y, self.schema), self.schema, PreparationSpec(), seed=0)
         validation_x = self.transformer.transform(self.cleaner.transform(validation))
         self.matrices = Matrices(x, y, validation_x, read_target(self.parts.validation, self.schema))
 
@@ -260,3 +258,23 @@ def test_rewards_must_be_numbers_that_vary() -> None:
 def test_the_sampling_record_says_why_nothing_is_balanced() -> None:
     _, record = resample(np.zeros((10, 3)), Task.DECISION, "Auto", seed=0)
     assert record == SamplingRecord(method="None", reason="logged actions are weighted by their propensities")
+
+
+def test_a_retraining_learns_from_the_actions_propensities_and_rewards_of_the_log(tmp_path: Path) -> None:
+    from driftloop.predictionlog import PredictionLogReader, PredictionLogWriter
+    from driftloop.spec import TrainingRows
+    from driftloop.stages.loggedrows import logged_table
+    from tests.predictionlog.samples import at, batch, label
+
+    outputs = {"prediction": ["call", "mail"], "probability": [[0.9, 0.1]] * 2, "propensity": [0.9, 0.1]}
+    with PredictionLogWriter(tmp_path, writer_id="monitor", sync=False) as writer:
+        writer.append_predictions([batch(0, hours=1, outputs=outputs), batch(2, hours=2, outputs=outputs)])
+        writer.append_labels([label(2.5, hours=5, key="k1"), label(-1, hours=5, prediction_id="p2")])
+        writer.commit(at(6))
+    rows = TrainingRows(log_uri=str(tmp_path), view=PredictionLogReader(tmp_path).view(), through=at(6))
+    table = logged_table(rows, tmp_path, DATA)
+    found = table.select(["id", "action", "chance", "gain"]).to_pylist()
+    assert found == [
+        {"id": "k1", "action": "mail", "chance": 0.1, "gain": 2.5},
+        {"id": "k2", "action": "call", "chance": 0.9, "gain": -1.0},
+    ]

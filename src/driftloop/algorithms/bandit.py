@@ -117,7 +117,9 @@ class BanditPolicy(BaseEstimator):  # type: ignore[misc]
         import vowpalwabbit
 
         spread = float(logged.rewards.std()) or 1.0
-        costs = -(logged.rewards - logged.rewards.mean()) / spread  # a baseline of 0: unlikely rows say little by chance
+        costs = (
+            -(logged.rewards - logged.rewards.mean()) / spread
+        )  # a baseline of 0: unlikely rows say little by chance
         with TemporaryDirectory(prefix="driftloop-bandit-") as folder:
             data = Path(folder) / "decisions.vw"
             with data.open("w") as file:

@@ -1,7 +1,7 @@
 """The metrics by which models are tuned and compared: greater is better, weights stand for repeated rows.
 
 NumPy only, so that a bootstrap is a loop over weights and no stage needs scikit-learn to score. Names and values are
-those of scikit-learn's scorers.
+those of scikit-learn's scorers. What needs no truth is in `unsupervised`.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from driftloop.algorithms import offpolicy
 from driftloop.algorithms.offpolicy import Logged
+from driftloop.algorithms.unsupervised import WITHOUT_TRUTH, adjusted_rand
 from driftloop.spec import Task
 from driftloop.spec.problem import METRICS_BY_TASK
 
@@ -30,17 +31,20 @@ class Answers:
     predictions: npt.NDArray[np.float64]
     """Shape (n,): index of the class, or the number."""
     probabilities: Numbers | None = None
-    """Shape (n, number of classes); None for regression. Decision: of each action."""
+    """Shape (n, number of classes); None for regression, and for clusters without probabilities. Decision: of each
+    action."""
+    space: Numbers | None = None
+    """Clustering: the rows as the clusters see them, shape (n, columns): distances are measured there."""
+    halves: Numbers | None = None
+    """Clustering, AnomalyDetection: cluster or anomaly score by two models that were fitted on one half of the training
+    rows each, shape (n, 2)."""
     expected: Numbers | None = None
     """Decision: what each action is expected to earn, shape (n, number of actions)."""
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
-
-        def part(values: Numbers | None) -> Numbers | None:
-            return None if values is None else values[rows]
-
-        return Answers(self.predictions[rows], part(self.probabilities), part(self.expected))
+        parts: dict[str, Any] = {name: None if part is None else part[rows] for name, part in vars(self).items()}
+        return Answers(**parts)
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,23 @@ def score(metric: str, truth: Numbers, answers: Answers, weights: Numbers | None
 
     Args:
         metric: a name of `METRICS_BY_TASK`.
-        truth: shape (n,), index of the class or the number; of a decision as `offpolicy` has it, shape (n, 3).
+        truth: shape (n,), index of the class or the number; NaN where nothing is known: those rows don't count, unless
+            the metric asks for no truth. Of a decision shape (n, 3), as `offpolicy` has it.
         answers: of the same rows.
         weights: shape (n,), how often each row counts; once if absent.
     """
-    if weights is None:
-        weights = np.ones(len(truth))
-    return float(_METRICS[metric](truth, answers, weights))
+    return scorer(metric, truth, answers)(np.ones(len(truth)) if weights is None else weights)
+
+
+def scorer(metric: str, truth: Numbers, answers: Answers) -> Callable[[Numbers], float]:
+    """Return the metric as a function of the rows' weights; what does not depend on these is computed once."""
+    if metric in WITHOUT_TRUTH:
+        return WITHOUT_TRUTH[metric](answers)
+    known = ~np.isnan(truth)
+    if known.all():
+        return lambda weights: float(_METRICS[metric](truth, answers, weights))
+    truth, answers = truth[known], answers.take(known)
+    return lambda weights: float(_METRICS[metric](truth, answers, weights[known])) if len(truth) else np.nan
 
 
 def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
@@ -74,7 +88,8 @@ def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]
 
 def standard_error(metric: str, truth: Numbers, answers: Answers, *, seed: int) -> float:
     """Return the standard error of a metric by the bootstrap over rows; 0 where it is undefined."""
-    values = [score(metric, truth, answers, weights) for weights in _resamples(len(truth), seed)]
+    scored = scorer(metric, truth, answers)
+    values = [scored(weights) for weights in _resamples(len(truth), seed)]
     return float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
 
 
@@ -84,19 +99,16 @@ def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dic
     A metric that is undefined in one of the samples, because a rare class is not in it, is left out.
     """
     samples = _resamples(len(truth), seed)
-    values = {
-        metric: [score(metric, truth, answers, weights) for weights in samples] for metric in METRICS_BY_TASK[task]
-    }
+    scorers = {metric: scorer(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    values = {metric: [scored(weights) for weights in samples] for metric, scored in scorers.items()}
     found = {metric: np.percentile(of_samples, _INTERVAL) for metric, of_samples in values.items()}
     return {metric: (float(low), float(high)) for metric, (low, high) in found.items() if np.isfinite(low + high)}
 
 
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
-    differences = [
-        score(metric, truth, challenger, weights) - score(metric, truth, champion, weights)
-        for weights in _resamples(len(truth), seed)
-    ]
+    ours, theirs = scorer(metric, truth, challenger), scorer(metric, truth, champion)
+    differences = [ours(weights) - theirs(weights) for weights in _resamples(len(truth), seed)]
     lower, upper = np.nanpercentile(differences, _INTERVAL)
     difference = score(metric, truth, challenger) - score(metric, truth, champion)
     return Interval(difference=difference, lower=float(lower), upper=float(upper))
@@ -214,4 +226,5 @@ _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "doubly_robust": _doubly_robust,
     "snips": _snips,
     "ips": _ips,
+    "adjusted_rand": lambda truth, answers, weights: adjusted_rand(truth, answers.predictions, weights),
 }

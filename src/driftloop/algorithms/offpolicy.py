@@ -40,7 +40,7 @@ class Logged:
         Args:
             policy: probability of each action, shape (n, number of actions).
         """
-        return policy[np.arange(len(self.actions)), self.actions] / self.propensities
+        return np.asarray(policy[np.arange(len(self.actions)), self.actions] / self.propensities)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def contributions(logged: Logged, policy: Numbers, expected: Numbers | None = No
     if expected is None:
         return logged.weights(policy) * logged.rewards
     of_action = expected[np.arange(len(logged.actions)), logged.actions]
-    return (policy * expected).sum(axis=1) + logged.weights(policy) * (logged.rewards - of_action)
+    return np.asarray((policy * expected).sum(axis=1) + logged.weights(policy) * (logged.rewards - of_action))
 
 
 def effective_rows(logged: Logged, policy: Numbers) -> float:
@@ -174,7 +174,7 @@ class RewardModel:
 
     def expect(self, x: Numbers) -> Numbers:
         """Return the expected reward of each action, shape (n, number of actions)."""
-        return x @ self.weights[:-1] + self.weights[-1]
+        return np.asarray(x @ self.weights[:-1] + self.weights[-1])
 
 
 def fit_reward_model(x: Numbers, logged: Logged, actions: int) -> RewardModel:

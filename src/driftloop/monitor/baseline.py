@@ -186,8 +186,14 @@ def build_baseline(
 
 
 def _labels(frame: pd.DataFrame, schema: DataSchema) -> "pd.Series[Any] | None":
-    """Return the target. Rewards of logged decisions are no labels: the model's own will be others."""
-    return None if schema.task is Task.DECISION else _column(frame, schema.target.name)
+    """Return the target; None where there is none to compare with.
+
+    Known groups are no truth of clusters: their names differ. Nor are rewards of logged decisions: the model's own will
+    be others.
+    """
+    has_labels = schema.task not in (Task.CLUSTERING, Task.DECISION)
+    labels = _column(frame, schema.target.name) if has_labels else None
+    return None if labels is None or labels.isna().all() else labels
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> "pd.Series[Any] | None":

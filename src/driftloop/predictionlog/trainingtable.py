@@ -30,8 +30,9 @@ def labelled_rows(joined: "pd.DataFrame", faulty: Iterable[tuple["datetime", "da
 
 
 def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
-    """Return labelled rows under the names of the user's own table: features, target, key and time; of a
-    Decision the action that was taken and its propensity, too.
+    """Return labelled rows under the names of the user's own table: features, target, key and time.
+
+    Of a Decision the action that was taken and its propensity, too.
 
     Rows come in order of time and key, where there are keys: prediction ids are drawn anew by every server, and the
     same traffic must make the same table, and so the same model.

@@ -35,13 +35,15 @@ class Feature(Boundary):
 
 
 class Target(Boundary):
-    """The column to predict."""
+    """The column to predict, or what the answers of a task without one look like."""
 
-    name: str
+    name: str = ""
+    """Empty where the rows have no such column: only tasks that learn without one may."""
     classes: tuple[str | bool | int, ...] = ()
     """Classification: the classes in the order of the model's probabilities (sorted). The last one is the positive
-    class of a two-class problem. Decision: the actions, in the order of the policy's probabilities; the target itself
-    is the reward, a number."""
+    class of a two-class problem. AnomalyDetection: false, true. Clustering: numbers of the model's clusters, known once
+    it is trained; -1 for rows of no cluster. Decision: the actions, in the order of the policy's probabilities; the
+    target itself is the reward, a number."""
 
 
 class DataSchema(Boundary):

@@ -113,8 +113,8 @@ def doubts(actions: pa.Array, propensities: pa.Array) -> list[str]:
         mean, error = float(weighted.mean()), float(weighted.std() / len(weighted) ** 0.5)
         if abs(mean - 1) > max(_DOUBTFUL_ERRORS * error, 0.05):
             notes.append(
-                f"the propensities of the action {action!r} don't add up: weighted by them it was taken {mean:.2f} times "
-                "a row, not once; either they are wrong, or it could not be taken in every row, and then its value "
-                "holds for those rows only"
+                f"the propensities of the action {action!r} don't add up: weighted by them it was taken {mean:.2f} "
+                "times a row, not once; either they are wrong, or it could not be taken in every row, and then its "
+                "value holds for those rows only"
             )
     return notes

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from driftloop.algorithms.curves import roc_curve
 from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals, score, standard_error
+from driftloop.algorithms.tasks import answer
 from driftloop.monitor.baseline import Baseline, build_baseline
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.modelfile import load_model
@@ -23,7 +24,6 @@ from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAI
 from driftloop.stages.policies import policy_values, widen
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 
 _TWO = 2
 FEWEST_COMPARED_ROWS = 30

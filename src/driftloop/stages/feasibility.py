@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import Answers, Interval, compare, score, standard_error
+from driftloop.algorithms.tasks import answer
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
@@ -23,7 +24,6 @@ from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import Evaluation, Explanation
 from driftloop.stages.sample import choose_rows
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 
 CURVE_SHARES = (0.125, 0.25, 0.5, 1.0)
 FEWEST_CURVE_ROWS = 60

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec
 from driftloop.stages.clean import fit_cleaner
 from driftloop.stages.split import split
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 from driftloop.stages.transform import fit_transformer
 
 _DOUBLINGS = 4

@@ -1,4 +1,4 @@
-"""What policies earn on the test rows of a decision: the new one, the logged one, and simple ones. Part of `evaluate`."""
+"""What policies earn on the test rows of a decision: the new one, the logged one, simple ones. Part of `evaluate`."""
 
 import numpy as np
 
@@ -53,8 +53,8 @@ def caution(evaluation: Evaluation) -> str:
     worth = evaluation.policies[0].effective_rows
     return (
         f"The {evaluation.test_rows:,} test rows are worth only {worth:.0f} decisions of this policy, because it would "
-        f"mostly have acted otherwise: its value is hardly known, and {FEWEST_EFFECTIVE_ROWS} are needed to rely on the "
-        "interval. Log more decisions, or let the policy that takes them explore more."
+        f"mostly have acted otherwise: its value is hardly known, and {FEWEST_EFFECTIVE_ROWS} are needed to rely on "
+        "the interval. Log more decisions, or let the policy that takes them explore more."
     )
 
 

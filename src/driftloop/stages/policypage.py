@@ -52,11 +52,13 @@ def _values(policies: tuple[PolicyValue, ...]) -> str:
 def _shares(judged: Judged, schema: DataSchema) -> str:
     logged = Logged.of(judged.truth)
     actions = schema.target.classes
-    policy = np.zeros(len(actions)) if judged.answers.probabilities is None else judged.answers.probabilities.mean(axis=0)
+    policy = (
+        np.zeros(len(actions)) if judged.answers.probabilities is None else judged.answers.probabilities.mean(axis=0)
+    )
     before = np.bincount(logged.actions, minlength=len(actions)) / max(len(logged.actions), 1)
     bars = [
         Bar(str(action), (float(was), float(will)), f"{percent(was)}, {percent(will)}")
         for action, was, will in zip(actions, before, policy, strict=True)
     ]
-    series = (("ref", "as logged"), ("a", "as it serves"))
-    return bar_chart("Share of each action", bars, series, alt=f"Shares of {len(bars)} actions, as logged and as served")
+    alt = f"Shares of {len(bars)} actions, as logged and as it serves"
+    return bar_chart("Share of each action", bars, (("ref", "as logged"), ("a", "as it serves")), alt=alt)

@@ -40,9 +40,10 @@ class Answers:
     """What a model says of some rows."""
 
     predictions: list[Any]
-    """Classification: one of the schema's classes a row. Regression: a float a row."""
+    """One of the schema's classes a row. Regression: a float a row."""
     probabilities: list[list[float]] | None
-    """Classification: a row's probabilities, in the order of the schema's classes. Regression: None."""
+    """A row's probabilities, in the order of the schema's classes; of an anomaly the share of training rows that are
+    less anomalous. None for regression, and for clusters by distance."""
 
 
 def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
@@ -55,10 +56,14 @@ def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     """
     if schema.task is Task.REGRESSION:
         return Answers(model.predict(frame).astype(float).tolist(), None)
-    probabilities = model.predict_proba(frame)
     classes = schema.target.classes
+    if not hasattr(model, "predict_proba"):  # clusters by distance
+        return Answers([int(cluster) for cluster in model.predict(frame)], None)
+    probabilities = model.predict_proba(frame)
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
+    if schema.task is Task.ANOMALY_DETECTION:
+        return Answers(model[-1].is_anomalous(probabilities[:, 1]).tolist(), probabilities.tolist())
     return Answers([classes[index] for index in probabilities.argmax(axis=1).tolist()], probabilities.tolist())
 
 

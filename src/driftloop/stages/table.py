@@ -18,22 +18,33 @@ def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
 
 
 def read_target(table: pa.Table, schema: DataSchema) -> npt.NDArray[Any]:
-    """Return the target, shape (n_rows,): float64 for regression, else the classes as bool, int64 or text.
+    """Return the target, shape (n_rows,): for classification the classes as bool, int64 or text, else float64.
 
-    Of a Decision index of the action, reward and propensity, shape (n_rows, 3); see `algorithms.offpolicy`.
+    Anomalies are 1, other rows 0; known groups are numbered. NaN where the rows say nothing of it. Of a Decision index
+    of the action, reward and propensity, shape (n_rows, 3); see `algorithms.offpolicy`.
     """
+    if not schema.target.name:
+        return np.full(table.num_rows, np.nan)
+    column = table.column(schema.target.name)
     if schema.task is Task.DECISION:
-        actions = table.column(schema.action_column).to_numpy()
-        codes = np.searchsorted(np.array(schema.target.classes), actions.astype(np.array(schema.target.classes).dtype))
-        columns = [table.column(name).to_numpy() for name in (schema.target.name, schema.propensity_column)]
-        return np.column_stack([codes, *columns]).astype(np.float64)
-    values: npt.NDArray[Any] = table.column(schema.target.name).to_numpy()
-    return values.astype(np.float64 if schema.task is Task.REGRESSION else np.array(schema.target.classes).dtype)
+        actions = np.array(schema.target.classes)
+        codes_of = np.searchsorted(actions, table.column(schema.action_column).to_numpy().astype(actions.dtype))
+        propensities = table.column(schema.propensity_column).to_numpy()
+        return np.column_stack([codes_of, column.to_numpy(), propensities]).astype(np.float64)
+    if schema.task is Task.CLUSTERING:
+        codes: npt.NDArray[np.float64] = (
+            column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        )
+        return codes.astype(np.float64)
+    if schema.task is Task.ANOMALY_DETECTION:
+        return np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
+    values: npt.NDArray[Any] = column.to_numpy()
+    return values.astype(np.array(schema.target.classes).dtype if schema.task is Task.CLASSIFICATION else np.float64)
 
 
 def encode_target(labels: npt.NDArray[Any], schema: DataSchema) -> npt.NDArray[np.float64]:
     """Return labels as the metrics take them: index of the class (classes are sorted), the number, or the decision."""
-    if schema.task in (Task.REGRESSION, Task.DECISION):
+    if schema.task is not Task.CLASSIFICATION:
         return labels.astype(np.float64)
     return np.searchsorted(np.array(schema.target.classes), labels).astype(np.float64)
 

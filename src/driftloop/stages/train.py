@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from driftloop.algorithms import Algorithm
-from driftloop.algorithms.metrics import Answers, score
+from driftloop.algorithms.metrics import score
+from driftloop.algorithms.tasks import answer
 from driftloop.errors import DriftloopError
-from driftloop.spec import DataSchema, Task
+from driftloop.spec import DataSchema
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import CandidateRecord, SamplingRecord
 from driftloop.stages.resample import PriorCorrection, Sampling
@@ -133,15 +133,3 @@ def build_chain(cleaner: Any, transformer: Any, estimator: Any) -> Any:
     from sklearn.pipeline import Pipeline
 
     return Pipeline([("clean", cleaner), ("transform", transformer), ("estimator", estimator)])
-
-
-def answer(model: Any, rows: npt.NDArray[np.float64] | Any, task: Task) -> Answers:
-    """Ask a fitted estimator or chain."""
-    if task is Task.DECISION:
-        policy, contexts = (model[-1], model[:-1].transform(rows)) if hasattr(model, "steps") else (model, rows)
-        scores = policy.predict_proba(contexts)
-        return Answers(scores.argmax(axis=1).astype(np.float64), scores, policy.expect_rewards(contexts))
-    if task is Task.REGRESSION:
-        return Answers(np.asarray(model.predict(rows), dtype=np.float64))
-    probabilities = model.predict_proba(rows)
-    return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from driftloop.spec import DataSchema, FeatureType, PreparationSpec, Task
+from driftloop.spec.problem import NEEDS_TARGET
 
 _FOLDS = 5
 _DAYS_PER_WEEK = 7
@@ -54,11 +55,19 @@ def fit_transformer(
 
     folder = StratifiedKFold if schema.task is Task.CLASSIFICATION else KFold
     folds = folder(_FOLDS, shuffle=True, random_state=seed)
+    # Without a target to encode by, the rare categories are one.
+    grouped: Any = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=max(preparation.max_one_hot_categories, 2),
+        sparse_output=False,
+    )
+    if schema.task in NEEDS_TARGET:
+        grouped = scaled(TargetEncoder(target_type=_target_type(schema), cv=folds))
     blocks = [
         ("numbers", scaled(), by_type[FeatureType.NUMERIC]),
         ("dates", scaled(FunctionTransformer(date_parts)), by_type[FeatureType.DATE]),
         ("few_categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), few),
-        ("many_categories", scaled(TargetEncoder(target_type=_target_type(schema), cv=folds)), many),
+        ("many_categories", grouped, many),
         ("booleans", "passthrough", by_type[FeatureType.BOOLEAN] + flags),
     ]
     transformer = ColumnTransformer([block for block in blocks if block[2]], sparse_threshold=0)

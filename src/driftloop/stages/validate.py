@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
+from driftloop.spec.problem import NEEDS_TARGET
 from driftloop.stages.collect import ColumnNotFoundError, reading_notes
 from driftloop.stages.decisions import doubts, read_actions, read_propensities
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
@@ -44,11 +45,12 @@ class TimeColumnError(InvalidInputError):
 
 
 class TooFewRowsError(InvalidInputError):
-    """Not enough labelled rows to train on."""
+    """Not enough rows to train on."""
 
-    def __init__(self, rows: int, min_rows: int) -> None:
+    def __init__(self, rows: int, min_rows: int, task: Task) -> None:
+        wanted = f"{min_rows} rows{' with a target' if task in NEEDS_TARGET else ''}"
         super().__init__(
-            f"The data must have at least {min_rows} rows with a target ('data.minRows'). Got {rows}. "
+            f"The data must have at least {wanted} ('data.minRows'). Got {rows}. "
             "Collect more rows, or lower 'data.minRows'."
         )
 
@@ -126,15 +128,14 @@ def validate(
             no others, be they constant or empty here. None: what a model can learn from.
 
     Raises:
-        ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
-        ChampionTypeError, InputTypeError: see there.
+        ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError,
+        NoFeaturesError, ChampionInputsMissingError, ChampionTypeError, InputTypeError: see there.
     """
     notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
     columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
-    target = columns[data.target_column]
-    keep = pc.is_valid(target)
-    rows_without_target = len(target) - pc.sum(keep).as_py()
+    keep = pc.is_valid(columns[data.target_column]) if task in NEEDS_TARGET else pa.array([True] * table.num_rows)
+    rows_without_target = table.num_rows - pc.sum(keep).as_py()
     rows_without_time = 0
     if data.time_column:
         times = read_dates(columns[data.time_column])
@@ -145,19 +146,13 @@ def validate(
         rows_without_time = pc.sum(pc.and_(keep, pc.invert(has_time))).as_py() or 0
         keep = pc.and_(keep, has_time)
     columns = {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
-    rows = len(columns[data.target_column])
+    rows = len(next(iter(columns.values())))
     if rows < data.min_rows:
-        raise TooFewRowsError(rows, data.min_rows)
+        raise TooFewRowsError(rows, data.min_rows, task)
 
-    target, classes = read_target_column(columns[data.target_column], data.target_column, task)
-    decided = {}
-    if task is Task.DECISION and data.action_column and data.propensity_column:
-        known = champion.target.classes if champion else ()
-        actions, classes = read_actions(columns[data.action_column], data.action_column, known)
-        propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
-        notes += doubts(actions, propensities)
-        decided = {data.action_column: actions, data.propensity_column: propensities}
-    roles = (data.target_column, data.time_column, data.key_column, *decided)
+    target, classes = read_target_column(columns.get(data.target_column), data.target_column, task)
+    decided, actions = _read_decisions(columns, data, champion, notes)
+    roles = [name for name in (data.target_column, data.time_column, data.key_column, *decided) if name]
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
@@ -172,10 +167,11 @@ def validate(
         features, dropped = _usable_features(offered)
     if not features:
         raise NoFeaturesError(
-            [f"'{column.name}' {column.reason}" for column in dropped] or ["there is only the target"]
+            [f"'{column.name}' {column.reason}" for column in dropped] or ["there is no other column"]
         )
 
-    kept = {name: values for name, (_, values) in features.items()} | {data.target_column: target} | decided
+    kept = {name: values for name, (_, values) in features.items()}
+    kept |= ({} if target is None else {data.target_column: target}) | decided
     if data.time_column:
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
@@ -185,7 +181,7 @@ def validate(
         table=pa.table(kept),
         schema=DataSchema(
             task=task,
-            target=Target(name=data.target_column, classes=classes),
+            target=Target(name=data.target_column, classes=actions or classes),
             features=tuple(feature for feature, _ in features.values()),
             key_column=data.key_column,
             time_column=data.time_column,
@@ -200,6 +196,19 @@ def validate(
             notes=tuple(notes),
         ),
     )
+
+
+def _read_decisions(
+    columns: Mapping[str, pa.Array], data: DataSpec, champion: DataSchema | None, notes: list[str]
+) -> tuple[dict[str, pa.Array], tuple[str | bool | int, ...]]:
+    """Return the columns of actions and propensities, and the actions; nothing for other tasks."""
+    if not (data.action_column and data.propensity_column):
+        return {}, ()
+    known = champion.target.classes if champion else ()
+    taken, actions = read_actions(columns[data.action_column], data.action_column, known)
+    propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
+    notes += doubts(taken, propensities)
+    return {data.action_column: taken, data.propensity_column: propensities}, actions
 
 
 def _present_sensitive_columns(

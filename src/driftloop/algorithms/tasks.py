@@ -1,0 +1,61 @@
+"""What the tasks differ in: how a fitted model is asked, one entry a task. Stages and monitor ask here."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from driftloop.algorithms.metrics import Answers
+from driftloop.spec import Task
+
+
+def answer(model: Any, rows: Any, task: Task) -> Answers:
+    """Ask a fitted estimator about rows of the matrix, or a whole chain about rows of the model's frame."""
+    return _ANSWERERS[task](model, rows)
+
+
+def _numbers(model: Any, rows: Any) -> Answers:
+    return Answers(np.asarray(model.predict(rows), dtype=np.float64))
+
+
+def _classes(model: Any, rows: Any) -> Answers:
+    probabilities = model.predict_proba(rows)
+    return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)
+
+
+def _clusters(model: Any, rows: Any) -> Answers:
+    estimator, space = last_link(model, rows)
+    probabilities = estimator.predict_proba(space) if hasattr(estimator, "predict_proba") else None
+    predictions = estimator.predict(space).astype(np.float64)
+    return Answers(predictions, probabilities, space=space, halves=estimator.halves(space))
+
+
+def _anomalies(model: Any, rows: Any) -> Answers:
+    estimator, matrix = last_link(model, rows)
+    probabilities = estimator.predict_proba(matrix)
+    predictions = estimator.is_anomalous(probabilities[:, 1]).astype(np.float64)
+    return Answers(predictions, probabilities, halves=estimator.halves(matrix))
+
+
+def _decisions(model: Any, rows: Any) -> Answers:
+    policy, contexts = last_link(model, rows)
+    probabilities = policy.predict_proba(contexts)
+    return Answers(
+        probabilities.argmax(axis=1).astype(np.float64), probabilities, expected=policy.expect_rewards(contexts)
+    )
+
+
+def last_link(model: Any, rows: Any) -> tuple[Any, Any]:
+    """Return the estimator, and the matrix it takes for these rows."""
+    if not hasattr(model, "steps"):
+        return model, np.asarray(rows, dtype=np.float64)
+    return model[-1], np.asarray(model[:-1].transform(rows), dtype=np.float64)
+
+
+_ANSWERERS: dict[Task, Callable[[Any, Any], Answers]] = {
+    Task.CLASSIFICATION: _classes,
+    Task.REGRESSION: _numbers,
+    Task.CLUSTERING: _clusters,
+    Task.ANOMALY_DETECTION: _anomalies,
+    Task.DECISION: _decisions,
+}
