@@ -192,10 +192,11 @@ def has_fallen(metric: str, value: float, variance: float, reference: Reference,
     """Return whether a window's metric is materially below the reference and significantly so.
 
     A predictive t statistic of the ratio of losses, which are less skewed as logarithms: what is missing to 1, or the
-    loss itself. Of rewards, which may have any sign, the difference. Besides both sampling errors the window has its own
-    good or bad day, and the reference's mean of them is known from so many days only. Simulated at 0.0067 with daily windows of 60 to 1,000 rows: 0.001 to 0.009 of the
-    stable windows fall where errors are independent, autocorrelated (.5, .9), heavy-tailed or rare, or days differ; up
-    to 0.011 where a bad day tends to follow another (.7), 0.032 if the reference has only 8 such days.
+    loss itself. Of rewards, which may have any sign, the difference. Besides both sampling errors the window has its
+    own good or bad day, and the reference's mean of them is known from so many days only. Simulated at 0.0067 with
+    daily windows of 60 to 1,000 rows: 0.001 to 0.009 of the stable windows fall where errors are independent,
+    autocorrelated (.5, .9), heavy-tailed or rare, or days differ; up to 0.011 where a bad day tends to follow another
+    (.7), 0.032 if the reference has only 8 such days.
 
     Args:
         metric: the loop's metric.
