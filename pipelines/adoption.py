@@ -7,6 +7,7 @@ from pipelines.parts import (
     STORE_CONFIG,
     STORE_SECRET,
     Parameters,
+    adjust_candidate,
     bring_data_in,
     judge_candidate,
     place_steps,
@@ -85,7 +86,8 @@ def adoption_pipeline(
     )
     # What lies at the model's address may change; a run of its own per loop needs no cache.
     adopted.set_caching_options(enable_caching=False)
-    model, rows, schema = (adopted.outputs[name] for name in ("model", "rows", "schema"))
+    rows, schema = adopted.outputs["rows"], adopted.outputs["schema"]
+    model = adjust_candidate(given, model=adopted.outputs["model"], train=rows, matrices=rows, schema=schema)
     judged = judge_candidate(
         given, model=model, rows=rows, test=rows, schema=schema, trained_through=adopted.outputs["Output"]
     )

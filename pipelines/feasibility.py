@@ -86,7 +86,7 @@ def feasibility_pipeline(
     sampled = sample(rows=validated.outputs["rows"], schema=schema, **given.pick("training"))
     rows = sampled.outputs["sampled"]
     trained = train_candidate(given, rows=rows, schema=schema)
-    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
+    model, test = trained.model, trained.split.outputs["test"]
     judged = judge_candidate(
         given, model=model, rows=rows, test=test, schema=schema, trained_through=trained.split.outputs["Output"]
     )

@@ -7,6 +7,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_context import Pipeline
 
+from components.adjust.component import adjust
 from components.assess.component import assess
 from components.clean.component import clean
 from components.collect.component import collect
@@ -40,6 +41,11 @@ class Parameters:
         """Return some of them, and `code_digest`, which is an input of every stage."""
         return {name: self.values[name] for name in (*names, "code_digest")}
 
+    @property
+    def acceptance(self) -> Any:
+        """The rules of acceptance; a proof of concept is held against none."""
+        return self.values.get("acceptance", {})
+
 
 @dataclass(frozen=True)
 class DataIn:
@@ -55,7 +61,7 @@ class Trained:
 
     split: Any
     transform: Any
-    select: Any
+    model: Any
 
 
 @dataclass(frozen=True)
@@ -69,18 +75,21 @@ class Judged:
 def bring_data_in(given: Parameters) -> DataIn:
     """Claim the run and fetch the data; the claim is made anew in every run."""
     claimed = snapshot(
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri", "claimant")
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        **given.pick("loop", "data_uri", "target_column", "data", "run_key", "result_uri", "claimant"),
     )
     claimed.set_caching_options(enable_caching=False)
-    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
+    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "task", "data"))
     return DataIn(claimed, collected)
 
 
 def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
-    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best."""
-    parted = split(rows=rows, schema=schema, **given.pick("training"))
+    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
+    parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
-    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))
+    cleaned = clean(
+        train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation", "training")
+    )
     transformed = transform(
         cleaned_train=cleaned.outputs["cleaned_train"],
         cleaned_validation=cleaned.outputs["cleaned_validation"],
@@ -102,7 +111,27 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
             **given.pick("metric", "max_trials", "training"),
         )
     selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
-    return Trained(parted, transformed, selected)
+    model = adjust_candidate(
+        given,
+        model=selected.outputs["model"],
+        train=train_rows,
+        matrices=transformed.outputs["matrices"],
+        schema=schema,
+    )
+    return Trained(parted, transformed, model)
+
+
+def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
+    """Set how a model decides; return the model."""
+    adjusted = adjust(
+        selected=model,
+        train=train,
+        matrices=matrices,
+        schema=schema,
+        acceptance=given.acceptance,
+        **given.pick("task", "problem", "data_uri", "data", "training"),
+    )
+    return adjusted.outputs["model"]
 
 
 def judge_candidate(

@@ -90,7 +90,7 @@ def training_pipeline(
     )
     rows, schema = validated.outputs["rows"], validated.outputs["schema"]
     trained = train_candidate(given, rows=rows, schema=schema)
-    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
+    model, test = trained.model, trained.split.outputs["test"]
     judged = judge_candidate(
         given,
         model=model,

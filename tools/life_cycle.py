@@ -33,7 +33,7 @@ class Step:
 
 STEPS = (
     Step("Problem definition", "問題設定", (), ("problem", "maturity"), "page `evaluate`, model card"),
-    Step("Success and value", "成功基準と価値", ("evaluate", "feasibility"),
+    Step("Success and value", "成功基準と価値", ("adjust", "evaluate", "feasibility"),
          ("problem.outcomeValues", "problem.successCriteria"), "page `evaluate`, `driftloop status`"),
     Step("Data collection", "データ収集", ("snapshot", "collect"), ("data",), "page `validate`, model card"),
     Step("Data validation", "データ検証", ("validate", "split"), ("data.minRows", "data.personal"), "page `validate`"),
@@ -47,7 +47,7 @@ STEPS = (
     Step("Training and tuning", "学習とチューニング", ("train",), ("training",), "page `select`"),
     Step("Models made elsewhere", "既存モデルの導入", ("adopt",), ("model",), "page `evaluate`"),
     Step("Evaluation", "評価", ("evaluate", "explain"), ("acceptance",), "pages `evaluate` and `explain`"),
-    Step("Fairness and privacy", "公平性とプライバシー", ("assess",),
+    Step("Fairness and privacy", "公平性とプライバシー", ("adjust", "assess"),
          ("acceptance.fairness", "data.sensitiveColumns"), "page `assess`, model card"),
     Step("Packaging and running", "パッケージ化と実行", ("package", "verify", "register"), ("pipeline",), STATUS),
     Step("Deployment", "デプロイ", (), ("serving",), STATUS),

@@ -9,7 +9,7 @@ import pytest
 
 from driftloop.algorithms import configure, get_algorithm
 from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task, TrainingSpec
-from driftloop.stages.clean import fit_cleaner
+from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.decisions import ActionError, PropensityError
 from driftloop.stages.evaluate import Champion, describe, evaluate
 from driftloop.stages.evaluationpage import build_evaluation_page
@@ -62,10 +62,11 @@ class Prepared:
         self.schema = self.validated.schema
         self.parts = split(self.validated.table, self.schema, seed=0)
         train, validation = (read_features(part, self.schema) for part in (self.parts.train, self.parts.validation))
-        self.cleaner = fit_cleaner(train, self.schema, PreparationSpec())
+        cleaned = clean_training_rows(train, None, self.schema, PreparationSpec(), seed=0)
+        self.cleaner = cleaned.cleaner
         y = read_target(self.parts.train, self.schema)
-        cleaned = self.cleaner.transform(train)
-        self.transformer, x = fit_transformer(cleaned, outcome(y, self.schema), self.schema, PreparationSpec(), seed=0)
+        made = fit_transformer(cleaned.frame, outcome(y, self.schema), self.schema, PreparationSpec(), seed=0)
+        self.transformer, x = made.transformer, made.matrix
         validation_x = self.transformer.transform(self.cleaner.transform(validation))
         self.matrices = Matrices(x, y, validation_x, read_target(self.parts.validation, self.schema))
 

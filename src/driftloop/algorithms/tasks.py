@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from driftloop.algorithms.metrics import Answers
 from driftloop.spec import Task
@@ -19,8 +20,22 @@ def _numbers(model: Any, rows: Any) -> Answers:
 
 
 def _classes(model: Any, rows: Any) -> Answers:
-    probabilities = model.predict_proba(rows)
-    return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)
+    codes, probabilities = decide(model, rows)
+    return Answers(codes.astype(np.float64), probabilities)
+
+
+def decide(model: Any, rows: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Ask a fitted classifier or chain once; return the index of the class decided for, and the probabilities.
+
+    That is the most probable class, unless the last link has a rule of its own (`stages.decisionlinks`).
+    """
+    last = model[-1] if hasattr(model, "steps") else model
+    if not hasattr(last, "decide"):
+        probabilities = np.asarray(model.predict_proba(rows))
+        return probabilities.argmax(axis=1), probabilities
+    _, matrix = last_link(model, rows)
+    probabilities = last.predict_proba(matrix)
+    return last.decide(probabilities, matrix), probabilities
 
 
 def _clusters(model: Any, rows: Any) -> Answers:

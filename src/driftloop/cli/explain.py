@@ -62,7 +62,7 @@ def _look_at_data(loop: "ModelLoop") -> tuple[list["ColumnExplanation"], list[st
     try:
         from driftloop.cli.explanation import explain_columns
         from driftloop.cli.proposal import read_sample
-        from driftloop.stages.collect import reading_notes
+        from driftloop.stages.tablenotes import reading_notes
         from driftloop.stages.validate import validate
     except ImportError:
         return [], ["The data can't be read without the extra: pip install 'driftloop[pipeline]'"]

@@ -28,6 +28,7 @@ METRIC_REASONS: Mapping[str, str] = {
     "silhouette": "how much closer rows are to their own cluster than to the next one; 1 is best, 0 is no clusters",
     "calinski_harabasz": "variance between the clusters over that within them",
     "neg_davies_bouldin": "mean likeness of each cluster to the one most like it, negated",
+    "adjusted_rand": "agreement of the clusters with the known groups of data.targetColumn; 0 is chance, 1 is the same",
     "stability": "rank correlation of the scores of models fitted on halves of the rows; needs no labels",
     "doubly_robust": "estimated reward per case if the policy had decided, from a reward model corrected by the logged "
     "rewards; right if either is",

@@ -32,7 +32,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     from driftloop.spec.documents import read_documents
     from driftloop.spec.loading import parse_modelloop
     from driftloop.spec.problems import InvalidModelLoopError
-    from driftloop.stages.collect import reading_notes
+    from driftloop.stages.tablenotes import reading_notes
 
     loop_name = name or _name_from(data)
     sample = read_sample(data)

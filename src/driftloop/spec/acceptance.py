@@ -19,10 +19,10 @@ class FairnessSpec(Boundary):
     equalized_odds_difference: of the true or the false positive rate, whichever differs more."""
     max: Ratio = 0.1
     """Largest difference allowed on the test rows, 0 to 1."""
-    mitigation: Literal["None", "ThresholdOptimizer", "ExponentiatedGradient"] = "None"
-    """How a difference is made smaller. ThresholdOptimizer: each group has its own threshold. ExponentiatedGradient:
-    fitted again under the constraint. Both need the sensitive column to be known while training; the model does not get
-    to see it, but for ThresholdOptimizer, where requests must carry it."""
+    mitigation: Literal["None", "ExponentiatedGradient"] = "None"
+    """How a difference is made smaller. ExponentiatedGradient: the class is decided by classifiers that are fitted
+    again under the constraint. The sensitive column is needed while training and never in requests: equal rows get
+    equal answers, whatever the group. For two classes; probabilities stay as they are."""
 
 
 class AcceptanceSpec(Boundary):

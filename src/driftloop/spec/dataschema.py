@@ -16,6 +16,8 @@ class FeatureType(StrEnum):
     CATEGORICAL = "categorical"
     BOOLEAN = "boolean"
     DATE = "date"
+    TEXT = "text"
+    """Free text: several words, nearly every value another."""
 
 
 class Feature(Boundary):
@@ -32,6 +34,9 @@ class Feature(Boundary):
     """Numeric: smallest training value. Date: the same in epoch seconds."""
     maximum: float | None = None
     """Numeric: largest training value. Date: the same in epoch seconds."""
+    vocabulary: str = ""
+    """Text: which words are known, as bits at the places of their hashes (`spec.words`); no word can be read from it.
+    Live texts are watched for words that are not."""
 
 
 class Target(Boundary):

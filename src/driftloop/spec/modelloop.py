@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from driftloop.spec.acceptance import AcceptanceSpec
 from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
-from driftloop.spec.data import DATA_SECRET_KEYS, DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
 from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.operation import (
     GovernanceSpec,
@@ -69,7 +69,7 @@ class ModelLoopSpec(Boundary):
                 name=f"{DATA_VARIABLE_PREFIX}{key}",
                 secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
             )
-            for key, is_needed in DATA_SECRET_KEYS.items()
+            for key, is_needed in self.data.secret_keys.items()
         )
         return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 
@@ -117,6 +117,11 @@ class ModelLoopSpec(Boundary):
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
             raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
+        if acceptance.fairness and acceptance.fairness.mitigation != "None" and problem and problem.outcome_values:
+            remedy = "Remove one of them: the class is decided by value, or alike for groups."
+            raise RuleError(
+                "must be None where problem.outcomeValues is set", field="fairness.mitigation", remedy=remedy
+            )
         return acceptance
 
     @field_validator("monitoring")

@@ -82,7 +82,7 @@ def study(
     Args:
         chain: the selected model.
         matrices: its training and validation rows, prepared.
-        train: the training rows themselves, in the order of the matrix.
+        train: all training rows themselves; the matrix may have fewer.
         test: rows that nothing was fitted or tuned on.
         schema: what the columns are.
         evaluation: what the test rows say of the model.
@@ -271,6 +271,8 @@ def _measure_curve(
     sizes: list[int] = []
     scores: list[float] = []
     error = 0.0
+    if matrices.train_rows is not None:
+        train = train.take(pa.array(matrices.train_rows))
     for share in CURVE_SHARES:
         chosen = choose_rows(train, schema, int(share * train.num_rows), seed=seed)
         y = matrices.train_y[chosen]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from driftloop.algorithms.tasks import decide
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns
@@ -49,7 +50,8 @@ class Answers:
 def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     """Ask a fitted chain about the rows of a model frame (see `stages.frame`).
 
-    The predicted class is the most probable one, so that a classifier is asked once.
+    The predicted class is the most probable one unless the chain decides otherwise (`decisionlinks`); a classifier is
+    asked once.
 
     Raises:
         ClassesDifferError: the model has more or fewer classes than the schema.
@@ -59,12 +61,12 @@ def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     classes = schema.target.classes
     if not hasattr(model, "predict_proba"):  # clusters by distance
         return Answers([int(cluster) for cluster in model.predict(frame)], None)
-    probabilities = model.predict_proba(frame)
+    codes, probabilities = decide(model, frame)
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
     if schema.task is Task.ANOMALY_DETECTION:
         return Answers(model[-1].is_anomalous(probabilities[:, 1]).tolist(), probabilities.tolist())
-    return Answers([classes[index] for index in probabilities.argmax(axis=1).tolist()], probabilities.tolist())
+    return Answers([classes[index] for index in codes.tolist()], probabilities.tolist())
 
 
 def build_sample(model: Any, table: pd.DataFrame, schema: DataSchema) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from driftloop.spec import ColumnImportance, Comparison, GroupDifferences
+from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
 
 SUSPICIOUS_SHARE = 0.8
@@ -56,6 +56,75 @@ class ValidationReport(Boundary):
     """What was read as missing, or kept for the champion's sake, in plain sentences."""
 
 
+class LeftOutRows(Boundary):
+    """Training rows that cleaning left out."""
+
+    field: str
+    """Field of `preparation` that asked for it."""
+    choice: str
+    rows: int
+    reason: str
+    """What is wrong with them, as the rest of a sentence."""
+
+
+class CleanedColumn(Boundary):
+    """What cleaning does to one input."""
+
+    name: str
+    type: FeatureType
+    missing: int
+    """Training rows without a value."""
+    filling: str
+    """What a missing value becomes, in plain words; empty: the column is left out."""
+    is_flagged: bool
+    """Whether a column of its own says where it was missing."""
+    is_dropped: bool
+    limits: tuple[float, ...] = ()
+    """Lowest and highest usual value, where outliers are looked for."""
+    beyond: int = 0
+    """Training rows beyond them."""
+
+
+class CleaningRecord(Boundary):
+    """What `clean` did to the training rows, and does to every request."""
+
+    rows_before: int
+    rows: int
+    """Rows that are left to fit on."""
+    missing: str
+    """Choices of `preparation`, as they were asked for."""
+    noise: str
+    outliers: str
+    outlier_action: str
+    """Auto resolved; empty where no outliers are looked for."""
+    left_out: tuple[LeftOutRows, ...]
+    columns: tuple[CleanedColumn, ...]
+    """Every input, in the model's order."""
+
+
+class TransformedColumns(Boundary):
+    """Inputs that are encoded alike."""
+
+    inputs: tuple[str, ...]
+    """Features, or flags that cleaning raises."""
+    becomes: str
+    """What they become, as a plain phrase."""
+    why: str
+    """Why; who chose."""
+    columns: int
+    """Columns of the matrix that they become."""
+
+
+class TransformationRecord(Boundary):
+    """How `transform` makes the matrix that estimators take."""
+
+    columns: int
+    """Of the matrix."""
+    parts: tuple[TransformedColumns, ...]
+    notes: tuple[str, ...]
+    """What was left out or combined, and why, in plain sentences."""
+
+
 class CandidateRecord(Travelling):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
@@ -70,6 +139,8 @@ class CandidateRecord(Travelling):
     params: dict[str, Any]
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
+    decision: str = ""
+    """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
     origin: str = ""
     """Where a model made elsewhere came from; empty: it was trained in this run."""
     notes: tuple[str, ...] = ()

@@ -17,6 +17,14 @@ def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
     return frame_to_model_frame(table.select(schema.feature_names).to_pandas(), schema)
 
 
+def target_columns(schema: DataSchema) -> list[str]:
+    """Return the columns that `read_target` reads; none where there is no target."""
+    columns = [schema.target.name]
+    if schema.task is Task.DECISION:
+        columns += [name for name in (schema.action_column, schema.propensity_column) if name]
+    return [name for name in columns if name]
+
+
 def read_target(table: pa.Table, schema: DataSchema) -> npt.NDArray[Any]:
     """Return the target, shape (n_rows,): for classification the classes as bool, int64 or text, else float64.
 

@@ -16,18 +16,22 @@ import pyarrow.compute as pc
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
 from driftloop.spec.problem import NEEDS_TARGET
-from driftloop.stages.collect import ColumnNotFoundError, reading_notes
+from driftloop.spec.words import encode_vocabulary
+from driftloop.stages.collect import ColumnNotFoundError
 from driftloop.stages.decisions import doubts, read_actions, read_propensities
+from driftloop.stages.freetext import is_free_text
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
+from driftloop.stages.tablenotes import reading_notes
 from driftloop.stages.targetcolumn import read_target_column
 
 _IDENTIFIER_SHARE = 0.95
-"""Texts of which so many are different name rows (or are free text) rather than group them."""
+"""Texts of which so many are different name rows rather than group them, unless they are free text."""
 _IDENTIFIER_MIN_ROWS = 50
 _ARROW_TYPES = {
     FeatureType.NUMERIC: pa.float64(),
     FeatureType.CATEGORICAL: pa.string(),
+    FeatureType.TEXT: pa.string(),
     FeatureType.BOOLEAN: pa.bool_(),
     FeatureType.DATE: TIMESTAMP,
 }
@@ -242,7 +246,8 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
         reason = f"has the same value in every row ({values[0].as_py()})"
     elif len(values) >= _IDENTIFIER_MIN_ROWS:
         if is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and read_dates(values) is None:
-            reason = f"looks like an identifier or free text ({distinct} different values in {len(values)} rows)"
+            if not is_free_text(values):
+                reason = f"looks like an identifier ({distinct} different values in {len(values)} rows)"
         elif pa.types.is_integer(column.type) and distinct == len(column) and _span(values) == distinct:
             reason = "numbers the rows one by one"
     return reason
@@ -314,7 +319,9 @@ def _recognise(column: pa.Array) -> FeatureType:
         return FeatureType.BOOLEAN
     if read_dates(column) is not None:
         return FeatureType.DATE
-    return FeatureType.CATEGORICAL if is_text(column.type) else FeatureType.NUMERIC
+    if not is_text(column.type):
+        return FeatureType.NUMERIC
+    return FeatureType.TEXT if is_free_text(column.drop_null()) else FeatureType.CATEGORICAL
 
 
 def _read(column: pa.Array, kind: FeatureType) -> Any:
@@ -330,6 +337,8 @@ def _read(column: pa.Array, kind: FeatureType) -> Any:
             return column.cast(pa.float64(), safe=False) if is_number else None
         case FeatureType.CATEGORICAL:
             return column.cast(pa.string()) if _is_readable(column.type) else None
+        case FeatureType.TEXT:
+            return column if is_text(column.type) else None
         case FeatureType.DATE:
             dates = read_dates(column)
             return _read_each_date(column) if dates is None and is_text(column.type) else dates
@@ -354,6 +363,9 @@ def _describe(name: str, kind: FeatureType, values: pa.Array) -> Feature:
             counts.sort(key=lambda count: (-count["counts"], count["values"]))
             categories = tuple(count["values"] for count in counts)
             return Feature(name=name, type=kind, nullable=nullable, categories=categories)
+        case FeatureType.TEXT:
+            vocabulary = encode_vocabulary(values.drop_null().to_pylist())
+            return Feature(name=name, type=kind, nullable=nullable, vocabulary=vocabulary)
         case FeatureType.DATE:
             values = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
     limits = pc.min_max(values).as_py()
