@@ -8,17 +8,20 @@ import pyarrow as pa
 import pytest
 
 from driftloop.algorithms import configure, get_algorithm
-from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task, TrainingSpec
+from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, PreparationSpec, ProblemSpec, Task, TrainingSpec
+from driftloop.stages.card import build_card
 from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.decisions import ActionError, PropensityError
 from driftloop.stages.evaluate import Champion, describe, evaluate
 from driftloop.stages.evaluationpage import build_evaluation_page
 from driftloop.stages.explain import explain
+from driftloop.stages.feasibility import study
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.policies import caution
 from driftloop.stages.predict import build_sample
-from driftloop.stages.records import SamplingRecord
+from driftloop.stages.profile import profile
+from driftloop.stages.records import Assessment, Evaluation, SamplingRecord
 from driftloop.stages.resample import resample
 from driftloop.stages.split import split
 from driftloop.stages.table import outcome, read_features, read_target
@@ -279,3 +282,49 @@ def test_a_retraining_learns_from_the_actions_propensities_and_rewards_of_the_lo
         {"id": "k1", "action": "mail", "chance": 0.1, "gain": 2.5},
         {"id": "k2", "action": "call", "chance": 0.9, "gain": -1.0},
     ]
+
+
+def test_the_card_tells_what_policies_earn_and_when_that_is_hardly_known(prepared: Prepared, chain) -> None:
+    def card(evaluation: Evaluation) -> str:
+        return build_card(
+            "loop",
+            prepared.schema,
+            evaluation,
+            explain(chain, prepared.parts.test, prepared.schema, metric="ips", seed=0),
+            Assessment(metric="ips"),
+            problem=ProblemSpec(task=Task.DECISION),
+            data=DATA,
+            governance=GovernanceSpec(),
+        )
+
+    evaluation = prepared.judge(chain).evaluation
+    assert "Takes one of 3 actions for the sake of `gain`" in card(evaluation)
+    assert "| as logged |" in card(evaluation)
+    served = evaluation.policies[0].model_copy(update={"effective_rows": 4.0})
+    doubtful = evaluation.model_copy(update={"policies": (served, *evaluation.policies[1:])})
+    assert "are worth only 4 decisions of this policy" in card(doubtful)
+    assert "are worth only" not in card(evaluation)
+
+
+def test_a_proof_of_concept_compares_with_the_best_constant_action_and_a_small_tree(prepared: Prepared, chain) -> None:
+    evaluation = prepared.judge(chain).evaluation
+    found = study(
+        chain,
+        prepared.matrices,
+        prepared.parts.train,
+        prepared.parts.test,
+        prepared.schema,
+        evaluation=evaluation,
+        explanation=explain(chain, prepared.parts.test, prepared.schema, metric="doubly_robust", seed=0),
+        training=TrainingSpec(),
+    )
+    assert found.over_dummy.lower > 0
+    assert found.dummy_score < found.tree_score < evaluation.score
+    assert found.curve.scores[-1] > found.curve.scores[0]
+    assert found.rarest is None
+
+
+def test_the_page_of_the_data_tells_the_roles_of_action_and_propensity(prepared: Prepared) -> None:
+    found = profile(make_table(), prepared.validated, DATA)
+    roles = {column.name: column.role for column in found.columns}
+    assert (roles["action"], roles["chance"], roles["gain"]) == ("action", "propensity", "target")

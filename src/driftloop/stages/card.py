@@ -6,7 +6,8 @@ Cards for Model Reporting.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
+from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
+from driftloop.stages.policies import caution
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
 
@@ -46,8 +47,11 @@ def build_card(
 def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
     classes = schema.target.classes
     answer = f"one of {len(classes)} classes" if classes else "a number"
+    told = f"Predicts `{schema.target.name}`, {answer}"
+    if schema.task is Task.DECISION:
+        told = f"Takes one of {len(classes)} actions for the sake of `{schema.target.name}`"
     return (
-        f"Predicts `{schema.target.name}`, {answer}, from {len(schema.features)} columns. {evaluation.algorithm}, "
+        f"{told}, from {len(schema.features)} columns. {evaluation.algorithm}, "
         f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows."
     )
 
@@ -82,7 +86,18 @@ def _metrics(evaluation: Evaluation) -> list[str]:
             ["metric, greater is better", "value", "95 % interval"],
             [row(name, value) for name, value in evaluation.metrics.items()],
         ),
+        *_policies(evaluation),
     ]
+
+
+def _policies(evaluation: Evaluation) -> list[str]:
+    if not evaluation.policies:
+        return []
+    rows = [
+        (p.name, f"{p.value:.4f}", f"{p.lower:.4f} to {p.upper:.4f}", f"{p.effective_rows:,.0f}")
+        for p in evaluation.policies
+    ]
+    return ["", *_table(["policy", "reward a decision, doubly robust", "95 % interval", "effective rows"], rows)]
 
 
 def _groups(assessment: Assessment) -> list[str]:
@@ -156,6 +171,8 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
 
 def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
+    if told := caution(evaluation):
+        yield told
     if evaluation.test_rows < _FEW_TEST_ROWS:
         yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
     if evaluation.origin:

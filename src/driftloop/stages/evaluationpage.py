@@ -38,7 +38,9 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     """Return the evaluation as one self-contained HTML page."""
     evaluation = judged.evaluation
     header = Header(
-        f"How well is {schema.target.name} predicted?",
+        f"What does the policy earn of {schema.target.name}?"
+        if schema.task is Task.DECISION
+        else f"How well is {schema.target.name} predicted?",
         f"How good is the model on {evaluation.judged_on}, how sure is that, where does it err, and is it better than "
         "the champion?",
         {

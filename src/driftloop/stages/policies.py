@@ -16,7 +16,8 @@ from driftloop.algorithms.offpolicy import (
     mean_interval,
     uniform_policy,
 )
-from driftloop.spec import DataSchema
+from driftloop.spec import DataSchema, TrainingSpec
+from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import Evaluation, PolicyValue
 
 
@@ -80,6 +81,45 @@ def widen(
     logged = Logged.of(truth)
     fewest = min(effective_rows(logged, wide), effective_rows(logged, challenger.probabilities))
     return Answers(wide.argmax(axis=1).astype(np.float64), wide, expected=challenger.expected), fewest
+
+
+def simple_policies(
+    matrices: Matrices,
+    prepared: Numbers,
+    challenger: Answers,
+    schema: DataSchema,
+    *,
+    depth: int,
+    training: TrainingSpec,
+) -> tuple[Answers, Answers]:
+    """Return the answers of two policies of the training rows that are simple to have; they explore as the loop does.
+
+    The best constant action; and a tree that tells the taken actions apart, weighted by what they earned over how
+    probable they were: policy learning as classification (Zhang et al., "Estimating optimal treatment regimes from a
+    classification perspective", 2012).
+
+    Args:
+        matrices: training rows.
+        prepared: contexts to answer, shape (n, columns).
+        challenger: answers in the same contexts, for the rewards expected there.
+        schema: names the actions.
+        depth: of the tree.
+        training: seed and exploration.
+    """
+    from sklearn.tree import DecisionTreeClassifier
+
+    logged, actions, rows = Logged.of(matrices.train_y), len(schema.target.classes), len(prepared)
+    best = constant_policy(best_constant(logged, actions), rows, actions)
+    worth = (logged.rewards - logged.rewards.min()) / logged.propensities
+    tree = DecisionTreeClassifier(max_depth=depth, random_state=training.random_state)
+    tree.fit(matrices.train_x, logged.actions, sample_weight=worth)
+    told = np.zeros((rows, actions))
+    told[:, tree.classes_] = tree.predict_proba(prepared)
+    policies = [explore(scores, training.exploration) for scores in (best, told)]
+    first, second = (
+        Answers(policy.argmax(axis=1).astype(np.float64), policy, expected=challenger.expected) for policy in policies
+    )
+    return first, second
 
 
 def _named(name: str, found: Estimate) -> PolicyValue:
