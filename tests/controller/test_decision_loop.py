@@ -14,7 +14,7 @@ from tests.controller.test_up import DAY, START, Loop, champion, verdicts
 
 pytestmark = pytest.mark.local
 
-ROWS_A_DAY = 1_000
+ROWS_A_DAY, ROWS_A_REQUEST = 1_000, 50
 EXPLORATION = 0.4
 LOOP = f"""
 apiVersion: driftloop.dev/v1alpha1
@@ -57,18 +57,13 @@ class DecisionLoop(Loop):
     def live_through_day(self, day: int, *, ruled_by: str = "spend") -> list[float]:
         """A day of decisions; what they earned comes a day later, by the predictions' ids."""
         start, noise = START + day * DAY, np.random.default_rng(500 + day).normal(size=ROWS_A_DAY)
-        rows = [
-            visitor | {"at": (start + row * DAY / ROWS_A_DAY).isoformat()}
-            for row, visitor in enumerate(visitors(ROWS_A_DAY, 100 + day))
-        ]
-        answer = self.ask(rows, start).json()
-        rewards = [
-            earned(row, offer, ruled_by, noise[n]) for n, (row, offer) in enumerate(zip(rows, answer["predictions"]))
-        ]
-        labels = [
-            {"predictionId": identity, "label": reward, "time": (start + DAY).isoformat()}
-            for identity, reward in zip(answer["predictionIds"], rewards, strict=True)
-        ]
+        rows, rewards, labels = visitors(ROWS_A_DAY, 100 + day), [], []
+        for first in range(0, ROWS_A_DAY, ROWS_A_REQUEST):
+            asked = rows[first : first + ROWS_A_REQUEST]
+            answer = self.ask(asked, start + first * DAY / ROWS_A_DAY).json()
+            for visitor, offer, identity in zip(asked, answer["predictions"], answer["predictionIds"], strict=True):
+                rewards.append(earned(visitor, offer, ruled_by, noise[len(rewards)]))
+                labels.append({"predictionId": identity, "label": rewards[-1], "time": (start + DAY).isoformat()})
         posted = requests.post(f"http://127.0.0.1:{self.labels_port}/labels", json={"labels": labels}, timeout=30)
         assert posted.json() == {"accepted": ROWS_A_DAY}
         through = start + DAY

@@ -124,17 +124,19 @@ def bernstein_interval(logged: Logged, policy: Numbers, *, risk: float = 0.05) -
     """Return an interval that holds the value of `ips` but for the stated risk, however few or skewed the rows.
 
     The empirical Bernstein bound (Maurer and Pontil, 2009) on both sides. Wide: it assumes of the weighted rewards only
-    that they lie within the range that the smallest propensity and the observed rewards allow.
+    that they lie within the range that the smallest propensity and the observed rewards allow. No value lies beyond the
+    observed rewards.
     """
     rows = len(logged.rewards)
     each = contributions(logged, policy)
+    limits = float(logged.rewards.min()), float(logged.rewards.max())
     largest = 1 / logged.propensities.min()
     span = largest * (max(logged.rewards.max(), 0.0) - min(logged.rewards.min(), 0.0))
     if rows < 2:  # noqa: PLR2004 - one row has no variance
-        return float(each.mean() - span), float(each.mean() + span)
+        return limits
     bits = np.log(4 / risk)
     reach = np.sqrt(2 * each.var(ddof=1) * bits / rows) + 7 * span * bits / (3 * (rows - 1))
-    return float(each.mean() - reach), float(each.mean() + reach)
+    return max(float(each.mean() - reach), limits[0]), min(float(each.mean() + reach), limits[1])
 
 
 def constant_policy(action: int, rows: int, actions: int) -> Numbers:

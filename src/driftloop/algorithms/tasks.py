@@ -1,18 +1,31 @@
 """What the tasks differ in: how a fitted model is asked, one entry a task. Stages and monitor ask here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from driftloop.algorithms.metrics import Answers
+from driftloop.algorithms.offpolicy import Logged, Numbers, cross_fitted
 from driftloop.spec import Task
 
 
 def answer(model: Any, rows: Any, task: Task) -> Answers:
     """Ask a fitted estimator about rows of the matrix, or a whole chain about rows of the model's frame."""
     return _ANSWERERS[task](model, rows)
+
+
+def answer_fitted_on(model: Any, x: Numbers, y: Any, task: Task) -> Answers:
+    """Ask a fitted estimator about the very rows it was fitted on.
+
+    The rewards expected of them come from models that have not seen them; else the doubly robust value is too sure.
+    """
+    answers = answer(model, x, task)
+    if task is not Task.DECISION or answers.probabilities is None:
+        return answers
+    return replace(answers, expected=cross_fitted(x, Logged.of(y), answers.probabilities.shape[1]))
 
 
 def _numbers(model: Any, rows: Any) -> Answers:

@@ -136,7 +136,7 @@ def _verdict(comparison: Comparison) -> str:
 
 
 def _scores(evaluation: Evaluation) -> str:
-    """Draw the scores that end at 1; losses have units of their own."""
+    """Draw the scores that end at 1, or the rewards; losses have units of their own."""
     scores = {key: value for key, value in evaluation.metrics.items() if not key.startswith(_LOSS)}
     rows = []
     for key, value in scores.items():
@@ -145,10 +145,11 @@ def _scores(evaluation: Evaluation) -> str:
     limits = [bound for row in rows for bound in (row.low, row.high)]
     if not rows:
         return ""
+    is_reward = bool(evaluation.policies)
     return interval_chart(
-        "Scores (1 is perfect)",
+        "Reward a decision, by each estimator" if is_reward else "Scores (1 is perfect)",
         rows,
-        number_axis("", [*limits, 1.0], room=0.0),
+        number_axis("", [*limits, *([] if is_reward else [1.0])], room=0.0),
         alt=f"{len(rows)} scores with their 95 % intervals",
     )
 

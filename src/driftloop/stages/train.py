@@ -14,7 +14,7 @@ import numpy as np
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import score
-from driftloop.algorithms.tasks import answer
+from driftloop.algorithms.tasks import answer, answer_fitted_on
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema
 from driftloop.stages.matrices import Matrices
@@ -115,7 +115,7 @@ def fit_candidate(
         study.optimize(run, n_trials=budget.trials, timeout=budget.duration.total_seconds())
         if "estimator" not in best:
             raise NoScoreError(algorithm.name, metric)
-        on_train = answer(best["estimator"], matrices.train_x, schema.task)
+        on_train = answer_fitted_on(best["estimator"], matrices.train_x, matrices.train_y, schema.task)
     record = CandidateRecord(
         algorithm=algorithm.name,
         score=best["score"],
