@@ -56,12 +56,24 @@ class DataIn:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows of a run, and what they are for."""
+
+    all: Any
+    train: Any
+    validation: Any
+    test: Any
+    matrices: Any
+    """Training and validation rows, prepared."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """One candidate, and the rows it was made and will be judged of."""
 
-    split: Any
-    transform: Any
     model: Any
+    rows: Rows
+    trained_through: Any
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,8 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
         matrices=transformed.outputs["matrices"],
         schema=schema,
     )
-    return Trained(parted, transformed, model)
+    parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
+    return Trained(model, parts, parted.outputs["Output"])
 
 
 def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
@@ -135,19 +148,23 @@ def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any
 
 
 def judge_candidate(
-    given: Parameters, *, model: Any, rows: Any, test: Any, schema: Any, trained_through: Any, champion_uri: Any = ""
+    given: Parameters, *, model: Any, rows: Rows, schema: Any, trained_through: Any, champion_uri: Any = ""
 ) -> Judged:
     """Evaluate a model on the test rows and say which columns it looks at."""
     evaluated = evaluate(
         model=model,
-        rows=rows,
-        test=test,
+        rows=rows.all,
+        train=rows.train,
+        validation=rows.validation,
+        matrices=rows.matrices,
+        test=rows.test,
         schema=schema,
         trained_through=trained_through,
         champion_uri=champion_uri,
-        **given.pick("loop", "metric", "training", "monitoring"),
+        preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
+        **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
     return Judged(evaluated, explained)
 
 

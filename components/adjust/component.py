@@ -58,7 +58,7 @@ def adjust(
         load_model(Path(selected.path)),
         record,
         read_table(train.path),
-        lambda: Matrices.load(Path(matrices.path)).train_x,
+        lambda: Matrices.load(Path(matrices.path)),
         read_schema,
         problem=goal,
         acceptance=rules,

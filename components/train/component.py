@@ -36,7 +36,8 @@ def train(
     """
     from pathlib import Path
 
-    from driftloop.algorithms import configure, get_algorithm
+    from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.tasks import set_up
     from driftloop.spec import DataSchema, TrainingSpec
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
@@ -53,7 +54,7 @@ def train(
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
         read_schema,
-        algorithm=configure(get_algorithm(algorithm), spec, read_schema),
+        algorithm=set_up(get_algorithm(algorithm), spec, metric, read_schema),
         metric=metric,
         budget=share_budget(sharing, algorithm, trials=max_trials, duration=spec.timeout),
         seed=spec.random_state,

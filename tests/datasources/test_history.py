@@ -104,5 +104,5 @@ def test_what_can_not_be_looked_back_at_is_told(fields, message):
 
 
 def test_a_history_needs_times():
-    with pytest.raises(HistoryError, match="needs times in 'shop'. Got string"):
+    with pytest.raises(HistoryError, match=r"needs times in 'shop'\. Got string"):
         add_history(table([1], [1], ["x"]), spec(lags=[1]), "shop")

@@ -16,6 +16,7 @@ from driftloop.spec import AcceptanceSpec, DataSchema, Feature, FeatureType, Out
 from driftloop.stages.adjust import adjust, check_decision, is_needed
 from driftloop.stages.clean import Cleaner
 from driftloop.stages.decisionlinks import undecided
+from driftloop.stages.matrices import Matrices
 from driftloop.stages.mitigate import TooManyClassesError, mitigate
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.outcomes import RepeatedOutcomeError, UnknownOutcomeError, value_matrix
@@ -59,12 +60,18 @@ def chain(table):
     return Pipeline([("clean", cleaner), ("transform", transform), ("estimator", estimator)])
 
 
+def prepared(chain, table, rows=slice(None)):
+    x = np.asarray(chain[:-1].transform(read_features(table, SCHEMA)))
+    y = table.column("paid").to_numpy()
+    return Matrices(x[rows], y[rows], x, y, train_rows=np.arange(ROWS)[rows])
+
+
 def adjusted(chain, table, goal=None, acceptance=None, *, algorithm="Linear", sensitive=("group",)):
     return adjust(
         chain,
         CandidateRecord(algorithm=algorithm, trials=1, fit_seconds=0, params={"C": 1.0}),
         table,
-        lambda: np.zeros((1, 2)),  # not the rows' number: the chain itself prepares them
+        lambda: prepared(chain, table),
         SCHEMA,
         problem=goal or problem(),
         acceptance=AcceptanceSpec.model_validate(acceptance or {}),
@@ -164,6 +171,25 @@ def test_an_algorithm_without_weights_is_voted_for_by_logistic_regression(chain,
     fairness = AcceptanceSpec.model_validate(FAIR).fairness
     found = mitigate(chain.steps[-1][1], KNeighborsClassifier, x, y, groups=groups, fairness=fairness, seed=0)
     assert "logistic regression" in found.told
+
+
+def test_rows_that_cleaning_left_out_are_no_trouble(chain, table):
+    some = prepared(chain, table, rows=slice(100, ROWS))
+    record = CandidateRecord(algorithm="Blend", trials=1, fit_seconds=0, params={})
+    fair = AcceptanceSpec.model_validate(FAIR)
+    model, told = adjust(
+        chain,
+        record,
+        table,
+        lambda: some,
+        SCHEMA,
+        problem=problem(),
+        acceptance=fair,
+        sensitive_columns=["group"],
+        seed=0,
+    )
+    assert parity(model, table) < 0.08
+    assert "1,400 training rows" in told.decision
 
 
 def test_what_can_not_be_mitigated_is_said_and_the_model_stays(chain, table):

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from driftloop.algorithms import configure, get_algorithm
+from driftloop.algorithms import get_algorithm
+from driftloop.algorithms.tasks import set_up
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, PreparationSpec, ProblemSpec, Task, TrainingSpec
 from driftloop.stages.card import build_card
 from driftloop.stages.clean import clean_training_rows
@@ -81,7 +82,7 @@ class Prepared:
             sampling,
             record,
             self.schema,
-            algorithm=configure(get_algorithm("ContextualBandit"), training, self.schema),
+            algorithm=set_up(get_algorithm("ContextualBandit"), training, metric, self.schema),
             metric=metric,
             budget=Budget(trials=trials, duration=timedelta(minutes=1)),
             seed=0,

@@ -19,6 +19,7 @@ from driftloop.errors import InvalidInputError
 _TABLE_NAME = re.compile(r'[A-Za-z_"][\w"]*(\.[A-Za-z_"][\w"]*)?')
 _READS = re.compile(r"\s*(--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
 _ORDERED = re.compile(r"\border\s+by\b", re.IGNORECASE)
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=[\w$])")
 _FETCHED_ROWS = 20_000
 _DRIVERS = {"postgresql": "psycopg[binary]", "mysql": "pymysql", "mariadb": "pymysql", "mssql": "pyodbc"}
 _CONNECT_SECONDS = 15
@@ -137,7 +138,9 @@ def _ask(uri: str, statement: str, username: str, password: str) -> tuple[list[s
         with connection:
             for command in _MODES.get(url.get_backend_name(), ()):
                 connection.exec_driver_sql(command)
-            rows = connection.execution_options(stream_results=True).exec_driver_sql(statement)
+            # As SQLAlchemy's text, which keeps '%' for the driver; a colon names no parameter here.
+            plain = sqlalchemy.text(_PARAMETER.sub(r"\\:", statement))
+            rows = connection.execution_options(stream_results=True).execute(plain)
             names = [str(name) for name in rows.keys()]  # noqa: SIM118 - no mapping
             return names, list(_batches(rows, names))
     except SQLAlchemyError as error:

@@ -12,6 +12,7 @@ from driftloop.errors import InvalidInputError
 _CHUNK_BYTES = 1 << 20
 _DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _WEB = ("http:", "https:")
+_NOT_FOUND = 404
 
 
 class UnknownStoreError(InvalidInputError):
@@ -80,14 +81,12 @@ class FsspecStore:
             with fs.open(path, "rb", **({"block_size": 0} if is_web else {})) as file:
                 while chunk := file.read(_CHUNK_BYTES):
                     yield chunk
-        except FileNotFoundError as error:
-            raise AbsentPageError(uri) if is_web else UnreadableFileError(uri, error) from error
         except OSError as error:
-            raise UnreadableFileError(uri, error) from error
+            raise _read_error(uri, error) from error
         except Exception as error:  # the client of web servers has errors of its own
             if not is_web:
                 raise
-            raise UnreadableFileError(uri, error) from error
+            raise _read_error(uri, error) from error
 
     def create(self, uri: str, content: bytes) -> None:
         """Write a whole new file, or nothing.
@@ -157,6 +156,16 @@ class FsspecStore:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
             return
+
+
+def _read_error(uri: str, error: Exception) -> InvalidInputError:
+    """Tell why a file can't be read; fsspec says of every trouble with a web server that the file is not there."""
+    cause = error.__cause__
+    if not uri.startswith(_WEB) or not isinstance(error, FileNotFoundError):
+        return UnreadableFileError(uri, error)
+    if isinstance(cause, Exception) and getattr(cause, "status", _NOT_FOUND) != _NOT_FOUND:
+        return UnreadableFileError(uri, cause)
+    return UnreadableFileError(uri, cause) if isinstance(cause, OSError) else AbsentPageError(uri)
 
 
 def _is_local(fs: Any) -> bool:

@@ -6,11 +6,15 @@ fits two candidates side by side.
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from driftloop.algorithms import algorithm as entry
+from driftloop.algorithms.anomaly import ANOMALIES
+from driftloop.algorithms.clustering import CLUSTERING
+from driftloop.algorithms.policies import POLICIES
 from driftloop.errors import InvalidInputError
-from driftloop.spec import DataSchema, Task, TrainingSpec
+from driftloop.spec import Task
 
 AUTO = "Auto"
 
@@ -66,7 +70,7 @@ def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
     for name in names:
         if name == AUTO:
             chosen |= dict.fromkeys(
-                algorithm.name for algorithm in CATALOGUE if algorithm.is_in_auto and task in algorithm.tasks
+                algorithm.name for algorithm in CATALOGUE if task in algorithm.tasks and _is_in_auto(algorithm)
             )
         elif task not in get_algorithm(name).tasks:
             raise UnfitAlgorithmError(name, task)
@@ -75,7 +79,12 @@ def resolve_algorithms(names: Sequence[str], task: Task) -> list[str]:
     return list(chosen)
 
 
-def get_algorithm(name: str) -> Algorithm:
+def _is_in_auto(algorithm: Any) -> bool:
+    is_in: bool = algorithm.rank < 3 if isinstance(algorithm, entry.Algorithm) else algorithm.is_in_auto  # noqa: PLR2004
+    return is_in
+
+
+def get_algorithm(name: str) -> Any:
     """Return the entry of that name.
 
     Raises:
@@ -85,14 +94,6 @@ def get_algorithm(name: str) -> Algorithm:
         if algorithm.name == name:
             return algorithm
     raise UnknownAlgorithmError(name)
-
-
-def configure(algorithm: Algorithm, training: TrainingSpec, schema: DataSchema) -> Algorithm:
-    """Return the entry as a loop wants it: with what is not tuned but said, by the ModelLoop or by the rows."""
-    if Task.DECISION not in algorithm.tasks:
-        return algorithm
-    said = {"actions": len(schema.target.classes), "exploration": training.exploration}
-    return replace(algorithm, build=lambda task, params, seed: algorithm.build(task, {**params, **said}, seed))
 
 
 def _suggest_linear(trial: Any) -> Params:
@@ -170,26 +171,9 @@ def _build_mlp(task: Task, params: Params, seed: int) -> Any:
     return TransformedTargetRegressor(network, transformer=StandardScaler())  # a network learns on a known scale
 
 
-def _suggest_bandit(trial: Any) -> Params:
-    return {
-        "method": trial.suggest_categorical("method", ["mtr", "dr", "ips"]),
-        "learning_rate": trial.suggest_float("learning_rate", 0.01, 5.0, log=True),
-        "l1": trial.suggest_float("l1", 1e-9, 1e-3, log=True),
-        "l2": trial.suggest_float("l2", 1e-9, 1e-3, log=True),
-        "passes": trial.suggest_int("passes", 1, 10, log=True),
-        "pairs": trial.suggest_categorical("pairs", [False, True]),
-    }
-
-
-def _build_bandit(_task: Task, params: Params, seed: int) -> Any:
-    from driftloop.algorithms.bandit import BanditPolicy
-
-    return BanditPolicy(**params, seed=seed)
-
-
 _BOTH = frozenset({Task.CLASSIFICATION, Task.REGRESSION})
 
-CATALOGUE = (
+CATALOGUE: tuple[Any, ...] = (
     Algorithm(
         name="Linear",
         tasks=_BOTH,
@@ -230,12 +214,7 @@ CATALOGUE = (
         build=_build_mlp,
         is_in_auto=False,
     ),
-    Algorithm(
-        name="ContextualBandit",
-        tasks=frozenset({Task.DECISION}),
-        reason="Learns from the rewards of the actions that were taken, weighted by how probable they were.",
-        defaults={"method": "mtr", "learning_rate": 0.5, "l1": 1e-9, "l2": 1e-9, "passes": 4, "pairs": False},
-        suggest=_suggest_bandit,
-        build=_build_bandit,
-    ),
+    *CLUSTERING,
+    *ANOMALIES,
+    *POLICIES,
 )

@@ -5,7 +5,8 @@ those of scikit-learn's scorers. What needs no truth is in `unsupervised`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -43,8 +44,19 @@ class Answers:
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
-        parts: dict[str, Any] = {name: None if part is None else part[rows] for name, part in vars(self).items()}
-        return Answers(**parts)
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return Answers(**taken)
+
+    def level(self, code: int) -> npt.NDArray[np.int64]:
+        """Return the rank of each row's probability of a class, equal ones alike; sorted once for a whole bootstrap."""
+        if code not in self._levels:
+            self._levels[code] = np.unique(_probabilities(self)[:, code], return_inverse=True)[1]
+        return self._levels[code]
+
+    @cached_property
+    def _levels(self) -> dict[int, npt.NDArray[np.int64]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -190,7 +202,7 @@ def _over_classes(answers: Answers, of: Callable[[int], float]) -> float:
 
 def _weights_by_level(truth: Numbers, answers: Answers, weights: Numbers, code: int) -> tuple[Numbers, Numbers]:
     """Return the weight of positive and of negative rows at each different probability, rising."""
-    _, level = np.unique(_probabilities(answers)[:, code], return_inverse=True)
+    level = answers.level(code)
     is_positive = truth == code
     positive, negative = (np.bincount(level, weights * side) for side in (is_positive, ~is_positive))
     return positive.astype(np.float64), negative.astype(np.float64)

@@ -1,4 +1,4 @@
-"""What the tasks differ in: how a fitted model is asked, one entry a task. Stages and monitor ask here."""
+"""What the tasks differ in: how a fitted model is asked, and what of the loop its fit depends on. Stages ask here."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,9 +7,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms.algorithm import Algorithm
+from driftloop.algorithms.anomaly import CONTAMINATION
+from driftloop.algorithms.clustering import COUNTS, METRIC
 from driftloop.algorithms.metrics import Answers
 from driftloop.algorithms.offpolicy import Logged, Numbers, cross_fitted
-from driftloop.spec import Task
+from driftloop.algorithms.policies import ACTIONS, EXPLORATION
+from driftloop.spec import DataSchema, Task
+from driftloop.spec.training import TrainingSpec
+
+
+def set_up(algorithm: Algorithm, training: TrainingSpec, metric: str, schema: DataSchema | None = None) -> Algorithm:
+    """Return an algorithm whose fits know what loop and rows say of them and no trial tunes.
+
+    Args:
+        algorithm: entry of the catalogue.
+        training: what the loop says.
+        metric: the loop's.
+        schema: of the rows; only decisions need it.
+    """
+    settings: dict[str, Any] = {}
+    if Task.CLUSTERING in algorithm.tasks:
+        settings = {COUNTS: (training.clusters.min, training.clusters.max), METRIC: metric}
+    if Task.ANOMALY_DETECTION in algorithm.tasks:
+        settings = {CONTAMINATION: training.contamination}
+    if Task.DECISION in algorithm.tasks and schema:
+        settings = {ACTIONS: len(schema.target.classes), EXPLORATION: training.exploration}
+    build = algorithm.build
+    return replace(algorithm, build=lambda task, params, seed: build(task, {**settings, **params}, seed))
 
 
 def answer(model: Any, rows: Any, task: Task) -> Answers:

@@ -277,6 +277,11 @@ class DataSpec(Boundary):
         return (self.uri, *(join.uri for join in self.joins))
 
     @property
+    def is_here(self) -> bool:
+        """Whether everything that is read lies on the machine that reads it."""
+        return all("://" not in uri or uri.startswith(("sqlite", "file:")) for uri in self.addresses)
+
+    @property
     def secret_keys(self) -> dict[str, bool]:
         """Keys that `secretRef` may have for these addresses, and whether it must."""
         kinds = {"database" if is_database(uri) else "s3" if uri.startswith("s3:") else "" for uri in self.addresses}

@@ -11,9 +11,9 @@ from driftloop.spec import AcceptanceSpec, DataSchema, FairnessSpec, ProblemSpec
 from driftloop.stages.records import CandidateRecord
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
+
+    from driftloop.stages.matrices import Matrices
 
 
 KEPT = "for the most probable class; groups are not treated more alike, because {}"
@@ -45,7 +45,7 @@ def adjust(
     chain: Any,
     record: CandidateRecord,
     train: "pa.Table",
-    matrix: Callable[[], "npt.NDArray[np.float64]"],
+    matrices: Callable[[], "Matrices"],
     schema: DataSchema,
     *,
     problem: ProblemSpec,
@@ -59,7 +59,7 @@ def adjust(
         chain: the selected model.
         record: what `train` said of it.
         train: the training rows, with their sensitive columns.
-        matrix: reads the training rows as they were fitted on; called only to mitigate.
+        matrices: reads the training rows as they were fitted on; called only to mitigate.
         schema: of those rows.
         problem: what outcomes are worth.
         acceptance: the fairness wanted.
@@ -68,14 +68,14 @@ def adjust(
 
     Raises as `check_decision` does.
     """
+    import numpy as np
     from sklearn.pipeline import Pipeline
 
-    from driftloop.algorithms import get_algorithm
     from driftloop.stages.assess import group_rows
     from driftloop.stages.decisionlinks import ValueDecision, undecided
     from driftloop.stages.mitigate import mitigate
     from driftloop.stages.outcomes import value_matrix
-    from driftloop.stages.table import encode_target, read_target
+    from driftloop.stages.table import encode_target
 
     check_decision(problem, acceptance, schema)
     name, last = chain.steps[-1]
@@ -84,17 +84,16 @@ def adjust(
         last = ValueDecision(last, value_matrix(problem.outcome_values, schema))
         told = "for the class of the greatest expected value (problem.outcomeValues)"
     else:
-        x, reason = _rows_to_mitigate(chain, record, train, matrix, schema=schema, sensitive_columns=sensitive_columns)
-        if x is None:
-            told = KEPT.format(reason)
-        else:
-            algorithm = get_algorithm(record.algorithm)
+        told = KEPT.format(_why_not(record, train, sensitive_columns))
+        if not _why_not(record, train, sensitive_columns):
+            prepared = matrices()
+            rows = np.arange(train.num_rows) if prepared.train_rows is None else prepared.train_rows
             found = mitigate(
                 last,
-                lambda: algorithm.build(schema.task, record.params, seed),
-                x,
-                encode_target(read_target(train, schema), schema),
-                groups=[group_rows(train.column(name))[0] for name in sensitive_columns],
+                _builder(record, schema, seed),
+                prepared.train_x,
+                encode_target(prepared.train_y, schema),
+                groups=[group_rows(train.column(name))[0][rows] for name in sensitive_columns],
                 fairness=acceptance.fairness or FairnessSpec(),
                 seed=seed,
             )
@@ -102,29 +101,26 @@ def adjust(
     return Pipeline([*chain.steps[:-1], (name, last)]), record.model_copy(update={"decision": told})
 
 
-def _rows_to_mitigate(
-    chain: Any,
-    record: CandidateRecord,
-    train: "pa.Table",
-    matrix: Callable[[], "npt.NDArray[np.float64]"],
-    *,
-    schema: DataSchema,
-    sensitive_columns: Sequence[str],
-) -> tuple["npt.NDArray[np.float64] | None", str]:
-    """Return the training rows prepared, or None and why they can't be used."""
-    from driftloop.stages.table import read_features
-
-    missing = [name for name in sensitive_columns if name not in train.column_names]
+def _why_not(record: CandidateRecord, train: "pa.Table", sensitive_columns: Sequence[str]) -> str:
+    """Return why groups can't be treated more alike, as the rest of a sentence; empty: they can."""
     if record.origin:
-        return None, "the model was trained elsewhere"
+        return "the model was trained elsewhere"
+    missing = [name for name in sensitive_columns if name not in train.column_names]
     if missing or not sensitive_columns:
-        return None, f"the rows don't carry {', '.join(missing) or 'sensitive columns'}"
-    x: Any = matrix()
-    if len(x) != train.num_rows:  # rows were dropped or added on the way
-        x = read_features(train, schema)
-        for _, link in chain.steps[:-1]:
-            x = link.transform(x)
-    return x, ""
+        return f"the rows don't carry {', '.join(missing) or 'sensitive columns'}"
+    return ""
+
+
+def _builder(record: CandidateRecord, schema: DataSchema, seed: int) -> "Callable[[], Any] | None":
+    """Return what makes another classifier of the model's kind; None for a model put together from several."""
+    from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.catalogue import UnknownAlgorithmError
+
+    try:
+        algorithm = get_algorithm(record.algorithm)
+    except UnknownAlgorithmError:
+        return None
+    return lambda: algorithm.build(schema.task, record.params, seed)
 
 
 def _mitigation(acceptance: AcceptanceSpec) -> str:

@@ -95,6 +95,7 @@ def evaluate(
         test_rows=test.num_rows,
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
+        decision=record.decision,
         origin=record.origin,
         notes=record.notes,
         policies=policy_values(truth, answers, schema, seed=seed) if schema.task is Task.DECISION else (),

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from driftloop.algorithms import configure, get_algorithm
+from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import Answers, Interval, compare, score, standard_error
-from driftloop.algorithms.tasks import answer
+from driftloop.algorithms.tasks import answer, set_up
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
@@ -270,7 +270,8 @@ def _measure_curve(
 ) -> Curve:
     from threadpoolctl import threadpool_limits
 
-    algorithm, seed = configure(get_algorithm(evaluation.algorithm), training, schema), training.random_state
+    algorithm = set_up(get_algorithm(evaluation.algorithm), training, evaluation.metric, schema)
+    seed = training.random_state
     truth = encode_target(matrices.validation_y, schema)
     sizes: list[int] = []
     scores: list[float] = []

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms.metrics import Answers
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, OutcomeValue
+from driftloop.stages.judgements import Worth
 
 PER = 1000
 """Cases that a value is told for."""
+_SAMPLES = 500
 
 
 class UnknownOutcomeError(InvalidInputError):
@@ -61,9 +64,45 @@ def check_outcomes(outcomes: Sequence[OutcomeValue], schema: DataSchema) -> None
     value_matrix(outcomes, schema)
 
 
-def values_of(
-    truth: npt.NDArray[np.float64], predictions: npt.NDArray[np.float64], matrix: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return what each case is worth, shape (n,)."""
-    worth: npt.NDArray[np.float64] = matrix[truth.astype(np.int64), predictions.astype(np.int64)]
-    return worth
+def measure_worth(
+    truth: npt.NDArray[np.float64],
+    answers: Answers,
+    train_truth: npt.NDArray[np.float64],
+    matrix: npt.NDArray[np.float64],
+    *,
+    seed: int,
+) -> Worth:
+    """Return the value per 1,000 test rows with its 95 % interval, by the bootstrap over rows.
+
+    Args:
+        truth: of the test rows, encoded.
+        answers: what the model decides for, and the probabilities behind it.
+        train_truth: of the training rows; tells the dummy which one answer is worth most.
+        matrix: of `value_matrix`.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: the answers are a regression's.
+    """
+    if answers.probabilities is None:
+        raise ValueError("Only classes have outcomes.")
+    rows = truth.astype(np.int64)
+    shares = np.bincount(train_truth.astype(np.int64), minlength=len(matrix)) / len(train_truth)
+    constant = int((shares @ matrix).argmax())
+    ours, dummy = matrix[rows, answers.predictions.astype(np.int64)], matrix[rows, constant]
+    generator = np.random.default_rng(seed)
+    samples = (generator.integers(len(rows), size=len(rows)) for _ in range(_SAMPLES))
+    means = PER * np.array([(ours[sample].mean(), (ours - dummy)[sample].mean()) for sample in samples])
+    (lower, gain_lower), (upper, gain_upper) = np.percentile(means, (2.5, 97.5), axis=0).tolist()
+    model = PER * float(ours.mean())
+    return Worth(
+        model=model,
+        lower=lower,
+        upper=upper,
+        dummy=PER * float(dummy.mean()),
+        gain=model - PER * float(dummy.mean()),
+        gain_lower=gain_lower,
+        gain_upper=gain_upper,
+        most_probable=PER * float(matrix[rows, answers.probabilities.argmax(axis=1)].mean()),
+        perfect=PER * float(matrix[rows, rows].mean()),
+    )

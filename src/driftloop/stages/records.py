@@ -8,6 +8,7 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
+from driftloop.stages.judgements import Examination
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
@@ -180,6 +181,12 @@ class Evaluation(Boundary):
     """Newest time in the rows that the model was fitted on."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
+    decision: str = ""
+    """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
+    diagnosis: str = ""
+    """Whether it learned the right amount from its rows, by `stages.diagnosis`; empty: not known."""
+    examination: Examination = Examination()
+    """What else was found out about it."""
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
