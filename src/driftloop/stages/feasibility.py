@@ -98,7 +98,7 @@ def study(
     for _, step in chain.steps[:-1]:
         prepared = step.transform(prepared)
     if schema.task is Task.DECISION:
-        dummy, tree = simple_policies(matrices, prepared, ours, schema, depth=TREE_DEPTH, training=training)
+        dummy, tree = simple_policies(matrices, np.asarray(prepared), ours, schema, depth=TREE_DEPTH, training=training)
     else:
         dummy = _dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
         tree = answer(_fit_tree(matrices, schema, seed), prepared, schema.task)
