@@ -14,6 +14,7 @@ from components.collect.component import collect
 from components.evaluate.component import evaluate
 from components.explain.component import explain
 from components.package.component import package
+from components.plan.component import plan
 from components.register.component import register
 from components.resample.component import resample
 from components.select.component import select
@@ -95,8 +96,8 @@ def bring_data_in(given: Parameters) -> DataIn:
     return DataIn(claimed, collected)
 
 
-def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
-    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
+def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
+    """Prepare the rows; plan the search; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(
@@ -111,18 +112,29 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
         **given.pick("preparation", "training"),
     )
     balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
-    with dsl.ParallelFor(items=given.values["algorithms"], name="candidates") as algorithm:
+    planned = plan(
+        matrices=transformed.outputs["matrices"],
+        schema=schema,
+        champion_uri=champion_uri,
+        **given.pick("algorithms", "preparation", "training", "max_trials"),
+    )
+    with dsl.ParallelFor(items=planned.outputs["Output"], name="candidates") as algorithm:
         tuned = train(
             algorithm=algorithm,
+            plan=planned.outputs["plan"],
             matrices=transformed.outputs["matrices"],
             sampling=balanced.outputs["sampling"],
             cleaner=cleaned.outputs["cleaner"],
             transformer=transformed.outputs["transformer"],
             schema=schema,
-            # Not the list itself: Kubeflow's driver keeps what a ParallelFor goes through from its turns.
-            **given.pick("metric", "max_trials", "training"),
+            **given.pick("loop", "metric", "training"),
         )
-    selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
+    selected = select(
+        candidates=dsl.Collected(tuned.outputs["candidate"]),
+        answers=dsl.Collected(tuned.outputs["answers"]),
+        plan=planned.outputs["plan"],
+        **given.pick("metric", "training"),
+    )
     model = adjust_candidate(
         given,
         model=selected.outputs["model"],

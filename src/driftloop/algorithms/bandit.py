@@ -43,8 +43,8 @@ class BanditPolicy(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        actions: int,
-        exploration: float,
+        actions: int = 2,
+        exploration: float = 0.1,
         method: str = "mtr",
         learning_rate: float = 0.5,
         l1: float = 0.0,

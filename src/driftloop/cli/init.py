@@ -15,7 +15,9 @@ from driftloop.extras import require_extras
 
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet, .csv or .jsonl file.")],
-    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to predict; of decisions the reward.")],
+    target: Annotated[
+        str, typer.Option("--target", metavar="COL", help="The column to predict; of decisions the reward.")
+    ],
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
         str, typer.Option("--model", metavar="URI", help="A model that exists, to be served and watched first.")

@@ -96,6 +96,7 @@ def evaluate(
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
         decision=record.decision,
+        history=record.history,
         origin=record.origin,
         notes=record.notes,
         policies=policy_values(truth, answers, schema, seed=seed) if schema.task is Task.DECISION else (),

@@ -19,6 +19,8 @@ TRUSTED_TYPES = (
     "driftloop.algorithms.clustermodel.ClusterModel",
     "driftloop.algorithms.clustermodel.CoreRows",
     "driftloop.algorithms.clustermodel.Mixture",
+    "driftloop.algorithms.blend.Blend",
+    "driftloop.algorithms.scaledtarget.ScaledTarget",
     "driftloop.stages.clean.Cleaner",
     "driftloop.stages.datenumbers.date_cycles",
     "driftloop.stages.datenumbers.date_parts",

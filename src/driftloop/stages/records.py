@@ -8,6 +8,7 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.training import Effort
 from driftloop.stages.judgements import Examination
 
 SUSPICIOUS_SHARE = 0.8
@@ -126,6 +127,57 @@ class TransformationRecord(Boundary):
     """What was left out or combined, and why, in plain sentences."""
 
 
+class TrialRecord(Boundary):
+    """Hyperparameters that were tried, and what they reached on the validation rows."""
+
+    algorithm: str
+    params: dict[str, Any]
+    score: float
+    is_pruned: bool = False
+    """Whether it was given up half-way."""
+
+
+class LeftOut(Boundary):
+    """An algorithm that is not tried."""
+
+    algorithm: str
+    reason: str
+    """As the rest of a sentence."""
+
+
+class PlannedCandidate(Boundary):
+    """An algorithm that is tried, what it may spend and where it begins."""
+
+    algorithm: str
+    reason: str
+    """As the rest of a sentence."""
+    trials: int
+    seconds: float
+    first: tuple[dict[str, Any], ...] = ()
+    """Hyperparameters to try first."""
+    known: tuple[TrialRecord, ...] = ()
+    """Trials of the champion's run to go on from."""
+    is_refit: bool = False
+    """Whether `first` is fitted as it is, and nothing is tuned."""
+
+
+class Plan(Boundary):
+    """What `plan` decided of the search."""
+
+    effort: Effort
+    """Rung of the ladder of improvement."""
+    reason: str
+    """Why this one, as a plain sentence."""
+    leaning: str = ""
+    """Diagnosis of the champion that the first trials answer; empty: none."""
+    candidates: tuple[PlannedCandidate, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def candidate(self, algorithm: str) -> PlannedCandidate:
+        """Return what is planned for an algorithm."""
+        return next(candidate for candidate in self.candidates if candidate.algorithm == algorithm)
+
+
 class CandidateRecord(Travelling):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
@@ -138,6 +190,14 @@ class CandidateRecord(Travelling):
     fit_seconds: float
     """Time spent on fitting and tuning."""
     params: dict[str, Any]
+    pruned: int = 0
+    """Trials that were given up half-way."""
+    rows: int = 0
+    """Rows that it was fitted on; 0: not known."""
+    judged_by: str = ""
+    """What trials were compared on, as the rest of a sentence."""
+    history: tuple[TrialRecord, ...] = ()
+    """The trials that the next run can go on from, the best first."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
     decision: str = ""
@@ -187,6 +247,8 @@ class Evaluation(Boundary):
     """Whether it learned the right amount from its rows, by `stages.diagnosis`; empty: not known."""
     examination: Examination = Examination()
     """What else was found out about it."""
+    history: tuple[TrialRecord, ...] = ()
+    """Trials that the next run can go on from, the best of each algorithm first."""
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()

@@ -160,7 +160,7 @@ def _scores(
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", UserWarning)
             values = (f_regression if task is Task.REGRESSION else f_classif)(matrix, y)[0]
-        return np.nan_to_num(values, nan=-np.inf, posinf=np.inf)
+        return np.asarray(np.nan_to_num(values, nan=-np.inf, posinf=np.inf))
     chosen = evenly(len(matrix), MOST_ROWS_INFORMED)
     continuous = (MatrixColumnKind.NUMBER, MatrixColumnKind.TEXT, MatrixColumnKind.COMPONENT)
     informed = mutual_info_regression if task is Task.REGRESSION else mutual_info_classif
