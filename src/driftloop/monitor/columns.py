@@ -45,12 +45,12 @@ class Column:
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which rows have a value, shape (n,)."""
-        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~pd.isna(self.cells)
+        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~np.isnan(self.cells)
 
     @cached_property
     def known(self) -> npt.NDArray[Any]:
         """The values that are there, in the order of the rows."""
-        return self.cells[self.present]
+        return self.cells if self.present.all() else self.cells[self.present]
 
     @cached_property
     def ordered(self) -> npt.NDArray[Any]:
@@ -62,6 +62,14 @@ class Column:
         """Each row's index among the different values, -1 where missing, shape (n,); and these values."""
         codes, values = pd.factorize(self.cells)
         return codes.astype(np.int64), np.asarray(values)
+
+
+def distinct(ordered: Numbers) -> tuple[Numbers, npt.NDArray[np.int64]]:
+    """Return the different values of a sorted sample, and at which place each is first."""
+    is_first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    firsts = np.flatnonzero(is_first)
+    return ordered[firsts], firsts
 
 
 def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any] | None") -> dict[str, Column]:
