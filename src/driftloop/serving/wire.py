@@ -19,6 +19,7 @@ from driftloop.spec.pseudonyms import pseudonym
 _ACCEPTED: Mapping[FeatureType, tuple[frozenset[type], str]] = {
     FeatureType.NUMERIC: (frozenset({int, float, NoneType}), "a number"),
     FeatureType.CATEGORICAL: (frozenset({str, int, float, NoneType}), "a text"),
+    FeatureType.TEXT: (frozenset({str, NoneType}), "a text"),
     FeatureType.BOOLEAN: (frozenset({bool, NoneType}), "true or false"),
     FeatureType.DATE: (frozenset({str, NoneType}), "a date in ISO 8601, such as '2013-07-01T06:00:00Z'"),
 }

@@ -51,8 +51,8 @@ def to_model_frame(columns: Mapping[str, Sequence[Any]], schema: DataSchema) -> 
     """Return the model's frame of plain columns, e.g. those of a request.
 
     Shape (n_rows, n_features) in the schema's order: numeric as float64; categorical as object of `str`, None where
-    missing; text as object of `str`, empty where missing; boolean as float64 0, 1 or NaN; date as float64 seconds since the epoch (UTC where no zone is given) or
-    NaN. Other columns are ignored.
+    missing; text as object of `str`, empty where missing; boolean as float64 0, 1 or NaN; date as float64 seconds since
+    the epoch (UTC where no zone is given) or NaN. Other columns are ignored.
 
     Raises:
         MissingColumnsError: an input column is absent.
