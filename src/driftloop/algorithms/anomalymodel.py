@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
 
+from driftloop.algorithms.anomaly import USUAL_CONTAMINATION
 from driftloop.algorithms.clustermodel import draw
 from driftloop.errors import InvalidInputError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
-USUAL_CONTAMINATION = 0.01
 MOST_LEVELS = 10_000
 """Training scores that are kept, as quantiles where there are more."""
 MOST_NEIGHBOUR_ROWS, MOST_KERNEL_ROWS, MOST_COVARIANCE_ROWS = 20_000, 5_000, 50_000

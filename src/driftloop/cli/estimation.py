@@ -9,14 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 from driftloop.adapters.datasource import collect_data
+from driftloop.algorithms.anomaly import USUAL_CONTAMINATION
 from driftloop.algorithms.samplesize import (
     Requirement,
     comparison_power,
+    has_closed_form,
     rows_for_flexible_models,
     rows_for_power,
     rows_for_width,
+    rows_to_cluster,
     rows_to_learn_classes,
     rows_to_learn_numbers,
+    rows_to_set_threshold,
 )
 from driftloop.errors import InvalidInputError
 from driftloop.monitor.budget import Share, share_of_window
@@ -31,6 +35,7 @@ from driftloop.monitor.power import (
 )
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
+from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED
 from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
 from driftloop.stages.snapshot import NoDataError
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
@@ -121,8 +126,8 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     """Return what the loop needs. Data that can't be read are an assumption more, not an error."""
     facts = _gather(loop, given)
     metric, task = loop.spec.problem.metric_name, loop.spec.problem.task
-    score = given.score if given.score is not None else _USUAL_SCORES[task]
-    if given.score is None and not metric.startswith("neg_"):
+    score = given.score if given.score is not None else _USUAL_SCORES.get(task, 0.5)
+    if given.score is None and not metric.startswith("neg_") and (task in NEEDS_TARGET or has_closed_form(metric)):
         facts.assumptions.append(f"{metric} will be about {score} (--score).")
     needs = [*_to_learn(loop, facts, score), *_to_judge(metric, score, facts, given)]
     learning, tested = (
@@ -139,8 +144,9 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
             label: (round(learning * share), None if facts.rows is None else round(facts.rows * share))
             for label, share in facts.shares.items()
         }
+    kind = "labelled rows" if task in NEEDS_TARGET else "rows"
     conclusions = [
-        f"Collect about {total:,} labelled rows: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge."
+        f"Collect about {total:,} {kind}: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge."
     ]
     if not tested:
         conclusions.append(f"There is no closed form for {metric}; the test rows are for you to judge.")
@@ -159,7 +165,7 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
         facts.assumptions.append(
             f"Windows are compared with {traffic.reference:,} rows: what you were told to collect."
         )
-    curve = _curve(loop, facts.data) if given.curve and facts.data else []
+    curve = _curve(loop, facts.data) if given.curve and facts.data and task in SUPERVISED else []
     gain = gain_of_last_doubling(curve)
     if gain is not None:
         helps = "more rows still help" if gain > max(curve[-2].spread, 0.005) else "more rows like these help little"
@@ -194,6 +200,9 @@ def _gather(loop: ModelLoop, given: Given) -> _Facts:
         facts.features = facts.parameters = given.features or _USUAL_FEATURES
         if not given.features:
             facts.assumptions.append(f"There are {_USUAL_FEATURES} input columns, each one number (--features).")
+    if loop.spec.problem.task is Task.ANOMALY_DETECTION:
+        odd = given.rate or loop.spec.training.contamination or USUAL_CONTAMINATION
+        facts.shares = {"anomalous": odd, "others": 1 - odd}
     if loop.spec.problem.task is Task.CLASSIFICATION:
         if given.rate is not None:
             facts.shares = {"rarest class": given.rate, "all others": 1 - given.rate}
@@ -220,7 +229,7 @@ def _read_data(loop: ModelLoop, facts: _Facts) -> DataSchema | None:
         facts.assumptions.append(f"The data could not be used: {error}")
         return None
     facts.rows, facts.data = validated.report.rows, validated
-    if validated.schema.target.classes:
+    if validated.schema.task is Task.CLASSIFICATION:
         counts = validated.table.column(data.target_column).value_counts().to_pylist()
         facts.shares = {str(count["values"]): count["counts"] / facts.rows for count in counts}
     return validated.schema
@@ -240,6 +249,14 @@ def _parameters(loop: ModelLoop, schema: DataSchema) -> list[int]:
 
 def _to_learn(loop: ModelLoop, facts: _Facts, score: float) -> list[Need]:
     count = max(facts.parameters, 3)
+    have = None if facts.rows is None else int(facts.rows * TRAIN_SHARE)
+    if loop.spec.problem.task is Task.CLUSTERING:
+        rows = rows_to_cluster(count)
+        purpose = f"learning ({count} model inputs): clusters that are found again"
+        return [Need(purpose, rows, "Dolnicar et al. 2014", have)]
+    if loop.spec.problem.task is Task.ANOMALY_DETECTION:
+        rows = rows_to_set_threshold(facts.rate)
+        return [Need(f"learning: the threshold of {facts.rate:.3g} to within half of itself", rows, "binomial", have)]
     if loop.spec.problem.task is Task.CLASSIFICATION:
         found, source = rows_to_learn_classes(count, facts.rate), "Riley et al. 2020"
         rate = facts.rate
@@ -247,7 +264,6 @@ def _to_learn(loop: ModelLoop, facts: _Facts, score: float) -> list[Need]:
         r2 = score if loop.spec.problem.metric_name == "r2" else _USUAL_SCORES[Task.REGRESSION]
         found, source, rate = rows_to_learn_numbers(count, r2), "Riley et al. 2019", 0.5
     worst: Requirement = max(found, key=lambda requirement: requirement.rows)
-    have = None if facts.rows is None else int(facts.rows * TRAIN_SHARE)
     flexible = rows_for_flexible_models(count, rate)
     return [
         Need(f"learning ({count} model inputs), linear: {worst.purpose}", worst.rows, source, have),
@@ -303,7 +319,7 @@ class _Traffic:
 
 def _watched(loop: ModelLoop, facts: _Facts) -> tuple[int, int]:
     """Return how many inputs and answers are watched; more than two classes have a probability each."""
-    if loop.spec.problem.task is Task.REGRESSION:
+    if loop.spec.problem.task in {Task.REGRESSION, Task.CLUSTERING}:
         return facts.features, 1
     classes = len(facts.shares)
     return facts.features, 1 + classes if classes > 2 else 2  # noqa: PLR2004 - two classes have one probability
@@ -313,7 +329,7 @@ def _to_watch(traffic: _Traffic, score: float, rate: float) -> list[Need]:
     metric, effect = traffic.loop.spec.problem.metric_name, traffic.monitoring.min_effect_size
     drop = material_drop(metric, 1.0)
     length = format_duration(traffic.monitoring.window.duration)
-    return [
+    needs = [
         Need(
             f"window of {length}: {effect:.0%} of a number's values moved, seen in {POWERS[0]:.0%}",
             rows_to_see_drift(effect, traffic.reference, traffic.significance, POWERS[0]),
@@ -325,6 +341,8 @@ def _to_watch(traffic: _Traffic, score: float, rate: float) -> list[Need]:
             "one-sided",
         ),
     ]
+    is_measurable = traffic.loop.spec.problem.task in NEEDS_TARGET or has_closed_form(metric)
+    return needs if is_measurable else needs[:1]
 
 
 def _conclude_on_windows(traffic: _Traffic, rows_per_day: float | None) -> list[str]:

@@ -19,7 +19,7 @@ from driftloop.spec import ModelLoop
 from driftloop.spec.data import FEWEST_ROWS, DataSpec, is_database
 from driftloop.spec.documents import quote_if_needed
 from driftloop.spec.modelloop import API_VERSION, KIND
-from driftloop.spec.problem import Task
+from driftloop.spec.problem import UNSUPERVISED, Task
 from driftloop.spec.problems import did_you_mean
 from driftloop.stages.collect import read_csv_sample, read_files
 from driftloop.stages.csvfile import EmptyDataError
@@ -137,20 +137,26 @@ def find_faults(sample: Sample, proposal: Proposal, uri: str) -> tuple[list[str]
     return [], [f"'{column.name}' {column.reason}" for column in report.dropped_columns]
 
 
-def propose(table: Sample, target: str) -> Proposal:
-    """Infer the task of the target, and the columns of time and key.
+def propose(table: Sample, target: str, task: Task | None = None) -> Proposal:
+    """Infer the task of the target, unless it is given, and the columns of time and key.
 
     Raises:
-        UnusableTargetError: the target is no column, has no values, or is a date.
+        UnusableTargetError: the target is no column, has no values, or is a date; or there is none, and the task needs
+            one.
     """
     sample = table.frame
     columns = [str(column) for column in sample.columns]
-    if target not in columns:
+    if not target and task not in UNSUPERVISED:
+        raise UnusableTargetError(
+            "The option --target must name the column to predict. Got none. Add it, or choose --task Clustering or "
+            "--task AnomalyDetection, which learn without."
+        )
+    if target and target not in columns:
         guess = did_you_mean(target, columns) or f"The columns are: {', '.join(columns)}."
         raise UnusableTargetError(f"The target '{target}' must be a column of the data. {guess}")
-    others = sample.drop(columns=target)
+    others = sample.drop(columns=target) if target else sample
     return Proposal(
-        task=_infer_task(sample[target]),
+        task=task or _infer_task(sample[target]),
         target_column=target,
         time_columns=tuple(column for column in others.columns if _is_date(others[column])),
         key_columns=tuple(column for column in others.columns if _is_key(others[column])),
@@ -171,8 +177,9 @@ def write_modelloop(name: str, uri: str, proposal: Proposal, *, model_uri: str =
         f"  problem: {{task: {proposal.task}}}",
         "  data:",
         f"    uri: {quote_if_needed(uri)}",
-        f"    targetColumn: {quote_if_needed(proposal.target_column)}",
     ]
+    if proposal.target_column:
+        lines.append(f"    targetColumn: {quote_if_needed(proposal.target_column)}")
     for field, candidates in (("timeColumn", proposal.time_columns), ("keyColumn", proposal.key_columns)):
         offered = "" if len(candidates) == 1 else "# "
         lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]
