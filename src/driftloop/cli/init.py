@@ -17,13 +17,14 @@ from driftloop.spec import Task
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet, .csv or .jsonl file.")],
     target: Annotated[
-        str, typer.Option("--target", metavar="COL", help="The column to predict; those two tasks can do without.")
+        str,
+        typer.Option(
+            "--target", metavar="COL", help="The column to predict; needed but by Clustering and AnomalyDetection."
+        ),
     ] = "",
     task: Annotated[
         Task | None,
-        typer.Option(
-            "--task", help="Kind of problem, such as Clustering or AnomalyDetection; by default the target's."
-        ),
+        typer.Option("--task", help="Kind of problem; by default as the target suggests."),
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
