@@ -214,6 +214,7 @@ def register_candidate(
         evaluation=evaluation,
         explanation=explanation,
         assessment=assessed.outputs["assessment"],
+        data_digest=data_in.snapshot.output,
         **given.pick("loop", "problem", "data_uri", "data", "governance", "store_uri", "runtime_image"),
     )
     # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never

@@ -22,6 +22,13 @@ from driftloop.algorithms.samplesize import (
     rows_to_learn_numbers,
     rows_to_set_threshold,
 )
+from driftloop.cli.decisionestimation import (
+    DecisionFacts,
+    read_decisions,
+    rows_for_better,
+    rows_for_fall,
+    rows_for_value,
+)
 from driftloop.errors import InvalidInputError
 from driftloop.monitor.budget import Share, share_of_window
 from driftloop.monitor.drift import MAXIMUM_REFERENCE_ROWS
@@ -36,6 +43,7 @@ from driftloop.monitor.power import (
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
 from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED
+from driftloop.stages.encoding import TEXT_COMPONENTS
 from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
 from driftloop.stages.snapshot import NoDataError
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
@@ -126,6 +134,8 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     """Return what the loop needs. Data that can't be read are an assumption more, not an error."""
     facts = _gather(loop, given)
     metric, task = loop.spec.problem.metric_name, loop.spec.problem.task
+    if task is Task.DECISION:
+        return _estimate_decisions(loop, facts, given)
     score = given.score if given.score is not None else _USUAL_SCORES.get(task, 0.5)
     if given.score is None and not metric.startswith("neg_") and (task in NEEDS_TARGET or has_closed_form(metric)):
         facts.assumptions.append(f"{metric} will be about {score} (--score).")
@@ -176,6 +186,44 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
         curve=curve,
         conclusions=[*conclusions, *_conclude_on_windows(traffic, given.rows_per_day)],
         assumptions=facts.assumptions,
+    )
+
+
+def _estimate_decisions(loop: ModelLoop, facts: _Facts, given: Given) -> Estimate:
+    """Return what a loop that decides needs."""
+    logged = read_decisions(facts.data.table, loop.spec.data) if facts.data else DecisionFacts()
+    have = None if facts.rows is None else int(facts.rows * TEST_SHARE)
+    source = "importance weighting, normal approximation"
+    better = [
+        Need(
+            f"test: a policy that earns {given.effect:g} more, seen in {power:.0%} of cases",
+            rows_for_better(logged, given.effect, power, CORRELATION),
+            source,
+            have,
+        )
+        for power in POWERS
+    ]
+    value = rows_for_value(logged, given.width)
+    traffic = _Traffic(loop, reference=min(facts.rows or MAXIMUM_REFERENCE_ROWS, MAXIMUM_REFERENCE_ROWS), tests=1)
+    length = format_duration(traffic.monitoring.window.duration)
+    total = max(round(rows / TEST_SHARE) for rows in (value, better[0].rows or 0))
+    return Estimate(
+        needs=[
+            Need(f"test: reward of a policy to ± {given.width:g} (95 %)", value, source, have),
+            *better,
+            Need(
+                f"window of {length}: the reward fell by 5 %, seen in {POWERS[0]:.0%} (decisions with a reward)",
+                rows_for_fall(logged, traffic.drop_significance, POWERS[0]),
+                "one-sided",
+            ),
+        ],
+        per_class={},
+        curve=[],
+        conclusions=[
+            f"Log about {total:,} decisions: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge.",
+            "The more alike the logging policy draws its actions, the fewer are needed.",
+        ],
+        assumptions=[*facts.assumptions, logged.told, f"Two policies' values are correlated by {CORRELATION}."],
     )
 
 
@@ -242,6 +290,8 @@ def _parameters(loop: ModelLoop, schema: DataSchema) -> list[int]:
     def of(kind: FeatureType, categories: int, *, nullable: bool) -> int:
         if kind is FeatureType.CATEGORICAL:
             return categories - 1 + nullable if categories <= most else 1
+        if kind is FeatureType.TEXT:
+            return TEXT_COMPONENTS
         return (_DATE_PARTS if kind is FeatureType.DATE else 1) + nullable
 
     return [of(one.type, len(one.categories), nullable=one.nullable) for one in schema.features]

@@ -47,7 +47,13 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
     reasons = {dropped.name: dropped.reason for dropped in report.dropped_columns}
     roles = dict.fromkeys(schema.feature_names, "input")
     roles |= {name: "sensitive" for name in data.sensitive_columns if name not in roles}
-    by_role = ((data.target_column, "target"), (data.time_column, "time"), (data.key_column, "key"))
+    by_role = (
+        (data.target_column, "target"),
+        (data.action_column, "action"),
+        (data.propensity_column, "propensity"),
+        (data.time_column, "time"),
+        (data.key_column, "key"),
+    )
     roles |= {name: role for name, role in by_role if name}
     twins = _twins({name: columns[name] for name in schema.feature_names})
     profiles = []
@@ -59,6 +65,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
             remarks += (
                 [f"parts the rows exactly as '{twins[name]}' does: one of them is enough"] if name in twins else []
             )
+        remarks += report.checks.about(name) if report.checks else []
         profiles.append(_describe(name, column, role, tuple(remarks)))
     target = validated.table.column(data.target_column).combine_chunks() if data.target_column else None
     is_number = schema.task in NUMBERS
@@ -73,6 +80,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
             (f"have no time ('{data.time_column}') and are left out", report.rows_without_time),
         ),
         notes=report.notes,
+        checks=report.checks,
         target=data.target_column,
         target_counts=() if target is None or is_number else tuple(_counts(target.drop_null())),
         target_spread=_spread(_numbers(target), _COVERAGE_BINS) if target is not None and is_number else None,
