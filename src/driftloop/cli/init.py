@@ -21,7 +21,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
         typer.Option(
             "--target",
             metavar="COL",
-            help="The column to predict; of decisions the reward; clusters and anomalies need none.",
+            help="The column to predict; of decisions the reward; not needed for clusters and anomalies.",
         ),
     ] = "",
     task: Annotated[
