@@ -16,6 +16,7 @@ def adjust(
     data_uri: str,
     data: dict,
     acceptance: dict,
+    preparation: dict,
     training: dict,
     model: Output[Model],
     code_digest: str,
@@ -32,6 +33,7 @@ def adjust(
         data_uri: Where the rows came from.
         data: Group `data` of the ModelLoop; names the sensitive columns.
         acceptance: Group `acceptance` of the ModelLoop; says how a difference between groups is made smaller.
+        preparation: Group `preparation` of the ModelLoop; how classes are balanced.
         training: Group `training` of the ModelLoop; its random state.
         model: The chain with its rule of decision; as it was where none is asked for.
         code_digest: Identity of the driftloop code.
@@ -39,7 +41,7 @@ def adjust(
     import shutil
     from pathlib import Path
 
-    from driftloop.spec import AcceptanceSpec, DataSchema, TrainingSpec
+    from driftloop.spec import AcceptanceSpec, DataSchema, PreparationSpec, TrainingSpec
     from driftloop.stages.adjust import adjust, is_needed
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
@@ -62,6 +64,7 @@ def adjust(
         read_schema,
         problem=goal,
         acceptance=rules,
+        preparation=PreparationSpec.model_validate(preparation),
         sensitive_columns=read_data_group(data, uri=data_uri, target_column=read_schema.target.name).sensitive_columns,
         seed=TrainingSpec.model_validate(training).random_state,
     )
