@@ -24,7 +24,7 @@ from tests.stages.trainedmodel import TrainedModel, make_table
 
 @pytest.fixture(scope="module")
 def linear() -> TrainedModel:
-    return TrainedModel(make_table(1400))
+    return TrainedModel(make_table(1100))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_good_model_beats_the_dummy_and_is_fine(judged):
     assert found.references[0].is_beaten
     assert found.references[0].score == 0.5
     assert evaluation.diagnosis == FINE
-    assert [point.rows for point in found.diagnosis.curve][-1] == 980
+    assert [point.rows for point in found.diagnosis.curve][-1] == 770
     assert found.membership.advantage < 0.15
 
 

@@ -92,7 +92,9 @@ def adjust(
             rows = np.arange(train.num_rows) if prepared.train_rows is None else prepared.train_rows
             found = mitigate(
                 last,
-                lambda x, y: fit_estimator(record, x, y, schema, preparation, seed=seed),
+                lambda x, y: fit_estimator(
+                    record, x, y, columns=prepared.columns, schema=schema, preparation=preparation, seed=seed
+                ),
                 prepared.train_x,
                 prepared.train_y,
                 groups=[group_rows(train.column(name))[0][rows] for name in sensitive_columns],

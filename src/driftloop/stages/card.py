@@ -6,7 +6,8 @@ Cards for Model Reporting.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec
+from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.packageprivacy import tell
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
@@ -53,9 +54,14 @@ def build_card(
 def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
     classes = schema.target.classes
     answer = f"one of {len(classes)} classes" if classes else "a number"
+    does = {
+        Task.CLUSTERING: "Tells which cluster a row belongs to",
+        Task.ANOMALY_DETECTION: "Tells whether a row is anomalous",
+    }.get(schema.task, f"Predicts `{schema.target.name}`, {answer}")
+    notes = f" {' '.join(evaluation.notes)}" if schema.task in UNSUPERVISED else ""
     return (
-        f"Predicts `{schema.target.name}`, {answer}, from {len(schema.features)} columns. {evaluation.algorithm}, "
-        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows."
+        f"{does}, from {len(schema.features)} columns. {evaluation.algorithm}, "
+        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows.{notes}"
     )
 
 
@@ -224,7 +230,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
             "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
             "Decides": evaluation.decision or ("for the most probable class" if schema.target.classes else "a number"),
-            "Data from": data.provenance.source,
+            "Data from": data.provenance.source or ("made up (`data.simulation`)" if data.simulation else ""),
             "Data licence": data.provenance.licence,
             "Data collected for": data.provenance.purpose,
             "Consent": data.provenance.consent,
@@ -251,7 +257,9 @@ def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assess
             f"{len(weak)} of {len(explanation.columns)} columns make no measurable difference when shuffled alone: "
             f"{named}{', …' if len(weak) > _MOST_COLUMNS else '.'}"
         )
-    if not data.provenance.consent:
+    if data.simulation:
+        yield "The rows are made up (`data.simulation`): every figure above is about them, not about the world."
+    elif not data.provenance.consent:
         yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
     yield "Importance tells what the model uses, not what causes the target."
 

@@ -146,7 +146,15 @@ class _Making:
                 validation_score=evaluation.validation_score,
             )
         return learning_curve(
-            lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
+            lambda x, y: fit_estimator(
+                record,
+                x,
+                y,
+                columns=matrices.columns,
+                schema=self.schema,
+                preparation=self.preparation,
+                seed=self.seed,
+            ),
             (matrices.train_x, matrices.train_y),
             (matrices.validation_x, matrices.validation_y),
             self.schema,
