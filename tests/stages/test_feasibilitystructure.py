@@ -36,7 +36,9 @@ def studied(rows, task=Task.CLUSTERING, algorithm="KMeans"):
         test_rows=len(test),
     )
     schema = DataSchema(task=task, target=Target(), features=())
-    found = study_structure(train, test, schema, evaluation=evaluation, explanation=EXPLANATION, seed=0)
+    found = study_structure(
+        train, test, schema, evaluation=evaluation, explanation=EXPLANATION, training=TrainingSpec()
+    )
     return found, judged(found)
 
 

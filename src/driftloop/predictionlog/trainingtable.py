@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from driftloop.predictionlog.columns import FEATURE_PREFIX, KEY, LABEL, PREDICTION_ID, TIME
+from driftloop.predictionlog.columns import (
+    FEATURE_PREFIX,
+    KEY,
+    LABEL,
+    OUTPUT_PREDICTION,
+    OUTPUT_PROPENSITY,
+    PREDICTION_ID,
+    TIME,
+)
 from driftloop.spec import DataSpec, Task
 from driftloop.spec.problem import NEEDS_TARGET
 from driftloop.spec.trainingrows import time_column
@@ -30,6 +38,8 @@ def labelled_rows(
 def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
     """Return rows under the names of the user's own table: features, target, key and time.
 
+    Of a Decision the action that was taken and its propensity, too.
+
     Rows come in order of time and key, where there are keys: prediction ids are drawn anew by every server, and the
     same traffic must make the same table, and so the same model.
     """
@@ -39,6 +49,9 @@ def training_table(rows: "pd.DataFrame", data: DataSpec) -> "pd.DataFrame":
     if data.target_column:
         table[data.target_column] = rows[LABEL].infer_objects()
     table[time_column(data)] = rows[TIME]
+    if data.action_column and data.propensity_column:
+        table[data.action_column] = rows[OUTPUT_PREDICTION]
+        table[data.propensity_column] = rows[OUTPUT_PROPENSITY]
     if data.key_column:
         table[data.key_column] = rows[KEY]
     return table.reset_index(drop=True)

@@ -147,13 +147,7 @@ class _Making:
             )
         return learning_curve(
             lambda x, y: fit_estimator(
-                record,
-                x,
-                y,
-                columns=matrices.columns,
-                schema=self.schema,
-                preparation=self.preparation,
-                seed=self.seed,
+                record, x, y, self.schema, self.preparation, columns=matrices.columns, seed=self.seed
             ),
             (matrices.train_x, matrices.train_y),
             (matrices.validation_x, matrices.validation_y),

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import score
-from driftloop.algorithms.tasks import answer
-from driftloop.spec import DataSchema, Task
+from driftloop.algorithms.tasks import answer, set_up
+from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.records import Evaluation, Explanation
 
 SHUFFLES = 3
@@ -44,7 +44,7 @@ def study_structure(
     *,
     evaluation: Evaluation,
     explanation: Explanation,
-    seed: int,
+    training: TrainingSpec,
 ) -> StructureStudy:
     """Fit the same algorithm on rows without structure.
 
@@ -54,17 +54,18 @@ def study_structure(
         schema: of those rows.
         evaluation: what the test rows say of the model.
         explanation: what it looks at.
-        seed: of the shuffles.
+        training: seed of the shuffles, and what is not tuned.
     """
     found = []
     if schema.task is Task.CLUSTERING and evaluation.metric in _WITHOUT_STRUCTURE:
         from threadpoolctl import threadpool_limits
 
-        random = np.random.default_rng(seed)
+        algorithm = set_up(get_algorithm(evaluation.algorithm), training, evaluation.metric)
+        random = np.random.default_rng(training.random_state)
         with threadpool_limits(limits=1):
             for _ in range(SHUFFLES):
                 fitted, judged = (_shuffle(rows[:MOST_ROWS], random) for rows in (train, test))
-                model: Any = get_algorithm(evaluation.algorithm).build(schema.task, evaluation.params, seed)
+                model: Any = algorithm.build(schema.task, evaluation.params, training.random_state)
                 answers = answer(model.fit(fitted), judged, schema.task)
                 found.append(score(evaluation.metric, np.full(len(judged), np.nan), answers))
     return StructureStudy(evaluation, explanation, tuple(value for value in found if np.isfinite(value)))

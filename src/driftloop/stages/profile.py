@@ -47,7 +47,13 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
     reasons = {dropped.name: dropped.reason for dropped in report.dropped_columns}
     roles = dict.fromkeys(schema.feature_names, "input")
     roles |= {name: "sensitive" for name in data.sensitive_columns if name not in roles}
-    by_role = ((data.target_column, "target"), (data.time_column, "time"), (data.key_column, "key"))
+    by_role = (
+        (data.target_column, "target"),
+        (data.action_column, "action"),
+        (data.propensity_column, "propensity"),
+        (data.time_column, "time"),
+        (data.key_column, "key"),
+    )
     roles |= {name: role for name, role in by_role if name}
     twins = _twins({name: columns[name] for name in schema.feature_names})
     profiles = []

@@ -23,10 +23,10 @@ def fit_estimator(
     record: CandidateRecord,
     x: npt.NDArray[np.float64],
     y: npt.NDArray[Any],
-    *,
-    columns: tuple[MatrixColumn, ...],
     schema: DataSchema,
     preparation: PreparationSpec,
+    *,
+    columns: tuple[MatrixColumn, ...],
     seed: int,
 ) -> Any:
     """Fit the selected algorithm with its hyperparameters on rows of these columns, balanced as the loop asks.
@@ -63,8 +63,6 @@ def fit_and_answer(
     cleaned = clean_training_rows(frame, y, schema, preparation, seed=seed)
     y = y[cleaned.rows]
     made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
-    estimator = fit_estimator(
-        record, made.matrix, y, columns=made.columns, schema=schema, preparation=preparation, seed=seed
-    )
+    estimator = fit_estimator(record, made.matrix, y, schema, preparation, columns=made.columns, seed=seed)
     prepared = made.transformer.transform(cleaned.cleaner.transform(read_features(judged, schema)))
     return answer(estimator, prepared, schema.task)
