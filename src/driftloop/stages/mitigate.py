@@ -115,7 +115,7 @@ def mitigate(
     link, codes = min(candidates, key=rank)
     difference = difference_of(codes, labels, group, fairness.metric)
     told = (
-        f"by {len(link.weights)} linear rule(s) on the model's log-odds and the columns, fitted on {len(y):,} training "
+        f"by {'a linear rule' if len(link.weights) == 1 else f'{len(link.weights)} linear rules'} on the model's log-odds and the columns, fitted on {len(y):,} training "
         f"rows for a {fairness.metric} of at most {fairness.max:g} (exponentiated gradient; {difference:.3f} on these "
         "rows)"
     )
