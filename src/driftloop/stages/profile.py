@@ -183,7 +183,7 @@ def _partition(name: str, column: pa.Array) -> bytes:
         if not is_measured:
             return name.encode()
         content = _numbers(column)
-    return blake2b(content, digest_size=16).digest()
+    return blake2b(content.tobytes(), digest_size=16).digest()
 
 
 _KINDS = ("number", "text", "boolean", "date")
