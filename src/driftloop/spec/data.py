@@ -151,8 +151,8 @@ class HistorySpec(Boundary):
     ] = ()
     """Sizes of rolling means over the rows before, the row itself and those of the same moment left out; of fewer
     rows where there are not so many."""
-    known_after: Duration = timedelta(0)
-    """How long after its time a value is known: earlier rows younger than that are passed over."""
+    known_after: Duration | None = None
+    """How long after its time a value is known: earlier rows younger than that are passed over. Absent: at once."""
 
     @field_validator("windows")
     @classmethod
