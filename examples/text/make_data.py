@@ -1,4 +1,4 @@
-"""Write docstrings.parquet beside this file: what public functions of four libraries say of themselves, and whose they are.
+"""Write docstrings.parquet beside this file: what functions of four libraries say of themselves, and whose they are.
 
 Nothing is downloaded: the texts are the docstrings of the installed packages.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 LIBRARIES = ("numpy", "pandas", "scipy", "sklearn")
-_GIVEN_AWAY = re.compile(r"\b(numpy|np|pandas|pd|scipy|sklearn|scikit-learn|scikit|ndarray|dataframe|series)s?\b", re.I)
+_GIVEN_AWAY = re.compile(r"\b(numpy|np|pandas|pd|scipy|sklearn|scikit-learn|scikit|ndarray|dataframe|series)s?\b", re.IGNORECASE)
 _MOST_CHARACTERS = 400
 
 
