@@ -14,6 +14,7 @@ from components.collect.component import collect
 from components.evaluate.component import evaluate
 from components.explain.component import explain
 from components.package.component import package
+from components.plan.component import plan
 from components.register.component import register
 from components.resample.component import resample
 from components.select.component import select
@@ -95,8 +96,8 @@ def bring_data_in(given: Parameters) -> DataIn:
     return DataIn(claimed, collected)
 
 
-def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
-    """Split, clean, transform and resample the rows; tune one candidate an algorithm; select the best; adjust it."""
+def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
+    """Prepare the rows; plan the search; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(
@@ -110,38 +111,59 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any) -> Trained:
         schema=schema,
         **given.pick("preparation", "training"),
     )
-    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
-    with dsl.ParallelFor(items=given.values["algorithms"], name="candidates") as algorithm:
+    balanced = resample(
+        matrices=transformed.outputs["matrices"],
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        transformer=transformed.outputs["transformer"],
+        schema=schema,
+        **given.pick("task", "preparation", "training"),
+    )
+    planned = plan(
+        matrices=transformed.outputs["matrices"],
+        schema=schema,
+        champion_uri=champion_uri,
+        **given.pick("algorithms", "preparation", "training", "max_trials"),
+    )
+    with dsl.ParallelFor(items=planned.outputs["Output"], name="candidates") as algorithm:
         tuned = train(
             algorithm=algorithm,
+            plan=planned.outputs["plan"],
             matrices=transformed.outputs["matrices"],
             sampling=balanced.outputs["sampling"],
             cleaner=cleaned.outputs["cleaner"],
             transformer=transformed.outputs["transformer"],
             schema=schema,
-            # Not the list itself: Kubeflow's driver keeps what a ParallelFor goes through from its turns.
-            **given.pick("metric", "max_trials", "training"),
+            **given.pick("loop", "metric", "training"),
         )
-    selected = select(candidates=dsl.Collected(tuned.outputs["candidate"]), **given.pick())
+    selected = select(
+        candidates=dsl.Collected(tuned.outputs["candidate"]),
+        answers=dsl.Collected(tuned.outputs["answers"]),
+        plan=planned.outputs["plan"],
+        **given.pick("metric", "training"),
+    )
     model = adjust_candidate(
         given,
         model=selected.outputs["model"],
         train=train_rows,
         matrices=transformed.outputs["matrices"],
         schema=schema,
+        champion_uri=given.values.get("champion_uri", ""),
     )
     parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
     return Trained(model, parts, parted.outputs["Output"])
 
 
-def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
-    """Set how a model decides; return the model."""
+def adjust_candidate(
+    given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any, champion_uri: Any = ""
+) -> Any:
+    """Set how a model answers; return the model."""
     adjusted = adjust(
         selected=model,
         train=train,
         matrices=matrices,
         schema=schema,
         acceptance=given.acceptance,
+        champion_uri=champion_uri,
         **given.pick("task", "problem", "data_uri", "data", "training"),
     )
     return adjusted.outputs["model"]
@@ -164,7 +186,9 @@ def judge_candidate(
         preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
         **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(
+        model=model, test=rows.test, matrices=rows.matrices, schema=schema, **given.pick("metric", "training")
+    )
     return Judged(evaluated, explained)
 
 
@@ -173,15 +197,24 @@ def register_candidate(
 ) -> None:
     """Assess groups, package, verify and register the candidate."""
     evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
-    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    assessed = assess(
+        model=model,
+        test=test,
+        schema=schema,
+        evaluation=evaluation,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        **given.pick("metric", "data_uri", "data"),
+    )
     packaged = package(
         model=model,
-        schema=schema,
+        schema=judged.evaluate.outputs["answered_schema"],
         baseline=judged.evaluate.outputs["baseline"],
         sample=judged.evaluate.outputs["sample"],
         evaluation=evaluation,
         explanation=explanation,
         assessment=assessed.outputs["assessment"],
+        data_digest=data_in.snapshot.output,
         **given.pick("loop", "problem", "data_uri", "data", "governance", "store_uri", "runtime_image"),
     )
     # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never

@@ -34,7 +34,7 @@ def clean(
     """
     from pathlib import Path
 
-    from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
+    from driftloop.spec import DataSchema, PreparationSpec, Task, TrainingSpec
     from driftloop.stages.clean import clean_training_rows
     from driftloop.stages.preparationpages import build_cleaning_page
     from driftloop.stages.table import read_features, read_target
@@ -43,7 +43,7 @@ def clean(
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
     frame, labels = read_features(read_table(train.path, read_schema.feature_names), read_schema), None
-    if read_schema.target.classes:
+    if read_schema.task is Task.CLASSIFICATION:
         labels = read_target(read_table(train.path, [read_schema.target.name]), read_schema)
     cleaned = clean_training_rows(frame, labels, read_schema, spec, seed=seed)
     cleaned.cleaner.save(Path(cleaner.path))

@@ -8,30 +8,34 @@ from components.stage import stage
 @stage
 def train(
     algorithm: str,
+    plan: Input[Artifact],
     matrices: Input[Dataset],
     sampling: Input[Dataset],
     cleaner: Input[Artifact],
     transformer: Input[Model],
     schema: Input[Artifact],
+    loop: str,
     metric: str,
-    max_trials: int,
     training: dict,
     candidate: Output[Model],
+    answers: Output[Dataset],
     code_digest: str,
 ) -> None:
     """Tune and fit one candidate within its share of the budget.
 
     Args:
         algorithm: Algorithm of this candidate.
+        plan: What each candidate may spend, and where it begins.
         matrices: Training rows to fit on, validation rows to tune on.
         sampling: How the training rows are drawn and weighted.
         cleaner: First link of the chain.
         transformer: Second link of the chain.
         schema: What the columns are.
+        loop: Name of the ModelLoop; names the shared study.
         metric: Metric to tune for.
-        max_trials: Trials of all candidates together.
-        training: Group `training` of the ModelLoop; its algorithms share the budget where they are named.
+        training: Group `training` of the ModelLoop.
         candidate: The whole fitted chain; its metadata tell how it did.
+        answers: Its answers to the rows that trials were judged on.
         code_digest: Identity of the driftloop code.
     """
     from pathlib import Path
@@ -42,22 +46,28 @@ def train(
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
-    from driftloop.stages.records import SamplingRecord
+    from driftloop.stages.records import Plan, SamplingRecord
     from driftloop.stages.resample import Sampling
-    from driftloop.stages.train import build_chain, fit_candidate, share_budget
+    from driftloop.stages.select import Judgement
+    from driftloop.stages.train import Budget, Start, build_chain, fit_candidate, shared_study
 
     spec = TrainingSpec.model_validate(training)
-    sharing = spec.algorithms if algorithm in spec.algorithms else (algorithm,)
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    decided = Plan.model_validate_json(Path(plan.path).read_text())
+    planned = decided.candidate(algorithm)
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
-        DataSchema.model_validate_json(Path(schema.path).read_text()),
-        algorithm=set_up(get_algorithm(algorithm), spec, metric),
+        read_schema,
+        algorithm=set_up(get_algorithm(algorithm), spec, metric, read_schema),
         metric=metric,
-        budget=share_budget(sharing, algorithm, trials=max_trials, duration=spec.timeout),
+        budget=Budget.of(planned),
         seed=spec.random_state,
+        start=Start.of(planned, decided),
+        study=shared_study(spec, loop, planned, metric, Path(matrices.path)),
     )
     chain = build_chain(Cleaner.load(Path(cleaner.path)), load_model(Path(transformer.path)), fitted.estimator)
     save_model(chain, Path(candidate.path))
     candidate.metadata.update(fitted.record.to_metadata())
+    Judgement(fitted.truth, fitted.answers).save(Path(answers.path))

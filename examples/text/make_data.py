@@ -14,7 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 LIBRARIES = ("numpy", "pandas", "scipy", "sklearn")
-_GIVEN_AWAY = re.compile(r"\b(numpy|np|pandas|pd|scipy|sklearn|scikit-learn|scikit|ndarray|dataframe|series)s?\b", re.IGNORECASE)
+_GIVEN_AWAY = re.compile(
+    r"\b(numpy|np|pandas|pd|scipy|sklearn|scikit-learn|scikit|ndarray|dataframe|series)s?\b", re.IGNORECASE
+)
 _MOST_CHARACTERS = 400
 
 

@@ -18,12 +18,11 @@ from driftloop.stages.frame import to_model_frame
 from driftloop.stages.matrices import Matrices, load_train_target
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.predict import build_sample
-from driftloop.stages.records import CandidateRecord, SamplingRecord
+from driftloop.stages.records import SamplingRecord
 from driftloop.stages.resample import Sampling
-from driftloop.stages.select import select
 from driftloop.stages.split import Splits, split
 from driftloop.stages.table import read_features, read_target
-from driftloop.stages.train import Budget, build_chain, fit_candidate, share_budget
+from driftloop.stages.train import Budget, build_chain, fit_candidate
 from driftloop.stages.transform import date_parts, fit_transformer
 from driftloop.stages.validate import validate
 from tests.pagecheck import check_page
@@ -170,24 +169,11 @@ def test_matrices_survive_their_file(two_classes, tmp_path):
     assert (load_train_target(tmp_path / "m") == two_classes.matrices.train_y).all()
 
 
-def test_the_budget_is_shared_and_every_candidate_gets_a_trial():
-    names, hour = ["a", "b", "c"], timedelta(hours=1)
-    assert [share_budget(names, name, trials=8, duration=hour).trials for name in names] == [3, 3, 2]
-    assert share_budget(names, "c", trials=1, duration=hour) == Budget(1, timedelta(minutes=20))
-
-
 def test_tuning_repeats_itself_and_never_ends_below_the_defaults(two_classes):
     once, again = (two_classes.fit("Linear", "roc_auc", trials=4).record for _ in range(2))
     assert (once.score, once.params) == (again.score, again.params)
     assert once.score >= two_classes.fit("Linear", "roc_auc", trials=1).record.score
     assert once.trials == 4
-
-
-def test_the_best_on_validation_is_selected_and_of_equals_the_first():
-    def record(score: float) -> CandidateRecord:
-        return CandidateRecord(algorithm="x", score=score, train_score=0, trials=1, fit_seconds=0, params={})
-
-    assert select([record(0.5), record(0.7), record(0.7)]) == 1
 
 
 @pytest.mark.parametrize(

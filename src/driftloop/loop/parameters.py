@@ -38,7 +38,6 @@ def pipeline_parameters(
     """
     spec = loop.spec
     data = data_of_run(spec.data, data_uri, time_column).to_dict()
-    training = spec.training.to_dict() | ({"algorithms": list(algorithms)} if algorithms else {})
     return {
         "loop": loop.metadata.name,
         "data_uri": data_uri,
@@ -57,7 +56,7 @@ def pipeline_parameters(
         "problem": spec.problem.to_dict(),
         "data": data,
         "preparation": spec.preparation.to_dict(),
-        "training": training,
+        "training": spec.training.to_dict(),
         "acceptance": spec.acceptance.to_dict(),
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),

@@ -47,12 +47,12 @@ class Column:
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Which rows have a value, shape (n,)."""
-        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~pd.isna(self.cells)
+        return self.codes[0] >= 0 if self.kind is ColumnKind.CATEGORICAL else ~np.isnan(self.cells)
 
     @cached_property
     def known(self) -> npt.NDArray[Any]:
         """The values that are there, in the order of the rows."""
-        return self.cells[self.present]
+        return self.cells if self.present.all() else self.cells[self.present]
 
     @cached_property
     def ordered(self) -> npt.NDArray[Any]:
@@ -64,6 +64,14 @@ class Column:
         """Each row's index among the different values, -1 where missing, shape (n,); and these values."""
         codes, values = pd.factorize(self.cells)
         return codes.astype(np.int64), np.asarray(values)
+
+
+def distinct(ordered: Numbers) -> tuple[Numbers, npt.NDArray[np.int64]]:
+    """Return the different values of a sorted sample, and at which place each is first."""
+    is_first = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    firsts = np.flatnonzero(is_first)
+    return ordered[firsts], firsts
 
 
 def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any] | None") -> dict[str, Column]:
@@ -117,8 +125,8 @@ def read_outputs(frame: pd.DataFrame, schema: DataSchema) -> dict[str, Column]:
 
 
 def read_target(values: "pd.Series[Any]", schema: DataSchema) -> Column:
-    """Read labels as the schema's classes or, for regression, as numbers."""
-    if schema.task is Task.REGRESSION:
+    """Read labels as the schema's classes or, for regression and rewards, as numbers."""
+    if schema.task in (Task.REGRESSION, Task.DECISION):
         return Column(ColumnKind.NUMERIC, read_numbers(values))
     return Column(ColumnKind.CATEGORICAL, read_classes(values, schema))
 

@@ -39,6 +39,10 @@ AlgorithmName = Literal[
 ]
 
 
+Effort = Literal["Refit", "Tune", "Widen"]
+"""Rungs of the ladder of improvement, the cheapest first."""
+
+
 class ClusterCountSpec(Boundary):
     """How many clusters may be chosen."""
 
@@ -66,7 +70,14 @@ class TrainingSpec(Boundary):
     max_trial_count: Annotated[int, Field(ge=1, le=10000)] = 30
     """Trials of hyperparameters over all algorithms."""
     timeout: Duration = timedelta(minutes=10)
-    """Longest time all trials together may take; held within a tenth."""
+    """Longest time the trials may take, two candidates side by side; held within a tenth."""
+    effort: Literal["Auto", "Refit", "Tune", "Widen"] = "Auto"
+    """How much a rerun tries. Refit: the champion's algorithm and hyperparameters on the new rows. Tune: a search, as
+    for a first model. Widen: more algorithms, larger spaces. Auto: Refit first, and one step further each time that
+    the step before was not accepted; Tune after a change of the file."""
+    blend: Literal["Auto", "None"] = "Auto"
+    """Auto: answers of two or three candidates are averaged where that is better by more than chance; it costs the
+    serving time of each. None: one candidate serves."""
     warm_start: Literal["Auto", "None"] = "Auto"
     """Auto: a rerun first tries what the champion's run found best, then goes on from its trials."""
     study: StudySpec | None = None

@@ -15,6 +15,7 @@ import pandas as pd
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, Feature, FeatureType
+from driftloop.spec.pseudonyms import pseudonym
 
 _Column: TypeAlias = "Sequence[Any] | pd.Series[Any]"
 
@@ -96,7 +97,8 @@ def _read_columns(
     arrays = {}
     for feature in schema.features:
         try:
-            arrays[feature.name] = _READERS[feature.type](columns[feature.name])
+            values = _READERS[feature.type](columns[feature.name])
+            arrays[feature.name] = _hashes(values) if feature.is_hashed else values
         except (TypeError, ValueError, OverflowError) as error:
             raise ColumnTypeError(feature, error) from error
     return arrays
@@ -124,6 +126,12 @@ def _categories(values: _Column) -> npt.NDArray[np.object_]:
     names = np.empty(len(values), dtype=object)
     names[:] = [_category(value) for value in values]
     return names
+
+
+def _hashes(values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    hashed = np.empty(len(values), dtype=object)
+    hashed[:] = [None if value is None else pseudonym(value) for value in values]
+    return hashed
 
 
 def _texts(values: _Column) -> npt.NDArray[np.object_]:

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 TIMESTAMP = pa.timestamp("us", "UTC")
+_HEAD_VALUES = 100
 
 
 def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
@@ -14,14 +15,17 @@ def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.Chu
         column = column.cast(column.type.value_type)
     if is_text(column.type):
         column = column.cast(pa.string())
-        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
+        is_empty = pc.equal(pc.utf8_trim_whitespace(column), "")
+        return pc.if_else(is_empty, pa.scalar(None, pa.string()), column) if pc.any(is_empty).as_py() else column
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.float64())
     if pa.types.is_floating(column.type):
         infinite = pc.sum(pc.is_inf(column)).as_py() or 0
         if infinite:
             notes.append(f"'{name}': {infinite} infinite numbers were read as missing")
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        is_finite = pc.is_finite(column)
+        if not pc.all(is_finite).as_py():  # what is as it should be is not copied
+            return pc.if_else(is_finite, column, pa.scalar(None, column.type))
     return column
 
 
@@ -37,8 +41,10 @@ def read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
     if pa.types.is_date(column.type):
         return column.cast(pa.timestamp("us")).cast(TIMESTAMP)
     if is_text(column.type) and column.null_count < len(column):
+        head = column.drop_null()[:_HEAD_VALUES]  # a cast that fails does so only after all rows, and slowly
         for with_zone in (False, True):
             try:
+                head.cast(TIMESTAMP if with_zone else pa.timestamp("us"))
                 return column.cast(TIMESTAMP if with_zone else pa.timestamp("us")).cast(TIMESTAMP)
             except pa.ArrowInvalid:
                 continue

@@ -18,7 +18,9 @@ from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, T
 from driftloop.spec.problem import NEEDS_TARGET
 from driftloop.spec.words import encode_vocabulary
 from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.decisions import doubts, read_actions, read_propensities
 from driftloop.stages.freetext import is_free_text
+from driftloop.stages.personalpolicy import as_pseudonyms, protect
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
 from driftloop.stages.tablenotes import reading_notes
@@ -131,8 +133,8 @@ def validate(
             no others, be they constant or empty here. None: what a model can learn from.
 
     Raises:
-        ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
-        ChampionTypeError, InputTypeError: see there.
+        ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError,
+        NoFeaturesError, ChampionInputsMissingError, ChampionTypeError, InputTypeError, PersonalDataError: see there.
     """
     notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
@@ -148,16 +150,18 @@ def validate(
         has_time = pc.is_valid(times)
         rows_without_time = pc.sum(pc.and_(keep, pc.invert(has_time))).as_py() or 0
         keep = pc.and_(keep, has_time)
-    columns = {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
+    columns = _kept_rows(columns, keep)
     rows = len(next(iter(columns.values())))
     if rows < data.min_rows:
         raise TooFewRowsError(rows, data.min_rows, task)
 
     target, classes = read_target_column(columns.get(data.target_column), data.target_column, task)
-    roles = [name for name in (data.target_column, data.time_column, data.key_column) if name]
+    decided, actions = _read_decisions(columns, data, champion, notes)
+    roles = [name for name in (data.target_column, data.time_column, data.key_column, *decided) if name]
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
+    withheld = protect(columns, offered, data, kept=frozenset(wanted), notes=notes)
     if champion:
         missing = [name for name in champion.feature_names if name not in columns]
         if missing:
@@ -166,27 +170,30 @@ def validate(
     elif inputs:
         features, dropped = _given_features(columns, inputs)
     else:
-        features, dropped = _usable_features(offered)
+        features, dropped = _usable_features(offered, withheld.hashed)
+    dropped += withheld.dropped
     if not features:
         raise NoFeaturesError(
             [f"'{column.name}' {column.reason}" for column in dropped] or ["there is no other column"]
         )
 
     kept = {name: values for name, (_, values) in features.items()}
-    kept |= {} if target is None else {data.target_column: target}
+    kept |= ({} if target is None else {data.target_column: target}) | decided
     if data.time_column:
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
         kept[data.key_column] = columns[data.key_column].cast(pa.string())
-    kept |= {name: columns[name] for name in set_aside}
+    kept |= {name: withheld.hashed.get(name, columns[name]) for name in set_aside}
     return ValidatedData(
         table=pa.table(kept),
         schema=DataSchema(
             task=task,
-            target=Target(name=data.target_column, classes=classes),
+            target=Target(name=data.target_column, classes=actions or classes),
             features=tuple(feature for feature, _ in features.values()),
             key_column=data.key_column,
             time_column=data.time_column,
+            action_column=data.action_column,
+            propensity_column=data.propensity_column,
         ),
         report=ValidationReport(
             rows=rows,
@@ -196,6 +203,25 @@ def validate(
             notes=tuple(notes),
         ),
     )
+
+
+def _read_decisions(
+    columns: Mapping[str, pa.Array], data: DataSpec, champion: DataSchema | None, notes: list[str]
+) -> tuple[dict[str, pa.Array], tuple[str | bool | int, ...]]:
+    """Return the columns of actions and propensities, and the actions; nothing for other tasks."""
+    if not (data.action_column and data.propensity_column):
+        return {}, ()
+    known = champion.target.classes if champion else ()
+    taken, actions = read_actions(columns[data.action_column], data.action_column, known)
+    propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
+    notes += doubts(taken, propensities)
+    return {data.action_column: taken, data.propensity_column: propensities}, actions
+
+
+def _kept_rows(columns: Mapping[str, pa.ChunkedArray], keep: pa.ChunkedArray) -> dict[str, pa.Array]:
+    if pc.all(keep).as_py():  # the usual case takes no second table's memory
+        return {name: column.combine_chunks() for name, column in columns.items()}
+    return {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
 
 
 def _present_sensitive_columns(
@@ -247,16 +273,20 @@ def _span(values: pa.Array) -> int:
     return int(limits["max"] - limits["min"] + 1)
 
 
-def _usable_features(inputs: Mapping[str, pa.Array]) -> tuple[_Features, list[DroppedColumn]]:
+def _usable_features(
+    inputs: Mapping[str, pa.Array], hashed: Mapping[str, pa.Array]
+) -> tuple[_Features, list[DroppedColumn]]:
     features, dropped = {}, []
     for name, column in inputs.items():
-        reason = _reason_to_drop(name, column)
+        values = hashed.get(name, column)
+        reason = _reason_to_drop(name, values)
         if reason:
             dropped.append(DroppedColumn(name=name, reason=reason))
-        else:
-            kind = _recognise(column)
-            values = _read(column, kind)
-            features[name] = (_describe(name, kind, values), values)
+            continue
+        kind = FeatureType.CATEGORICAL if name in hashed else _recognise(values)
+        read = _read(values, kind)
+        feature = _describe(name, kind, read)
+        features[name] = (feature.model_copy(update={"is_hashed": name in hashed}), read)
     return features, dropped
 
 
@@ -267,7 +297,7 @@ def _champion_features(
     for known in champion.features:
         if known.name not in inputs:  # it is the target, time or key column by now
             continue
-        column = inputs[known.name]
+        column = as_pseudonyms(inputs[known.name]) if known.is_hashed else inputs[known.name]
         values = _read(column, known.type)
         if values is None:
             raise ChampionTypeError(known.name, known.type, str(column.type))
@@ -275,7 +305,8 @@ def _champion_features(
         empty = values.null_count == len(values)
         feature = known if empty else _describe(known.name, known.type, values)
         nullable = known.nullable or values.null_count > 0
-        features[known.name] = (feature.model_copy(update={"nullable": nullable}), values)
+        kept = {"nullable": nullable, "is_hashed": known.is_hashed}
+        features[known.name] = (feature.model_copy(update=kept), values)
         reason = _reason_to_drop(known.name, column)
         if reason:
             notes.append(f"'{known.name}' {reason}; it stays an input because the champion has it")

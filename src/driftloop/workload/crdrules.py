@@ -221,8 +221,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         *_SOURCE,
         Rule(
             "timeColumn",
-            "has(self.timeColumn) || (has(self.on) && self.on.size() > 0)",
-            "must be set where on is empty",
+            "has(self.timeColumn) || (has(self.by) && self.by.size() > 0)",
+            "must be set where by is empty",
             "Name the columns to join by, or the time column.",
         ),
         Rule(
