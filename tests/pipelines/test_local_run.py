@@ -125,7 +125,12 @@ def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
     assert (Path(result.bento_uri) / "src" / "model" / "model.skops").exists()
     pages = {page.name: page.read_text() for page in (first.folder / REPORTS_FOLDER).iterdir()}
     assert set(pages) == {
-        "validate.html", "resample.html", "select.html", "evaluate.html", "explain.html", "assess.html",
+        "validate.html",
+        "resample.html",
+        "select.html",
+        "evaluate.html",
+        "explain.html",
+        "assess.html",
     }
     assert "Confusion matrix" in pages["evaluate.html"]
     assert all("Loop <b>small</b>" in pages[f"{stage}.html"] for stage in ("validate", "evaluate"))

@@ -96,12 +96,16 @@ def _tell(rows: list[dict[str, Any]], sets: list[str], given: argparse.Namespace
     for name, mean in means.items():
         differences[name] = [100 * (mean["driftloop"] - mean[other]) for other in ("flaml", "boosting")]
         told = " | ".join(f"{mean[contender]:.4f}" for contender in CONTENDERS)
-        print(f"| {name} | {DATA_SETS[name].metric} | {told} | {' | '.join(f'{d:+.2f} %' for d in differences[name])} |")
+        print(
+            f"| {name} | {DATA_SETS[name].metric} | {told} | {' | '.join(f'{d:+.2f} %' for d in differences[name])} |"
+        )
     if not differences:
         return 1
     flaml, boosting = np.array(list(differences.values())).T
     print(f"\nMean difference: {flaml.mean():+.2f} % against FLAML, {boosting.mean():+.2f} % against boosting.")
-    print(f"Worst set: {flaml.min():+.2f} % against FLAML, {boosting.min():+.2f} % against boosting. Sets: {len(means)}.")
+    print(
+        f"Worst set: {flaml.min():+.2f} % against FLAML, {boosting.min():+.2f} % against boosting. Sets: {len(means)}."
+    )
     held = (
         flaml.mean() >= LEAST_AGAINST_FLAML
         and boosting.mean() >= LEAST_AGAINST_BOOSTING

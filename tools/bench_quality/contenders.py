@@ -67,7 +67,17 @@ def driftloop(
         names = resolve_algorithms(("Auto",), schema.task)
         decided = plan(read_shape(file, schema.task, is_scaled=True), Wishes(names, spec, _TRIALS), None)
         jobs = [
-            (decided, candidate, file, sampling, sampled, schema, data_set.metric, seed, Path(folder) / candidate.algorithm)
+            (
+                decided,
+                candidate,
+                file,
+                sampling,
+                sampled,
+                schema,
+                data_set.metric,
+                seed,
+                Path(folder) / candidate.algorithm,
+            )
             for candidate in decided.candidates
         ]
         with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn"), initializer=_import) as pool:
