@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all test-cluster test-faults lint stage generate verify bench-pipeline bench-log bench-alarms images clean
+.PHONY: help demo demo-full test test-all test-options test-cluster test-faults lint stage generate verify bench-pipeline bench-log bench-alarms images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,10 +47,13 @@ demo-full: $(VENV)/.demo ## the same over the whole year
 	@$(BIN)/driftloop demo --full
 
 test: $(VENV)/.dev ## set-up and the tests, within five minutes
-	$(PYTEST) -n 2 --dist loadfile -m "not slow and not bench and not cluster"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow and not bench and not cluster and not options"
 
 test-all: $(VENV)/.dev ## the slow tests
 	$(PYTEST) -m "slow and not cluster" --timeout 1200
+
+test-options: $(VENV)/.dev ## every option of every stage into a Bento that predicts: at most 30 minutes
+	$(PYTEST) tests/options --timeout 600
 
 test-cluster: $(VENV)/.dev ## the whole loop on the cluster that KUBECONFIG names: installs the chart, and removes everything again
 	@test -n "$(KUBECONFIG)" || { echo "A cluster must be named. Run: make test-cluster KUBECONFIG=~/.kube/config"; exit 2; }

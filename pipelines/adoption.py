@@ -7,6 +7,8 @@ from pipelines.parts import (
     STORE_CONFIG,
     STORE_SECRET,
     Parameters,
+    Rows,
+    adjust_candidate,
     bring_data_in,
     judge_candidate,
     place_steps,
@@ -85,9 +87,14 @@ def adoption_pipeline(
     )
     # What lies at the model's address may change; a run of its own per loop needs no cache.
     adopted.set_caching_options(enable_caching=False)
-    model, rows, schema = (adopted.outputs[name] for name in ("model", "rows", "schema"))
+    rows, schema = adopted.outputs["rows"], adopted.outputs["schema"]
+    model = adjust_candidate(given, model=adopted.outputs["model"], train=rows, matrices=rows, schema=schema)
     judged = judge_candidate(
-        given, model=model, rows=rows, test=rows, schema=schema, trained_through=adopted.outputs["Output"]
+        given,
+        model=model,
+        rows=Rows(all=rows, train=rows, validation=rows, test=rows, matrices=rows),
+        schema=schema,
+        trained_through=adopted.outputs["Output"],
     )
     report = adopted.outputs["report"]
     register_candidate(given, data_in=data_in, judged=judged, model=model, test=rows, schema=schema, report=report)

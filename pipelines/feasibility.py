@@ -86,17 +86,16 @@ def feasibility_pipeline(
     sampled = sample(rows=validated.outputs["rows"], schema=schema, **given.pick("training"))
     rows = sampled.outputs["sampled"]
     trained = train_candidate(given, rows=rows, schema=schema)
-    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
     judged = judge_candidate(
-        given, model=model, rows=rows, test=test, schema=schema, trained_through=trained.split.outputs["Output"]
+        given, model=trained.model, rows=trained.rows, schema=schema, trained_through=trained.trained_through
     )
     concluded = feasibility(
         run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-        model=model,
-        matrices=trained.transform.outputs["matrices"],
+        model=trained.model,
+        matrices=trained.rows.matrices,
         sampled=rows,
-        train=trained.split.outputs["train"],
-        test=test,
+        train=trained.rows.train,
+        test=trained.rows.test,
         schema=schema,
         evaluation=judged.evaluate.outputs["evaluation"],
         explanation=judged.explain.outputs["explanation"],

@@ -7,6 +7,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 from kfp.dsl.pipeline_context import Pipeline
 
+from components.adjust.component import adjust
 from components.assess.component import assess
 from components.clean.component import clean
 from components.collect.component import collect
@@ -41,6 +42,11 @@ class Parameters:
         """Return some of them, and `code_digest`, which is an input of every stage."""
         return {name: self.values[name] for name in (*names, "code_digest")}
 
+    @property
+    def acceptance(self) -> Any:
+        """The rules of acceptance; a proof of concept is held against none."""
+        return self.values.get("acceptance", {})
+
 
 @dataclass(frozen=True)
 class DataIn:
@@ -51,12 +57,24 @@ class DataIn:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The rows of a run, and what they are for."""
+
+    all: Any
+    train: Any
+    validation: Any
+    test: Any
+    matrices: Any
+    """Training and validation rows, prepared."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """One candidate, and the rows it was made and will be judged of."""
 
-    split: Any
-    transform: Any
-    select: Any
+    model: Any
+    rows: Rows
+    trained_through: Any
 
 
 @dataclass(frozen=True)
@@ -70,18 +88,21 @@ class Judged:
 def bring_data_in(given: Parameters) -> DataIn:
     """Claim the run and fetch the data; the claim is made anew in every run."""
     claimed = snapshot(
-        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **given.pick("loop", "data_uri", "run_key", "result_uri", "claimant")
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        **given.pick("loop", "data_uri", "target_column", "data", "run_key", "result_uri", "claimant"),
     )
     claimed.set_caching_options(enable_caching=False)
-    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "data"))
+    collected = collect(data_digest=claimed.output, **given.pick("data_uri", "target_column", "task", "data"))
     return DataIn(claimed, collected)
 
 
 def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
-    """Split, clean, transform and resample the rows; plan the search; tune one candidate an algorithm; select."""
-    parted = split(rows=rows, schema=schema, **given.pick("training"))
+    """Split, clean, transform and resample the rows; plan the search; tune, select and adjust a candidate."""
+    parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
-    cleaned = clean(train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation"))
+    cleaned = clean(
+        train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation", "training")
+    )
     transformed = transform(
         cleaned_train=cleaned.outputs["cleaned_train"],
         cleaned_validation=cleaned.outputs["cleaned_validation"],
@@ -114,23 +135,48 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         plan=planned.outputs["plan"],
         **given.pick("metric", "training"),
     )
-    return Trained(parted, transformed, selected)
+    model = adjust_candidate(
+        given,
+        model=selected.outputs["model"],
+        train=train_rows,
+        matrices=transformed.outputs["matrices"],
+        schema=schema,
+    )
+    parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
+    return Trained(model, parts, parted.outputs["Output"])
+
+
+def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
+    """Set how a model decides; return the model."""
+    adjusted = adjust(
+        selected=model,
+        train=train,
+        matrices=matrices,
+        schema=schema,
+        acceptance=given.acceptance,
+        **given.pick("task", "problem", "data_uri", "data", "training"),
+    )
+    return adjusted.outputs["model"]
 
 
 def judge_candidate(
-    given: Parameters, *, model: Any, rows: Any, test: Any, schema: Any, trained_through: Any, champion_uri: Any = ""
+    given: Parameters, *, model: Any, rows: Rows, schema: Any, trained_through: Any, champion_uri: Any = ""
 ) -> Judged:
     """Evaluate a model on the test rows and say which columns it looks at."""
     evaluated = evaluate(
         model=model,
-        rows=rows,
-        test=test,
+        rows=rows.all,
+        train=rows.train,
+        validation=rows.validation,
+        matrices=rows.matrices,
+        test=rows.test,
         schema=schema,
         trained_through=trained_through,
         champion_uri=champion_uri,
-        **given.pick("loop", "metric", "training", "monitoring"),
+        preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
+        **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
     return Judged(evaluated, explained)
 
 

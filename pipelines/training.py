@@ -90,14 +90,13 @@ def training_pipeline(
     )
     rows, schema = validated.outputs["rows"], validated.outputs["schema"]
     trained = train_candidate(given, rows=rows, schema=schema, champion_uri=given.values["champion_uri"])
-    model, test = trained.select.outputs["model"], trained.split.outputs["test"]
+    model, test = trained.model, trained.rows.test
     judged = judge_candidate(
         given,
         model=model,
-        rows=rows,
-        test=test,
+        rows=trained.rows,
         schema=schema,
-        trained_through=trained.split.outputs["Output"],
+        trained_through=trained.trained_through,
         champion_uri=champion_uri,
     )
     report = validated.outputs["report"]

@@ -47,8 +47,10 @@ def _generate() -> Iterator[tuple[Path, str]]:
     from pipelines.feasibility import feasibility_pipeline
     from pipelines.schedule import schedule_pipeline
     from pipelines.training import training_pipeline
+    from tools import life_cycle
 
     yield Path("docs/modelloop.md"), build_markdown() + "\n"
+    yield Path("docs/life-cycle.md"), life_cycle.build_markdown()
     yield CHART_FILES / "crds" / "modelloops.yaml", to_yaml(modelloop_crd())
     yield CHART_FILES / "crds" / "driftreports.yaml", to_yaml(driftreport_crd())
     yield CHART_FILES / "approvalpolicy.yaml", to_yaml(approval_policy(), approval_policy_binding())

@@ -1,6 +1,6 @@
 """Kubeflow face of the stage `clean`."""
 
-from kfp.dsl import Artifact, Dataset, Input, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Output
 
 from components.stage import stage
 
@@ -11,34 +11,42 @@ def clean(
     validation: Input[Dataset],
     schema: Input[Artifact],
     preparation: dict,
+    training: dict,
     cleaner: Output[Artifact],
     cleaned_train: Output[Dataset],
     cleaned_validation: Output[Dataset],
+    report: Output[HTML],
     code_digest: str,
 ) -> None:
-    """Fill missing values, with values learned from the training rows.
+    """Fill what is missing, and treat outliers and noise, by what the training rows teach.
 
     Args:
         train: Rows to learn from.
         validation: Rows to fill as well.
         schema: What the columns are.
         preparation: Group `preparation` of the ModelLoop.
+        training: Group `training` of the ModelLoop.
         cleaner: What was learned.
-        cleaned_train: Training rows without missing values.
-        cleaned_validation: Validation rows without missing values.
+        cleaned_train: Training rows without missing values, those that are left; their index is their position.
+        cleaned_validation: Validation rows without missing values, all of them.
+        report: What was done, and why, as a page.
         code_digest: Identity of the driftloop code.
     """
     from pathlib import Path
 
-    from driftloop.spec import DataSchema, PreparationSpec
-    from driftloop.stages.clean import fit_cleaner
-    from driftloop.stages.table import read_features
+    from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
+    from driftloop.stages.clean import clean_training_rows
+    from driftloop.stages.preparationpages import build_cleaning_page
+    from driftloop.stages.table import read_features, read_target
     from driftloop.stages.tablefile import read_table
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
-    frame = read_features(read_table(train.path), read_schema)
-    fitted = fit_cleaner(frame, read_schema, PreparationSpec.model_validate(preparation))
-    fitted.save(Path(cleaner.path))
-    fitted.transform(frame).to_parquet(cleaned_train.path)
+    spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
+    rows = read_table(train.path)
+    labels = read_target(rows, read_schema) if read_schema.target.classes else None
+    cleaned = clean_training_rows(read_features(rows, read_schema), labels, read_schema, spec, seed=seed)
+    cleaned.cleaner.save(Path(cleaner.path))
+    cleaned.frame.to_parquet(cleaned_train.path)
+    Path(report.path).write_text(build_cleaning_page(cleaned.record))
     frame = read_features(read_table(validation.path), read_schema)
-    fitted.transform(frame).to_parquet(cleaned_validation.path)
+    cleaned.cleaner.transform(frame).to_parquet(cleaned_validation.path)

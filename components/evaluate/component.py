@@ -10,11 +10,16 @@ def evaluate(
     loop: str,
     model: Input[Model],
     rows: Input[Dataset],
+    train: Input[Dataset],
+    validation: Input[Dataset],
+    matrices: Input[Dataset],
     test: Input[Dataset],
     schema: Input[Artifact],
     metric: str,
     trained_through: str,
     champion_uri: str,
+    problem: dict,
+    preparation: dict,
     training: dict,
     monitoring: dict,
     evaluation: Output[Artifact],
@@ -26,17 +31,22 @@ def evaluate(
     report: Output[HTML],
     code_digest: str,
 ) -> None:
-    """Judge the selected model on the test rows, against the champion too.
+    """Judge the selected model on the test rows, against the champion and simpler ways to answer, and examine it.
 
     Args:
         loop: Name of the ModelLoop.
         model: The selected chain.
         rows: All rows of the run, to describe what is usual.
+        train: Training rows; like the next two not read for a model made elsewhere.
+        validation: Rows that it was tuned on.
+        matrices: Both as they were fitted and tuned on.
         test: Rows that nothing was fitted or tuned on.
         schema: What the columns are.
         metric: Metric to compare by.
         trained_through: Newest time in the training rows (ISO 8601), or empty.
         champion_uri: Bento of the model that serves now; empty for a first model.
+        problem: Group `problem` of the ModelLoop; what outcomes are worth.
+        preparation: Group `preparation` of the ModelLoop, to fit the like again.
         training: Group `training` of the ModelLoop.
         monitoring: Group `monitoring` of the ModelLoop.
         evaluation: What the test rows say.
@@ -52,10 +62,13 @@ def evaluate(
     from pathlib import Path
 
     from driftloop.adapters.bento import fetched
-    from driftloop.spec import DataSchema, MonitoringSpec, TrainingSpec
+    from driftloop.spec import DataSchema, MonitoringSpec, PreparationSpec, TrainingSpec
     from driftloop.stages.evaluate import describe, evaluate, load_champion
     from driftloop.stages.evaluationpage import build_evaluation_page
+    from driftloop.stages.examination import Material, examine
+    from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model
+    from driftloop.stages.parameters import read_problem_group
     from driftloop.stages.predict import build_sample
     from driftloop.stages.records import CandidateRecord
     from driftloop.stages.tablefile import read_table
@@ -75,6 +88,21 @@ def evaluate(
         metric=metric,
         trained_through=trained_through,
         champion=champion,
+        seed=seed,
+    )
+    judged = examine(
+        chain,
+        judged,
+        tested,
+        read_schema,
+        Material(
+            record,
+            train=lambda: read_table(train.path),
+            validation=lambda: read_table(validation.path),
+            matrices=lambda: Matrices.load(Path(matrices.path)),
+        ),
+        problem=read_problem_group(problem, task=read_schema.task),
+        preparation=PreparationSpec.model_validate(preparation),
         seed=seed,
     )
     window = MonitoringSpec.model_validate(monitoring).window.duration

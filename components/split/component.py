@@ -9,6 +9,9 @@ from components.stage import stage
 def split(
     rows: Input[Dataset],
     schema: Input[Artifact],
+    task: str,
+    problem: dict,
+    acceptance: dict,
     training: dict,
     train: Output[Dataset],
     validation: Output[Dataset],
@@ -17,9 +20,14 @@ def split(
 ) -> str:
     """Part the rows: 70 % to fit on, 15 % to tune on, 15 % that judge once.
 
+    Refuses a rule of decision that does not fit the target's classes, before anything is fitted.
+
     Args:
         rows: Validated rows.
         schema: What the columns are.
+        task: Kind of problem.
+        problem: Group `problem` of the ModelLoop; its outcomes must be of classes that there are.
+        acceptance: Group `acceptance` of the ModelLoop; its mitigation must suit the classes.
         training: Group `training` of the ModelLoop.
         train: Rows to fit on; with a time column the oldest.
         validation: Rows to tune on.
@@ -31,12 +39,15 @@ def split(
     """
     from pathlib import Path
 
-    from driftloop.spec import DataSchema, TrainingSpec
+    from driftloop.spec import AcceptanceSpec, DataSchema, TrainingSpec
+    from driftloop.stages.adjust import check_decision
+    from driftloop.stages.parameters import read_problem_group
     from driftloop.stages.split import split
     from driftloop.stages.tablefile import read_table, write_table
 
     seed = TrainingSpec.model_validate(training).random_state
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    check_decision(read_problem_group(problem, task=task), AcceptanceSpec.model_validate(acceptance), read_schema)
     parts = split(read_table(rows.path), read_schema, seed=seed)
     for part, output in ((parts.train, train), (parts.validation, validation), (parts.test, test)):
         write_table(part, output.path)

@@ -41,6 +41,7 @@ def train(
     from pathlib import Path
 
     from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.tasks import set_up
     from driftloop.spec import DataSchema, TrainingSpec
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
@@ -58,7 +59,7 @@ def train(
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
         DataSchema.model_validate_json(Path(schema.path).read_text()),
-        algorithm=get_algorithm(algorithm),
+        algorithm=set_up(get_algorithm(algorithm), spec, metric),
         metric=metric,
         budget=Budget.of(planned),
         seed=spec.random_state,

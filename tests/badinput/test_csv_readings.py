@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from driftloop.stages.celltext import MixedColumnError, UnclearColumnError
-from driftloop.stages.collect import DuplicateColumnsError, read_csv_sample, read_files, reading_notes
+from driftloop.stages.collect import DuplicateColumnsError, read_csv_sample, read_files
 from driftloop.stages.csvfile import EmptyDataError, UnreadableDataError
+from driftloop.stages.tablenotes import reading_notes
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ def test_a_word_among_numbers_or_dates_is_refused_with_its_line(read, many, kind
             "a,b\n1,2\n1,2,3\n",
             UnreadableDataError,
             (
-                "The file 'x.csv' must be a CSV or Parquet table. It can't be read: CSV parse error: Expected 2 columns, "
+                "The file 'x.csv' must be a CSV, Parquet or JSON lines table. It can't be read: CSV parse error: Expected 2 columns, "
                 "got 3: 1,2,3. Repair it."
             ),
         ),
@@ -226,7 +227,7 @@ def test_a_word_among_numbers_or_dates_is_refused_with_its_line(read, many, kind
             b"PK\x03\x04abc",
             UnreadableDataError,
             (
-                "The file 'x.csv' must be a CSV or Parquet table. It can't be read: it is a ZIP archive or an Excel "
+                "The file 'x.csv' must be a CSV, Parquet or JSON lines table. It can't be read: it is a ZIP archive or an Excel "
                 "workbook. Save the table as CSV."
             ),
         ),
@@ -234,7 +235,7 @@ def test_a_word_among_numbers_or_dates_is_refused_with_its_line(read, many, kind
             b"a\x00\x01\x02b" * 10 + b"abcdefgh" * 20,
             UnreadableDataError,
             (
-                "The file 'x.csv' must be a CSV or Parquet table. It can't be read: it holds binary data. Save the table "
+                "The file 'x.csv' must be a CSV, Parquet or JSON lines table. It can't be read: it holds binary data. Save the table "
                 "as CSV or Parquet."
             ),
         ),
@@ -242,7 +243,7 @@ def test_a_word_among_numbers_or_dates_is_refused_with_its_line(read, many, kind
             b"PAR1 and no more",
             UnreadableDataError,
             (
-                "The file 'x.csv' must be a CSV or Parquet table. It can't be read: Parquet magic bytes not found in "
+                "The file 'x.csv' must be a CSV, Parquet or JSON lines table. It can't be read: Parquet magic bytes not found in "
                 "footer. Either the file is corrupted or this is not a parquet file. Repair it."
             ),
         ),

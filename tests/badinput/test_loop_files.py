@@ -44,12 +44,11 @@ CASES = {
     ),
     "missing target": (
         GOOD.replace(", targetColumn: late", ""),
-        "loop.yaml:6: The 'spec.data.targetColumn' of ModelLoop 'flights' must be set. Add it: column to predict.\n",
+        "loop.yaml:6: The 'spec.data.targetColumn' of ModelLoop 'flights' must be set for the task Classification. Got nothing. Name the column to predict.\n",
     ),
     "misspelt field": (
         GOOD.replace("targetColumn", "targetColum"),
         (
-            "loop.yaml:6: The 'spec.data.targetColumn' of ModelLoop 'flights' must be set. Add it: column to predict.\n"
             "loop.yaml:6: The 'spec.data.targetColum' of ModelLoop 'flights' is not a known field. Did you mean "
             "'targetColumn'?\n"
         ),

@@ -38,7 +38,7 @@ def run(folder, content, *arguments, prefix=()):
 @pytest.mark.parametrize(
     ("content", "stage", "message"),
     [
-        (None, "snapshot", "The 'data.uri' must lead to a CSV or Parquet file, or a folder of them. Nothing found at '{uri}'. Correct the address, or put the data there."),
+        (None, "snapshot", "The 'data.uri' must lead to a CSV, Parquet or JSON lines file, or a folder of them. Nothing found at '{uri}'. Correct the address, or put the data there."),
         ("x,late\n" + ROWS + "abc,no\n", "collect", "The column 'x' of '{uri}' must hold values of one type. Got numbers in 60 rows and something else in 1 ('abc' in line 62). Correct those cells or leave them empty."),
         ("x,late\n1.5,yes\n", "validate", "The data must have at least 30 rows with a target ('data.minRows'). Got 1. Collect more rows, or lower 'data.minRows'."),
         ("x,late\n" + ROWS.replace("no", "yes"), "validate", "The target 'late' of a Classification must have at least two classes. Got only 'yes'. Collect rows of the other classes."),

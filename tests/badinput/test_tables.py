@@ -86,7 +86,7 @@ def test_the_reason_is_told_and_nothing_is_written(frame, message):
         ),
         (
             b"\x00\x01\x02\x03" * 100 + b"abcdefgh" * 200,
-            ("The file 't.csv' must be a CSV or Parquet table. It can't be read: it holds binary data. Save the table as "
+            ("The file 't.csv' must be a CSV, Parquet or JSON lines table. It can't be read: it holds binary data. Save the table as "
             "CSV or Parquet."),
         ),
     ],
@@ -123,7 +123,7 @@ def test_columns_that_teach_nothing_are_named():
     assert [line for line in outcome.stdout.splitlines() if "left out" in line] == [
         "  left out: 'empty' has no values",
         "  left out: 'same' has the same value in every row (1)",
-        "  left out: 'name' looks like an identifier or free text (120 different values in 120 rows)",
+        "  left out: 'name' looks like an identifier (120 different values in 120 rows)",
     ]
 
 

@@ -130,7 +130,7 @@ def test_an_existing_file_is_overwritten_only_by_force(flights):
         (("flights.csv", "--target", "empty"), "must have values. Got none in the first 60 rows."),
         (("flights.csv", "--target", "late", "--name", "../x"), "must consist of lower-case letters, digits"),
         (("nothing.csv", "--target", "late"), "must be a local file"),
-        (("flights.xlsx", "--target", "late"), "must be a .parquet or .csv file. Got '.xlsx'."),
+        (("flights.xlsx", "--target", "late"), "must be a .parquet, .csv or .jsonl file. Got '.xlsx'."),
         (("broken.parquet", "--target", "late"), "can't be read as parquet:"),
         (("broken.csv", "--target", "late"), "must have rows. Got none."),
         (("header.csv", "--target", "late"), "must have rows. Got none."),

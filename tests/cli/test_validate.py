@@ -32,7 +32,6 @@ def test_all_problems_go_to_stderr_and_exit_with_2(tmp_path):
     assert [line.split(" ")[2] for line in outcome.stderr.splitlines()] == [
         "'spec.problem.task'",
         "'spec.data.uri'",
-        "'spec.data.targetColumn'",
         "'spec.data.targetcolumn'",
     ]
 

@@ -4,7 +4,12 @@ import os
 
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.controller.datawatch import LOOK_SECONDS, DataWatch
+from driftloop.spec import DataSpec
 from driftloop.stages.snapshot import data_digest
+
+
+def spec(uri):
+    return DataSpec(uri=uri, target_column="y")
 
 
 def write(path, text, *, seconds):
@@ -14,7 +19,7 @@ def write(path, text, *, seconds):
 
 def test_the_digest_is_the_pipelines(tmp_path):
     write(tmp_path / "rows.csv", "x\n1\n", seconds=1)
-    watch = DataWatch(str(tmp_path / "rows.csv"))
+    watch = DataWatch(spec(str(tmp_path / "rows.csv")))
     watch.read()
     assert watch.digest == data_digest(FsspecStore(), str(tmp_path / "rows.csv"))
 
@@ -22,7 +27,7 @@ def test_the_digest_is_the_pipelines(tmp_path):
 def test_a_change_is_read_once_it_is_at_rest(tmp_path):
     path = tmp_path / "rows.csv"
     write(path, "x\n1\n", seconds=1)
-    watch = DataWatch(str(path))
+    watch = DataWatch(spec(str(path)))
     watch.read()
     before, now = watch.digest, 0.0
     assert not watch.is_due(now)
@@ -39,7 +44,7 @@ def test_a_change_is_read_once_it_is_at_rest(tmp_path):
 
 def test_a_new_file_in_a_folder_is_a_change_and_a_touched_one_is_the_same_content(tmp_path):
     write(tmp_path / "a.csv", "x\n1\n", seconds=1)
-    watch = DataWatch(str(tmp_path))
+    watch = DataWatch(spec(str(tmp_path)))
     watch.read()
     before = watch.digest
     write(tmp_path / "a.csv", "x\n1\n", seconds=9)
@@ -56,7 +61,7 @@ def test_a_new_file_in_a_folder_is_a_change_and_a_touched_one_is_the_same_conten
 
 def test_data_that_vanish_leave_the_last_digest(tmp_path, caplog):
     path = tmp_path / "rows.csv"
-    missing = DataWatch(str(path))
+    missing = DataWatch(spec(str(path)))
     missing.read()
     assert missing.digest == ""
     assert "can't be read" in caplog.text

@@ -126,5 +126,7 @@ def test_another_job_with_the_same_key_ends_before_any_work(pods, ran):
 def test_a_failed_stage_leaves_its_reason(pods):
     code, told, message = pods.run("failing", run_key="b" * 12, data="missing.csv")
     assert code == FAILED_STAGE_EXIT_CODE
-    assert message.startswith("The stage 'snapshot' failed: The 'data.uri' must lead to a CSV or Parquet file")
+    assert message.startswith(
+        "The stage 'snapshot' failed: The 'data.uri' must lead to a CSV, Parquet or JSON lines file"
+    )
     assert "Traceback" in told  # for `kubectl logs`

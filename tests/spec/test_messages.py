@@ -35,7 +35,11 @@ def tell(document):
         ("metadata.name", 2013, 'must be text. Got 2013. Quote it: "2013".'),
         ("metadata.labels.team", True, 'must be text. Got true. Quote it: "true".'),
         ("spec.suspend", "true", "must be true or false. Got 'true'."),
-        ("spec.problem.task", "Clustering", "must be one of Classification, Regression. Got 'Clustering'."),
+        (
+            "spec.problem.task",
+            "Forecasting",
+            ("must be one of Classification, Regression, Clustering, AnomalyDetection, Decision. Got 'Forecasting'."),
+        ),
         ("spec.problem.metric.threshold", "0.7", "must be a number. Got '0.7'. Remove the quotes: 0.7."),
         ("spec.data.uri", "", "must not be empty."),
         ("spec.data.keyColumn", "high", "must be another column than targetColumn. Got 'high'."),
@@ -142,11 +146,34 @@ def test_an_unknown_field_is_told_with_the_one_meant(path, remedy):
     assert tell(put(MINIMAL, path, "x")) == [f"The '{path}' of ModelLoop 'energy' is not a known field. {remedy}"]
 
 
+@pytest.mark.parametrize(
+    ("task", "what"),
+    [("Classification", "column to predict"), ("Regression", "column to predict"), ("Decision", "reward")],
+)
+def test_a_task_that_needs_a_target_says_so(minimal, task, what):
+    del minimal["spec"]["data"]["targetColumn"]
+    minimal["spec"]["problem"] = {"task": task}
+    [told] = tell(minimal)
+    assert told == (
+        f"The 'spec.data.targetColumn' of ModelLoop 'energy' must be set for the task {task}. Got nothing. "
+        f"Name the {what}."
+    )
+
+
+@pytest.mark.parametrize("task", ["Clustering", "AnomalyDetection"])
+def test_other_tasks_need_no_target(minimal, task):
+    del minimal["spec"]["data"]["targetColumn"]
+    minimal["spec"]["problem"] = {"task": task}
+    assert tell(minimal) == []
+
+
 def test_a_missing_field_is_told_with_its_meaning(minimal):
-    del minimal["spec"]["data"]["targetColumn"], minimal["spec"]["problem"]["task"]
+    del minimal["spec"]["problem"]["task"]
     assert tell(minimal) == [
-        "The 'spec.problem.task' of ModelLoop 'energy' must be set. Add it: Classification or Regression.",
-        "The 'spec.data.targetColumn' of ModelLoop 'energy' must be set. Add it: column to predict.",
+        (
+            "The 'spec.problem.task' of ModelLoop 'energy' must be set. Add it: Classification or Regression or "
+            "Clustering or AnomalyDetection or Decision."
+        ),
     ]
 
 

@@ -10,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 
 from driftloop.algorithms import get_algorithm
 from driftloop.spec import DataSchema, DataSpec, PreparationSpec, Task
-from driftloop.stages.clean import MISSING_CATEGORY, Cleaner, fit_cleaner, missing_flag
+from driftloop.stages.clean import Cleaner, clean_training_rows
 from driftloop.stages.evaluate import Champion, describe, evaluate
 from driftloop.stages.evaluationpage import build_evaluation_page
+from driftloop.stages.filling import MISSING_CATEGORY, missing_flag
 from driftloop.stages.frame import to_model_frame
 from driftloop.stages.matrices import Matrices, load_train_target
 from driftloop.stages.modelfile import load_model, save_model
@@ -57,12 +58,14 @@ class Prepared:
         self.parts: Splits = split(validated.table, self.schema, seed=0)
         preparation = PreparationSpec()
         train, validation = (read_features(part, self.schema) for part in (self.parts.train, self.parts.validation))
-        self.cleaner = fit_cleaner(train, self.schema, preparation)
         y = read_target(self.parts.train, self.schema)
-        cleaned = self.cleaner.transform(train)
-        self.transformer, x = fit_transformer(cleaned, y, self.schema, preparation, seed=0)
+        cleaned = clean_training_rows(train, y, self.schema, preparation, seed=0)
+        self.cleaner = cleaned.cleaner
+        made = fit_transformer(cleaned.frame, y, self.schema, preparation, seed=0)
+        self.transformer = made.transformer
         validation_x = self.transformer.transform(self.cleaner.transform(validation))
-        self.matrices = Matrices(x, y, validation_x, read_target(self.parts.validation, self.schema))
+        validation_y = read_target(self.parts.validation, self.schema)
+        self.matrices = Matrices(made.matrix, y, validation_x, validation_y, made.columns, cleaned.rows)
 
     def fit(self, algorithm: str, metric: str, trials: int = 2):
         return fit_candidate(
@@ -79,6 +82,10 @@ class Prepared:
     def chain(self, algorithm: str, metric: str):
         candidate = self.fit(algorithm, metric)
         return build_chain(self.cleaner, self.transformer, candidate.estimator), candidate.record
+
+
+def clean(rows: pd.DataFrame, schema: DataSchema, preparation: PreparationSpec) -> Cleaner:
+    return clean_training_rows(rows, None, schema, preparation, seed=0).cleaner
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +108,9 @@ def test_cleaning_learns_from_training_rows_only_and_leaves_nothing_missing(two_
 
 @pytest.mark.parametrize(("missing", "expected"), [("Mean", 2.0), ("Median", 1.0), ("MostFrequent", 0.0)])
 def test_missing_numbers_are_filled_as_asked_without_a_flag(two_classes, missing, expected):
-    train = read_features(two_classes.parts.train, two_classes.schema).head(6)
-    train["number"] = [0.0, 0.0, 1.0, 4.0, 5.0, np.nan]
-    cleaner = fit_cleaner(train, two_classes.schema, PreparationSpec(missing=missing))
+    train = read_features(two_classes.parts.train, two_classes.schema).head(60)
+    train["number"] = [0.0, 0.0, 1.0, 4.0, 5.0, np.nan] * 10
+    cleaner = clean(train, two_classes.schema, PreparationSpec(missing=missing))
     assert cleaner.fillings["number"] == expected
     assert cleaner.flagged == []
 
@@ -123,9 +130,9 @@ def test_a_missing_value_is_answered_whatever_the_training_rows_held(missing, tr
     validated = validate(pa.Table.from_pandas(rows), task=Task.CLASSIFICATION, data=spec, champion=champion)
     train, y = read_features(validated.table, validated.schema), read_target(validated.table, validated.schema)
     preparation = PreparationSpec(missing=missing)
-    cleaner = fit_cleaner(train, validated.schema, preparation)
-    transformer, x = fit_transformer(cleaner.transform(train), y, validated.schema, preparation, seed=0)
-    chain = build_chain(cleaner, transformer, LogisticRegression().fit(x, y))
+    cleaner = clean(train, validated.schema, preparation)
+    made = fit_transformer(cleaner.transform(train), y, validated.schema, preparation, seed=0)
+    chain = build_chain(cleaner, made.transformer, LogisticRegression().fit(made.matrix, y))
     unknown = to_model_frame({name: [None, None] for name in inputs}, validated.schema)
     assert np.isfinite(chain.predict_proba(unknown)).all()
 
@@ -138,7 +145,8 @@ def test_a_cleaner_survives_its_file(two_classes, tmp_path):
 
 
 def test_many_categories_are_cross_fitted_and_few_are_one_hot(two_classes):
-    blocks = dict(zip(*[[block[i] for block in two_classes.transformer.transformers_] for i in (0, 2)], strict=True))
+    encoder = two_classes.transformer.encoder  # the hour is midnight's in all rows, and left out
+    blocks = dict(zip(*[[block[i] for block in encoder.transformers_] for i in (0, 2)], strict=True))
     assert blocks["many_categories"] == ["city"]
     assert blocks["few_categories"] == ["kind"]
     cleaned = two_classes.cleaner.transform(read_features(two_classes.parts.train, two_classes.schema))
@@ -152,8 +160,12 @@ def test_date_parts_are_days_day_of_year_weekday_and_hour():
 
 def test_matrices_survive_their_file(two_classes, tmp_path):
     two_classes.matrices.save(tmp_path / "m")
-    again = Matrices.load(tmp_path / "m")
-    assert all((a == b).all() for a, b in zip(vars(again).values(), vars(two_classes.matrices).values(), strict=True))
+    again, matrices = Matrices.load(tmp_path / "m"), two_classes.matrices
+    for name in ("train_x", "train_y", "validation_x", "validation_y", "train_rows"):
+        assert (getattr(again, name) == getattr(matrices, name)).all()
+    assert again.columns == matrices.columns
+    assert len(again.columns) == again.train_x.shape[1]
+    assert [again.columns[place].name for place in again.groups["kind"]] == ["kind = (missing)", "kind = a", "kind = b"]
     assert (load_train_target(tmp_path / "m") == two_classes.matrices.train_y).all()
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from driftloop.adapters.objectstore import FsspecStore
+from driftloop.adapters.datasource import bring_data, digest_data
 from driftloop.spec import DataSpec
 from driftloop.stages.collect import (
     ColumnNotFoundError,
@@ -13,9 +13,7 @@ from driftloop.stages.collect import (
     EmptyDataError,
     UnreadableDataError,
     collect,
-    fetch,
 )
-from driftloop.stages.snapshot import data_digest
 
 SPEC = DataSpec(uri="data.csv", target_column="late")
 
@@ -68,11 +66,12 @@ def test_files_that_disagree_on_a_type_are_told(tmp_path):
 
 
 def test_data_that_changed_since_the_snapshot_are_refused(tmp_path):
-    source, folder = write(tmp_path / "a.csv", "late\n1\n"), tmp_path / "copy"
+    source, folder, again = write(tmp_path / "a.csv", "late\n1\n"), tmp_path / "copy", tmp_path / "again"
     folder.mkdir()
-    store, uri = FsspecStore(), str(source)
-    digest = data_digest(store, uri)
-    assert fetch(store, uri, digest=digest, folder=folder)[0].read_bytes() == source.read_bytes()
+    again.mkdir()
+    data = SPEC.model_copy(update={"uri": str(source)})
+    digest = digest_data(data)
+    assert bring_data(data, digest, folder)[0][0].read_bytes() == source.read_bytes()
     source.write_text("late\n2\n")
     with pytest.raises(DataChangedError, match="changed since the run began"):
-        fetch(store, uri, digest=digest, folder=folder)
+        bring_data(data, digest, again)

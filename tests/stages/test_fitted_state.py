@@ -49,12 +49,20 @@ def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: s
     common = {"schema": Artifact(uri=path["schema"]), "code_digest": "code"}
     cleaner = Artifact(uri=str(folder / "cleaner"))
     cleaned = {f"cleaned_{name}": Dataset(uri=str(folder / f"cleaned_{name}")) for name in rows}
-    clean.clean.python_func(**rows, **cleaned, **common, preparation={}, cleaner=cleaner)
+    report = Artifact(uri=str(folder / "report"))
+    clean.clean.python_func(**rows, **cleaned, **common, preparation={}, training={}, cleaner=cleaner, report=report)
     transformer, matrices = Model(uri=str(folder / "transformer")), Dataset(uri=str(folder / "matrices"))
     transform.transform.python_func(
-        **rows, **cleaned, **common, preparation={}, training={}, transformer=transformer, matrices=matrices
+        **rows,
+        **cleaned,
+        **common,
+        preparation={},
+        training={},
+        transformer=transformer,
+        matrices=matrices,
+        report=report,
     )
-    sampling, report = Dataset(uri=str(folder / "sampling")), Artifact(uri=str(folder / "report"))
+    sampling = Dataset(uri=str(folder / "sampling"))
     resample.resample.python_func(
         matrices=matrices,
         task="Classification",

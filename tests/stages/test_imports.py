@@ -13,6 +13,7 @@ FITS_NOTHING = [
     "split",
     "resample",
     "select",
+    "adjust",
     "assess",
     "package",
     "verify",

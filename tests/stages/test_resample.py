@@ -70,7 +70,7 @@ def test_a_regression_refuses_to_be_balanced(method):
         resample(np.arange(9.0), Task.REGRESSION, method, seed=0)
     sampling, record = resample(np.arange(9.0), Task.REGRESSION, "Auto", seed=0)
     assert sampling == Sampling()
-    assert record.reason == "a regression has no classes to balance"
+    assert record.reason == "the task Regression has no classes to balance"
 
 
 @pytest.mark.parametrize("method", [*BALANCING, "None"])

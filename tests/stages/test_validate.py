@@ -61,7 +61,7 @@ def test_every_kind_of_column_is_recognised():
     [
         ([5] * ROWS, "same value in every row"),
         ([None] * ROWS, "no values"),
-        ([f"id {index}" for index in range(ROWS)], "identifier or free text"),
+        ([f"id {index}" for index in range(ROWS)], "looks like an identifier"),
         (list(range(100, 100 + ROWS)), "numbers the rows one by one"),
         ([[1, 2]] * ROWS, "no numbers, texts or dates"),
     ],

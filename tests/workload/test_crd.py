@@ -102,7 +102,7 @@ def test_bounds_choices_and_defaults_come_from_the_types():
         "minimum": 30,
         "default": 200,
     }
-    assert data["required"] == ["uri", "targetColumn"]
+    assert data["required"] == ["uri"]
     effect = monitoring["minEffectSize"]
     assert [effect[name] for name in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")] == [
         0,

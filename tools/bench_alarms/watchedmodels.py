@@ -21,7 +21,7 @@ from driftloop.monitor.judge import Judge
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.spec import MonitoringSpec, PreparationSpec, Task
 from driftloop.spec.data import DataSpec
-from driftloop.stages.clean import fit_cleaner
+from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.evaluate import describe, evaluate
 from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.predict import predict
@@ -96,11 +96,11 @@ def train(data: DataSet, *, seed: int) -> WatchedModel:
     valid = validate(pa.Table.from_pandas(reference, preserve_index=False), task=Task.CLASSIFICATION, data=named)
     schema, parts, preparation = valid.schema, split(valid.table, valid.schema, seed=seed), PreparationSpec()
     frame, y = read_features(parts.train, schema), read_target(parts.train, schema)
-    cleaner = fit_cleaner(frame, schema, preparation)
-    transformer, x = fit_transformer(cleaner.transform(frame), y, schema, preparation, seed=seed)
+    cleaned = clean_training_rows(frame, y, schema, preparation, seed=seed)
+    made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
     algorithm = get_algorithm("Linear")
-    estimator = algorithm.build(schema.task, dict(algorithm.defaults), seed).fit(x, y)
-    chain = build_chain(cleaner, transformer, estimator)
+    estimator = algorithm.build(schema.task, dict(algorithm.defaults), seed).fit(made.matrix, y)
+    chain = build_chain(cleaned.cleaner, made.transformer, estimator)
     record = CandidateRecord(
         algorithm=algorithm.name, score=0.0, train_score=0.0, params={}, trials=1, fit_seconds=0.0, sampling="None"
     )

@@ -32,7 +32,8 @@ def driftloop(
     from sklearn.model_selection import train_test_split
 
     from driftloop.algorithms import resolve_algorithms
-    from driftloop.stages.clean import fit_cleaner
+    from driftloop.algorithms.tasks import answer
+    from driftloop.stages.clean import clean_training_rows
     from driftloop.stages.frame import to_model_frame
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model
@@ -40,7 +41,7 @@ def driftloop(
     from driftloop.stages.resample import resample
     from driftloop.stages.select import Judgement, blend_chains, select
     from driftloop.stages.table import read_features, read_target
-    from driftloop.stages.train import answer
+    from driftloop.stages.train import build_chain
     from driftloop.stages.transform import fit_transformer
     from driftloop.stages.validate import validate
 
@@ -57,10 +58,12 @@ def driftloop(
     fit, tune = train_test_split(np.arange(len(labels)), test_size=0.15 / 0.85, random_state=seed, stratify=strata)
     parts = [table.take(pa.array(np.sort(chosen))) for chosen in (fit, tune)]
     features, targets = [read_features(part, schema) for part in parts], [read_target(part, schema) for part in parts]
-    cleaner = fit_cleaner(features[0], schema, preparation)
-    transformer, x = fit_transformer(cleaner.transform(features[0]), targets[0], schema, preparation, seed=seed)
-    matrices = Matrices(x, targets[0], transformer.transform(cleaner.transform(features[1])), targets[1])
-    sampling, sampled = resample(targets[0], schema.task, preparation.sampling, seed=seed)
+    cleaned = clean_training_rows(features[0], targets[0], schema, preparation, seed=seed)
+    y = targets[0][cleaned.rows]
+    made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
+    cleaner, transformer = cleaned.cleaner, made.transformer
+    matrices = Matrices(made.matrix, y, transformer.transform(cleaner.transform(features[1])), targets[1])
+    sampling, sampled = resample(y, schema.task, preparation.sampling, seed=seed)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "matrices"
         matrices.save(file)
@@ -85,8 +88,6 @@ def driftloop(
         estimators = [load_model(Path(folder) / candidate.algorithm) for candidate in decided.candidates]
         judged = [Judgement.load(Path(folder) / f"{c.algorithm}.answers") for c in decided.candidates]
     chosen = select(records, judged, metric=data_set.metric, may_blend=True, seed=seed)
-    from driftloop.stages.train import build_chain
-
     chains = [build_chain(cleaner, transformer, estimators[part]) for part in chosen.parts]
     model = chains[0] if len(chains) == 1 else blend_chains(chains, chosen.weights)
     frame = to_model_frame(test.drop(columns=TARGET), schema)

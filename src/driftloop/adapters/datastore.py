@@ -14,7 +14,7 @@ from driftloop.spec.data import DATA_VARIABLE_PREFIX
 
 
 class DataCredentials(BaseSettings):
-    """The Secret's keys; empty: as the platform's store."""
+    """The Secret's keys; empty: as the platform's store, or as the address of a database says."""
 
     model_config = SettingsConfigDict(env_prefix=DATA_VARIABLE_PREFIX, frozen=True)
 
@@ -22,6 +22,8 @@ class DataCredentials(BaseSettings):
     aws_secret_access_key: str = ""
     aws_endpoint_url: str = ""
     aws_default_region: str = ""
+    database_username: str = ""
+    database_password: str = ""
 
     def options(self) -> dict[str, Any]:
         """Return the options of s3fs."""

@@ -10,7 +10,9 @@ from typing import Any
 from driftloop.errors import InvalidInputError
 
 _CHUNK_BYTES = 1 << 20
-_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq")
+_DATA_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+_WEB = ("http:", "https:")
+_NOT_FOUND = 404
 
 
 class UnknownStoreError(InvalidInputError):
@@ -26,10 +28,21 @@ class UnknownStoreError(InvalidInputError):
 class UnreadableFileError(InvalidInputError):
     """A file is there, and may not or can't be read."""
 
-    def __init__(self, uri: str, error: OSError) -> None:
+    def __init__(self, uri: str, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
         super().__init__(
-            f"The file '{uri}' must be readable. It can't be read: {error.strerror or error}. "
+            f"The file '{uri}' must be readable. It can't be read: {reason}. "
             "Give this user the right to read it, or mend the connection, then try again."
+        )
+
+
+class AbsentPageError(InvalidInputError):
+    """A web server has nothing at an address."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(
+            f"The address '{uri}' must lead to a CSV, Parquet or JSON lines file. The server answered 404: not found. "
+            "Correct the address."
         )
 
 
@@ -44,7 +57,9 @@ class FsspecStore:
         self._options = dict(options or {})
 
     def files(self, uri: str) -> list[str]:
-        """Return the addresses behind a file, a folder or a pattern, sorted."""
+        """Return the addresses behind a file, a folder or a pattern, sorted; a web server's is always one file."""
+        if uri.startswith(_WEB):
+            return [uri]
         fs, path = locate(uri, self._options)
         if fs.isfile(path):
             return [uri]
@@ -57,14 +72,21 @@ class FsspecStore:
 
         Raises:
             UnreadableFileError: it may not be read, or the store broke off.
+            AbsentPageError: a web server does not have it.
         """
         fs, path = locate(uri, self._options)
+        is_web = uri.startswith(_WEB)
         try:
-            with fs.open(path, "rb") as file:
+            # From a web server as one stream: not every one answers for ranges.
+            with fs.open(path, "rb", **({"block_size": 0} if is_web else {})) as file:
                 while chunk := file.read(_CHUNK_BYTES):
                     yield chunk
         except OSError as error:
-            raise UnreadableFileError(uri, error) from error
+            raise _read_error(uri, error) from error
+        except Exception as error:  # the client of web servers has errors of its own
+            if not is_web:
+                raise
+            raise _read_error(uri, error) from error
 
     def create(self, uri: str, content: bytes) -> None:
         """Write a whole new file, or nothing.
@@ -134,6 +156,16 @@ class FsspecStore:
             fs.rm(path, recursive=True)
         except FileNotFoundError:
             return
+
+
+def _read_error(uri: str, error: Exception) -> InvalidInputError:
+    """Tell why a file can't be read; fsspec says of every trouble with a web server that the file is not there."""
+    cause = error.__cause__
+    if not uri.startswith(_WEB) or not isinstance(error, FileNotFoundError):
+        return UnreadableFileError(uri, error)
+    if isinstance(cause, Exception) and getattr(cause, "status", _NOT_FOUND) != _NOT_FOUND:
+        return UnreadableFileError(uri, cause)
+    return UnreadableFileError(uri, cause) if isinstance(cause, OSError) else AbsentPageError(uri)
 
 
 def _is_local(fs: Any) -> bool:

@@ -11,6 +11,7 @@ from driftloop.adapters.bentoarchive import pack
 from driftloop.adapters.modelsource import MLFLOW_SCHEMES, ModelNotFoundError, fetch_model, locate_model
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError, InvalidInputError
+from driftloop.spec.data import SIMULATION
 from driftloop.spec.storelayout import StoreLayout
 
 
@@ -59,7 +60,7 @@ class LocalContent:
 
 def is_local(uri: str) -> bool:
     """Whether an address means this machine."""
-    return "://" not in uri or uri.startswith("file://")
+    return uri != SIMULATION and ("://" not in uri or uri.startswith("file://"))
 
 
 def find_data(field: str, uri: str, base: Path) -> LocalContent:

@@ -8,7 +8,9 @@ import difflib
 from collections.abc import Sequence
 
 from driftloop.algorithms.algorithm import Algorithm
+from driftloop.algorithms.anomaly import ANOMALIES
 from driftloop.algorithms.blend import BLEND
+from driftloop.algorithms.clustering import CLUSTERING
 from driftloop.algorithms.linear import LINEAR
 from driftloop.algorithms.neighbours import NEIGHBOURS
 from driftloop.algorithms.networks import NETWORKS
@@ -18,7 +20,7 @@ from driftloop.spec import Task
 
 AUTO = "Auto"
 
-CATALOGUE: tuple[Algorithm, ...] = (*LINEAR, *NEIGHBOURS, *TREES, *NETWORKS)
+CATALOGUE: tuple[Algorithm, ...] = (*LINEAR, *NEIGHBOURS, *TREES, *NETWORKS, *CLUSTERING, *ANOMALIES)
 
 
 class UnknownAlgorithmError(InvalidInputError):

@@ -1,16 +1,18 @@
 """The metrics by which models are tuned and compared: greater is better, weights stand for repeated rows.
 
 NumPy only, so that a bootstrap is a loop over weights and no stage needs scikit-learn to score. Names and values are
-those of scikit-learn's scorers.
+those of scikit-learn's scorers. What needs no truth is in `unsupervised`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms.unsupervised import WITHOUT_TRUTH, adjusted_rand
 from driftloop.spec import Task
 from driftloop.spec.problem import METRICS_BY_TASK
 
@@ -28,11 +30,28 @@ class Answers:
     predictions: npt.NDArray[np.float64]
     """Shape (n,): index of the class, or the number."""
     probabilities: Numbers | None = None
-    """Shape (n, number of classes); None for regression."""
+    """Shape (n, number of classes); None for regression, and for clusters without probabilities."""
+    space: Numbers | None = None
+    """Clustering: the rows as the clusters see them, shape (n, columns): distances are measured there."""
+    halves: Numbers | None = None
+    """Clustering, AnomalyDetection: cluster or anomaly score by two models that were fitted on one half of the training
+    rows each, shape (n, 2)."""
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
-        return Answers(self.predictions[rows], None if self.probabilities is None else self.probabilities[rows])
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return Answers(**taken)
+
+    def level(self, code: int) -> npt.NDArray[np.int64]:
+        """Return the rank of each row's probability of a class, equal ones alike; sorted once for a whole bootstrap."""
+        if code not in self._levels:
+            self._levels[code] = np.unique(_probabilities(self)[:, code], return_inverse=True)[1]
+        return self._levels[code]
+
+    @cached_property
+    def _levels(self) -> dict[int, npt.NDArray[np.int64]]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -49,13 +68,23 @@ def score(metric: str, truth: Numbers, answers: Answers, weights: Numbers | None
 
     Args:
         metric: a name of `METRICS_BY_TASK`.
-        truth: shape (n,), index of the class or the number.
+        truth: shape (n,), index of the class or the number; NaN where nothing is known: those rows don't count, unless
+            the metric asks for no truth.
         answers: of the same rows.
         weights: shape (n,), how often each row counts; once if absent.
     """
-    if weights is None:
-        weights = np.ones(len(truth))
-    return float(_METRICS[metric](truth, answers, weights))
+    return scorer(metric, truth, answers)(np.ones(len(truth)) if weights is None else weights)
+
+
+def scorer(metric: str, truth: Numbers, answers: Answers) -> Callable[[Numbers], float]:
+    """Return the metric as a function of the rows' weights; what does not depend on these is computed once."""
+    if metric in WITHOUT_TRUTH:
+        return WITHOUT_TRUTH[metric](answers)
+    known = ~np.isnan(truth)
+    if known.all():
+        return lambda weights: float(_METRICS[metric](truth, answers, weights))
+    truth, answers = truth[known], answers.take(known)
+    return lambda weights: float(_METRICS[metric](truth, answers, weights[known])) if len(truth) else np.nan
 
 
 def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
@@ -66,7 +95,8 @@ def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]
 
 def standard_error(metric: str, truth: Numbers, answers: Answers, *, seed: int) -> float:
     """Return the standard error of a metric by the bootstrap over rows; 0 where it is undefined."""
-    values = [score(metric, truth, answers, weights) for weights in _resamples(len(truth), seed)]
+    scored = scorer(metric, truth, answers)
+    values = [scored(weights) for weights in _resamples(len(truth), seed)]
     return float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
 
 
@@ -76,19 +106,16 @@ def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dic
     A metric that is undefined in one of the samples, because a rare class is not in it, is left out.
     """
     samples = _resamples(len(truth), seed)
-    values = {
-        metric: [score(metric, truth, answers, weights) for weights in samples] for metric in METRICS_BY_TASK[task]
-    }
+    scorers = {metric: scorer(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    values = {metric: [scored(weights) for weights in samples] for metric, scored in scorers.items()}
     found = {metric: np.percentile(of_samples, _INTERVAL) for metric, of_samples in values.items()}
     return {metric: (float(low), float(high)) for metric, (low, high) in found.items() if np.isfinite(low + high)}
 
 
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
-    differences = [
-        score(metric, truth, challenger, weights) - score(metric, truth, champion, weights)
-        for weights in _resamples(len(truth), seed)
-    ]
+    ours, theirs = scorer(metric, truth, challenger), scorer(metric, truth, champion)
+    differences = [ours(weights) - theirs(weights) for weights in _resamples(len(truth), seed)]
     lower, upper = np.nanpercentile(differences, _INTERVAL)
     difference = score(metric, truth, challenger) - score(metric, truth, champion)
     return Interval(difference=difference, lower=float(lower), upper=float(upper))
@@ -170,7 +197,7 @@ def _over_classes(answers: Answers, of: Callable[[int], float]) -> float:
 
 def _weights_by_level(truth: Numbers, answers: Answers, weights: Numbers, code: int) -> tuple[Numbers, Numbers]:
     """Return the weight of positive and of negative rows at each different probability, rising."""
-    _, level = np.unique(_probabilities(answers)[:, code], return_inverse=True)
+    level = answers.level(code)
     is_positive = truth == code
     positive, negative = (np.bincount(level, weights * side) for side in (is_positive, ~is_positive))
     return positive.astype(np.float64), negative.astype(np.float64)
@@ -191,4 +218,5 @@ _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "r2": _r2,
     "neg_mean_absolute_error": _neg_mean_absolute_error,
     "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+    "adjusted_rand": lambda truth, answers, weights: adjusted_rand(truth, answers.predictions, weights),
 }

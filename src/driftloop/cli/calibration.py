@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 
+from driftloop.adapters.datasource import collect_data
 from driftloop.errors import InvalidInputError
 from driftloop.monitor.baseline import Baseline, build_baseline
 from driftloop.monitor.capacity import capacity
@@ -28,7 +28,7 @@ from driftloop.monitor.reach import (
 )
 from driftloop.spec import Budget, DataSchema, ModelLoop, MonitoringSpec, Power
 from driftloop.spec.boundary import format_duration
-from driftloop.stages.collect import collect
+from driftloop.stages.snapshot import NoDataError
 from driftloop.stages.validate import validate
 
 RATES = (50, 500, 5000)
@@ -154,17 +154,18 @@ def reference_of_file(loop: ModelLoop) -> Reference:
         NoReferenceError: the data lie elsewhere, or nowhere.
         InvalidInputError: they can't be used.
     """
-    data = loop.spec.data
-    path = Path(data.uri)
-    if urlsplit(data.uri).scheme or not path.exists():
+    data, task = loop.spec.data, loop.spec.problem.task
+    if not data.is_here:
         raise NoReferenceError(data.uri)
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     few = data.model_copy(update={"min_rows": 1})  # too few to train on may be enough to watch with
-    validated = validate(collect(files, data), task=loop.spec.problem.task, data=few)
+    try:
+        validated = validate(collect_data(data, task), task=task, data=few)
+    except NoDataError as error:
+        raise NoReferenceError(data.uri) from error
     frame, schema = validated.table.to_pandas(), validated.schema
     times = pd.to_datetime(frame[schema.time_column], utc=True) if schema.time_column else None
     span = None if times is None else (times.max() - times.min()).to_pytimedelta()
-    name = f"{len(frame):,} rows of '{path.name}'"
+    name = f"{len(frame):,} rows of '{data.uri.rpartition('/')[2]}'"
     if times is not None:
         name += f" from {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
     return Reference(name, len(frame), span, cache(lambda window: _describe(frame, schema, window)))

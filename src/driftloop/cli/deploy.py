@@ -1,6 +1,7 @@
 """`driftloop deploy`: a loop that runs on this machine, handed to a cluster."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -74,8 +75,14 @@ def _bring_local_content(
         )
     with ExitStack() as stack:
         found: list[LocalContent] = []
-        if is_local(loop.spec.data.uri):
-            found.append(find_data("data.uri", loop.spec.data.uri, base))
+        for field, uri in _tables(loop):
+            if uri.startswith("sqlite"):
+                raise InvalidInputError(
+                    f"The '{field}' must be reachable from the cluster. Got the local '{uri}'. Export the table to "
+                    "Parquet, or put it into a database that the cluster reaches."
+                )
+            if is_local(uri):
+                found.append(find_data(field, uri, base))
         model = loop.spec.model
         if model and is_local(model.uri):
             found.append(stack.enter_context(bring_model(model.uri, base)))
@@ -146,9 +153,18 @@ def _to_object(loop: "ModelLoop", uris: dict[str, str]) -> dict[str, Any]:
     written = loop.model_dump(mode="json", by_alias=True, exclude_unset=True)
     written["metadata"]["namespace"] = loop.metadata.namespace
     for field, uri in uris.items():
-        group, _, key = field.partition(".")
-        written["spec"][group][key] = uri
+        *path, key = re.split(r"[.\[\]]+", field)
+        place = written["spec"]
+        for step in path:
+            place = place[int(step) if step.isdigit() else step]
+        place[key] = uri
     return written
+
+
+def _tables(loop: "ModelLoop") -> list[tuple[str, str]]:
+    """Return field and address of every table that is read."""
+    data = loop.spec.data
+    return [("data.uri", data.uri), *((f"data.joins[{place}].uri", one.uri) for place, one in enumerate(data.joins))]
 
 
 def _size(count: int) -> str:

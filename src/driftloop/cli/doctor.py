@@ -88,12 +88,15 @@ def _examine_cluster(file: Path | None, context: str | None, namespace: str | No
 def _check_loop(loop: "ModelLoop") -> "Finding":
     from driftloop.cli.checkup import Finding, State
 
-    subject, uri = f"loop {loop.metadata.name}", loop.spec.data.uri
-    if urlsplit(uri).scheme or any(mark in uri for mark in "*?["):
-        return Finding(subject, State.OK, f"valid; its data at {uri} were not looked at")
-    if not Path(uri).exists():
-        return Finding(subject, State.FAULT, f"there are no data at {uri}", "Put them there, or correct 'data.uri'.")
-    return Finding(subject, State.OK, f"valid; its data are at {uri}")
+    subject = f"loop {loop.metadata.name}"
+    elsewhere = [uri for uri in loop.spec.data.addresses if urlsplit(uri).scheme or any(mark in uri for mark in "*?[")]
+    for uri in loop.spec.data.addresses:
+        if uri not in elsewhere and not Path(uri).exists():
+            remedy = "Put them there, or correct the address in 'data'."
+            return Finding(subject, State.FAULT, f"there are no data at {uri}", remedy)
+    if elsewhere:
+        return Finding(subject, State.OK, f"valid; its data at {', '.join(elsewhere)} were not looked at")
+    return Finding(subject, State.OK, f"valid; its data are at {', '.join(loop.spec.data.addresses)}")
 
 
 def _show(findings: list["Finding"]) -> None:

@@ -6,10 +6,9 @@ assumed.
 
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from driftloop.adapters.datasource import collect_data
 from driftloop.algorithms.samplesize import (
     Requirement,
     comparison_power,
@@ -32,8 +31,8 @@ from driftloop.monitor.power import (
 )
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
-from driftloop.stages.collect import collect
 from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
+from driftloop.stages.snapshot import NoDataError
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
 from driftloop.stages.validate import ValidatedData, validate
 
@@ -207,14 +206,16 @@ def _gather(loop: ModelLoop, given: Given) -> _Facts:
 def _read_data(loop: ModelLoop, facts: _Facts) -> DataSchema | None:
     """Look at local data as far as they are there."""
     data = loop.spec.data
-    path = Path(data.uri)
-    if urlsplit(data.uri).scheme or not path.is_file():
-        facts.assumptions.append(f"There are no data yet at '{data.uri}' that could be looked at.")
+    nothing = f"There are no data yet at '{data.uri}' that could be looked at."
+    if not data.is_here:
+        facts.assumptions.append(nothing)
         return None
     try:
-        table = collect([path], data)
         few = data.model_copy(update={"min_rows": 1})
-        validated = validate(table, task=loop.spec.problem.task, data=few)
+        validated = validate(collect_data(data, loop.spec.problem.task), task=loop.spec.problem.task, data=few)
+    except NoDataError:
+        facts.assumptions.append(nothing)
+        return None
     except InvalidInputError as error:
         facts.assumptions.append(f"The data could not be used: {error}")
         return None

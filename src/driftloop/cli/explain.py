@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -57,17 +56,17 @@ def explain(
 
 def _look_at_data(loop: "ModelLoop") -> tuple[list["ColumnExplanation"], list[str]]:
     """Return the columns of local data, or why there are none to show."""
-    if urlsplit(loop.spec.data.uri).scheme:
+    if not loop.spec.data.is_here:
         return [], ["The data are not on this machine; their columns are not shown."]
     try:
         from driftloop.cli.explanation import explain_columns
-        from driftloop.cli.proposal import read_sample
-        from driftloop.stages.collect import reading_notes
+        from driftloop.cli.proposal import read_loops_sample
+        from driftloop.stages.tablenotes import reading_notes
         from driftloop.stages.validate import validate
     except ImportError:
         return [], ["The data can't be read without the extra: pip install 'driftloop[pipeline]'"]
     try:
-        sample = read_sample(Path(loop.spec.data.uri)).table
+        sample = read_loops_sample(loop)
         validated = validate(sample, task=loop.spec.problem.task, data=loop.spec.data)
     except InvalidInputError as error:
         return [], [str(error)]

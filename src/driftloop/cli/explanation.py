@@ -25,6 +25,15 @@ METRIC_REASONS: Mapping[str, str] = {
     "r2": "share of the target's variance that is explained; 0 is what the mean achieves, 1 is perfect",
     "neg_mean_absolute_error": "mean absolute error, negated; in the target's unit, and robust against outliers",
     "neg_root_mean_squared_error": "root mean squared error, negated; large errors count more",
+    "silhouette": "how much closer rows are to their own cluster than to the next one; 1 is best, 0 is no clusters",
+    "calinski_harabasz": "variance between the clusters over that within them",
+    "neg_davies_bouldin": "mean likeness of each cluster to the one most like it, negated",
+    "adjusted_rand": "agreement of the clusters with the known groups of data.targetColumn; 0 is chance, 1 is the same",
+    "stability": "rank correlation of the scores of models fitted on halves of the rows; needs no labels",
+    "doubly_robust": "estimated reward per case if the policy had decided, from a reward model corrected by the logged "
+    "rewards; right if either is",
+    "snips": "estimated reward per case by logged rewards, weighted to the policy and by the sum of the weights",
+    "ips": "estimated reward per case by logged rewards, weighted to the policy; unbiased, and noisier",
 }
 
 

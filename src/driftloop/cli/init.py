@@ -14,7 +14,7 @@ from driftloop.extras import require_extras
 
 
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet or .csv file.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet, .csv or .jsonl file.")],
     target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to predict.")],
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
@@ -32,7 +32,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     from driftloop.spec.documents import read_documents
     from driftloop.spec.loading import parse_modelloop
     from driftloop.spec.problems import InvalidModelLoopError
-    from driftloop.stages.collect import reading_notes
+    from driftloop.stages.tablenotes import reading_notes
 
     loop_name = name or _name_from(data)
     sample = read_sample(data)

@@ -13,18 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas.api import types
 
+from driftloop.adapters.datasource import collect_data
 from driftloop.errors import InvalidInputError
-from driftloop.spec.data import FEWEST_ROWS, DataSpec
+from driftloop.spec import ModelLoop
+from driftloop.spec.data import FEWEST_ROWS, DataSpec, is_database
 from driftloop.spec.documents import quote_if_needed
 from driftloop.spec.modelloop import API_VERSION, KIND
 from driftloop.spec.problem import Task
 from driftloop.spec.problems import did_you_mean
-from driftloop.stages.collect import read_csv_sample
+from driftloop.stages.collect import read_csv_sample, read_files
 from driftloop.stages.csvfile import EmptyDataError
 from driftloop.stages.validate import NoFeaturesError, TooFewRowsError, validate
 
 _SAMPLE_ROWS = 20_000
 _SUFFIXES = (".parquet", ".csv", ".tsv", ".txt")  # the last two are read as CSV
+_JSON_SUFFIXES = (".jsonl", ".ndjson")
 _MOST_CLASSES = 10  # more distinct numbers than this are a quantity
 _FEWEST_ROWS_FOR_KEYS = 30  # fewer rows are unique by chance
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -73,14 +76,30 @@ def read_sample(data: Path) -> Sample:
     """
     if not data.is_file():
         raise UnreadableDataError(f"The data '{data}' must be a local file. Check the path.")
-    if data.suffix not in _SUFFIXES:
+    if data.suffix not in (*_SUFFIXES, *_JSON_SUFFIXES):
         raise UnreadableDataError(
-            f"The data '{data}' must be a .parquet or .csv file. Got '{data.suffix}'. Save the table as one of them."
+            f"The data '{data}' must be a .parquet, .csv or .jsonl file. Got '{data.suffix}'. Save the table as one of "
+            "them."
         )
-    table, is_whole = _read_parquet(data) if data.suffix == ".parquet" else read_csv_sample(data, _SAMPLE_ROWS)
+    if data.suffix in _JSON_SUFFIXES:
+        table, is_whole = read_files([data], str(data)), True
+    else:
+        table, is_whole = _read_parquet(data) if data.suffix == ".parquet" else read_csv_sample(data, _SAMPLE_ROWS)
     if table.num_rows == 0:
         raise EmptyDataError(str(data))
     return Sample(table, table.to_pandas(ignore_metadata=True), is_whole)  # with an index as a column like any other
+
+
+def read_loops_sample(loop: ModelLoop) -> pa.Table:
+    """Read the rows of a loop, or only the first ones of a plain file.
+
+    Raises:
+        InvalidInputError: they can't be read.
+    """
+    data = loop.spec.data
+    if Path(data.uri).suffix in _SUFFIXES and not (data.joins or data.history or is_database(data.uri)):
+        return read_sample(Path(data.uri)).table
+    return collect_data(data, loop.spec.problem.task)
 
 
 def _read_parquet(data: Path) -> tuple[pa.Table, bool]:

@@ -1,16 +1,18 @@
 """Watches the user's data: the digest of their content, taken again only when the files look different.
 
 Local files are looked at every half minute (names, sizes, times of change), and read when that has changed and was the
-same at the look before, so that a file being written is left alone. Object stores are read at start only.
+same at the look before, so that a file being written is left alone. Where one of the tables lies elsewhere, in an
+object store or a database, everything is read at start only.
 """
 
 import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from driftloop.adapters.datasource import digest_data
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError
-from driftloop.stages.snapshot import data_digest
+from driftloop.spec import DataSpec
 
 LOOK_SECONDS = 30.0
 
@@ -20,14 +22,14 @@ _Look = tuple[tuple[str, int, int], ...]
 
 
 class DataWatch:
-    """Knows the content digest of the data at one address.
+    """Knows the content digest of everything that `data` reads.
 
     Args:
-        uri: the address; local where it has no scheme.
+        data: its addresses; local where they have no scheme.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    def __init__(self, data: DataSpec) -> None:
+        self._spec = data
         self._store = FsspecStore()
         self._digested: _Look | None = None
         self._seen: _Look | None = None
@@ -40,9 +42,11 @@ class DataWatch:
         look = self._look()
         self._digested = self._seen = look
         try:
-            self.digest = data_digest(self._store, self._uri)
+            self.digest = digest_data(self._spec)
         except Exception as error:  # noqa: BLE001 (each store's library has its own; a run tells what is wrong)
-            _log.warning("the data can't be read, so a change in them is not seen: uri=%s error=%s", self._uri, error)
+            _log.warning(
+                "the data can't be read, so a change in them is not seen: uri=%s error=%s", self._spec.uri, error
+            )
 
     def is_due(self, monotonic_seconds: float) -> bool:
         """Whether `read` should be called: the files look different from when they were read, and are at rest."""
@@ -55,10 +59,11 @@ class DataWatch:
 
     def _look(self) -> _Look | None:
         """Return name, size and time of change of every file; None where that can't be had."""
-        if urlsplit(self._uri).scheme:
+        if any(urlsplit(uri).scheme for uri in self._spec.addresses):
             return None
         try:
-            stats = [(name, Path(urlsplit(name).path).stat()) for name in self._store.files(self._uri)]
+            names = [name for uri in self._spec.addresses for name in self._store.files(uri)]
+            stats = [(name, Path(urlsplit(name).path).stat()) for name in names]
         except (DriftloopError, OSError):
             return None
         return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats) or None

@@ -94,7 +94,7 @@ class LaptopController:
         self._view = MonitorView(workspace.monitor)
         self._log_view = LogView(workspace.log, loop.spec.monitoring)
         self._requests = RequestBox(workspace.requests)
-        self._data = DataWatch(loop.spec.data.uri)
+        self._data = DataWatch(loop.spec.data)
         self._children = HostView()
         self._run: LocalRun | None = None
         self._told = len(self._view.verdicts())

@@ -18,7 +18,8 @@ def load_for_laptop(file: Path) -> ModelLoop:
     """
     loop = read_modelloop(file)
     spec = loop.spec
-    data = spec.data.model_copy(update={"uri": _beside(file, spec.data.uri)})
+    joins = tuple(join.model_copy(update={"uri": _beside(file, join.uri)}) for join in spec.data.joins)
+    data = spec.data.model_copy(update={"uri": _beside(file, spec.data.uri), "joins": joins})
     labels = spec.monitoring.labels
     if labels.uri is not None:
         labels = labels.model_copy(update={"uri": _beside(file, labels.uri)})
@@ -31,4 +32,7 @@ def load_for_laptop(file: Path) -> ModelLoop:
 
 
 def _beside(file: Path, uri: str) -> str:
+    scheme, slashes, path = uri.partition(":///")
+    if slashes and scheme.partition("+")[0] == "sqlite" and path and not path.startswith((":", "file:")):
+        return f"{scheme}:///{(file.parent / path).resolve()}"
     return uri if urlsplit(uri).scheme else str((file.parent / uri).resolve())

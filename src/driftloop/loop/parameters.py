@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from driftloop.spec import ModelLoop, ModelSpec
+from driftloop.spec import DataSpec, ModelLoop, ModelSpec, is_training_rows
 from driftloop.spec.operation import PipelineSpec
 from driftloop.spec.training import Effort
 
@@ -40,7 +40,7 @@ def pipeline_parameters(
         effort: rung of the ladder of improvement, as the ledger's `RunStarted` has it; None for a first model.
     """
     spec = loop.spec
-    data = spec.data.model_copy(update={"uri": data_uri, "time_column": time_column}).to_dict()
+    data = data_of_run(spec.data, data_uri, time_column).to_dict()
     return {
         "loop": loop.metadata.name,
         "data_uri": data_uri,
@@ -65,6 +65,16 @@ def pipeline_parameters(
         "governance": spec.governance.to_dict(),
         **step_parameters(spec.pipeline),
     }
+
+
+def data_of_run(data: DataSpec, uri: str, time_column: str | None) -> DataSpec:
+    """Return the group `data` of a run.
+
+    Logged rows carry as inputs what was joined to the first table and what was made of its earlier rows: a run that
+    learns from the prediction log must not do that again.
+    """
+    own = {"query": None, "joins": (), "history": (), "simulation": None} if is_training_rows(uri) else {}
+    return data.model_copy(update={"uri": uri, "time_column": time_column, **own})
 
 
 def step_parameters(spec: PipelineSpec) -> dict[str, Any]:

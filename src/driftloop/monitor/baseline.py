@@ -33,7 +33,7 @@ from driftloop.monitor.scores import (
     share_scores,
 )
 from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, row_errors
-from driftloop.spec import DataSchema
+from driftloop.spec import DataSchema, Task
 from driftloop.spec.boundary import Boundary, RuleError
 
 FORMAT_VERSION = 2
@@ -142,8 +142,8 @@ def build_baseline(
         metric_standard_error: standard error of that value.
         window: length of the live windows; with times it sets the length of the blocks.
     """
-    times, labels = _column(rows, schema.time_column), _column(rows, schema.target.name)
-    test_times, test_labels = _column(test, schema.time_column), _column(test, schema.target.name)
+    times, labels = _column(rows, schema.time_column), _labels(rows, schema)
+    test_times, test_labels = _column(test, schema.time_column), _labels(test, schema)
     test_blocks = _blocks(test_times, window)
     inputs = read_features(rows, schema, times)
     features = describe_columns(inputs, _seconds(times), window, related=True)
@@ -181,6 +181,12 @@ def build_baseline(
             None if test_labels is None else row_errors(test_labels, outputs, schema),
         ),
     )
+
+
+def _labels(frame: pd.DataFrame, schema: DataSchema) -> "pd.Series[Any] | None":
+    """Return the target; None where there is none. Known groups are no truth of clusters: their names differ."""
+    labels = None if schema.task is Task.CLUSTERING else _column(frame, schema.target.name)
+    return None if labels is None or labels.isna().all() else labels
 
 
 def _column(frame: pd.DataFrame, name: str | None) -> "pd.Series[Any] | None":

@@ -86,13 +86,15 @@ def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any
 
 
 def read_outputs(frame: pd.DataFrame, schema: DataSchema) -> dict[str, Column]:
-    """Read the model's answers: `prediction`, and for classification one numeric column per probability.
+    """Read the model's answers: `prediction`, and but for numbers and clusters one numeric column per probability.
 
     Two classes have one `probability`, the last class's; more have `probability.<class>` each, from a list per row.
     """
     prediction = column_of(frame, PREDICTION)
     if schema.task is Task.REGRESSION:
         return {PREDICTION: Column(ColumnKind.NUMERIC, read_numbers(prediction))}
+    if schema.task is Task.CLUSTERING:
+        return {PREDICTION: Column(ColumnKind.CATEGORICAL, read_classes(prediction, schema))}
     probabilities = read_probabilities(column_of(frame, PROBABILITY), schema)
     names = [PROBABILITY] if probabilities.shape[1] == 1 else [f"{PROBABILITY}.{c}" for c in class_names(schema)]
     outputs = {name: Column(ColumnKind.NUMERIC, values) for name, values in zip(names, probabilities.T, strict=True)}

@@ -121,6 +121,8 @@ def _remarks(profile: TableProfile) -> str:
 
 
 def _target(profile: TableProfile) -> str:
+    if not profile.target:
+        return ""
     if profile.target_spread:
         spread = profile.target_spread
         frame = Frame(

@@ -15,13 +15,14 @@ class FairnessSpec(Boundary):
     """How differently the model may treat the groups of the sensitive columns."""
 
     metric: Literal["demographic_parity_difference", "equalized_odds_difference"] = "equalized_odds_difference"
-    """Difference between groups, by fairlearn's name."""
+    """Difference between groups, by fairlearn's name. demographic_parity_difference: of the share predicted positive.
+    equalized_odds_difference: of the true or the false positive rate, whichever differs more."""
     max: Ratio = 0.1
     """Largest difference allowed on the test rows, 0 to 1."""
-    mitigation: Literal["None", "ThresholdOptimizer", "ExponentiatedGradient"] = "None"
-    """How a difference is made smaller. ThresholdOptimizer: each group has its own threshold. ExponentiatedGradient:
-    fitted again under the constraint. Both need the sensitive column to be known while training; the model does not get
-    to see it, but for ThresholdOptimizer, where requests must carry it."""
+    mitigation: Literal["None", "ExponentiatedGradient"] = "None"
+    """How a difference is made smaller. ExponentiatedGradient: the class is decided by classifiers that are fitted
+    again under the constraint. The sensitive column is needed while training and never in requests: equal rows get
+    equal answers, whatever the group. For two classes; probabilities stay as they are."""
 
 
 class AcceptanceSpec(Boundary):

@@ -16,6 +16,8 @@ class FeatureType(StrEnum):
     CATEGORICAL = "categorical"
     BOOLEAN = "boolean"
     DATE = "date"
+    TEXT = "text"
+    """Free text: several words, nearly every value another."""
 
 
 class Feature(Boundary):
@@ -32,15 +34,20 @@ class Feature(Boundary):
     """Numeric: smallest training value. Date: the same in epoch seconds."""
     maximum: float | None = None
     """Numeric: largest training value. Date: the same in epoch seconds."""
+    vocabulary: str = ""
+    """Text: which words are known, as bits at the places of their hashes (`spec.words`); no word can be read from it.
+    Live texts are watched for words that are not."""
 
 
 class Target(Boundary):
-    """The column to predict."""
+    """The column to predict, or what the answers of a task without one look like."""
 
-    name: str
+    name: str = ""
+    """Empty where the rows have no such column: only tasks that learn without one may."""
     classes: tuple[str | bool | int, ...] = ()
     """Classification: the classes in the order of the model's probabilities (sorted). The last one is the positive
-    class of a two-class problem."""
+    class of a two-class problem. AnomalyDetection: false, true. Clustering: numbers of the model's clusters, known once
+    it is trained; -1 for rows of no cluster."""
 
 
 class DataSchema(Boundary):

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from driftloop.spec.acceptance import AcceptanceSpec
 from driftloop.spec.boundary import CLUSTER_ONLY, Boundary, RuleError
-from driftloop.spec.data import DATA_SECRET_KEYS, DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, DataSpec
 from driftloop.spec.existingmodel import ModelSpec
 from driftloop.spec.operation import (
     GovernanceSpec,
@@ -69,7 +69,7 @@ class ModelLoopSpec(Boundary):
                 name=f"{DATA_VARIABLE_PREFIX}{key}",
                 secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
             )
-            for key, is_needed in DATA_SECRET_KEYS.items()
+            for key, is_needed in self.data.secret_keys.items()
         )
         return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 
@@ -90,11 +90,11 @@ class ModelLoopSpec(Boundary):
         task = problem.task
         if task in NEEDS_TARGET and not data.target_column:
             what = "the reward" if task is Task.DECISION else "the column to predict"
-            raise RuleError(f"must be set for the task {task}", field="target_column", remedy=f"Name {what}.")
-        for field in ("action_column", "propensity_column"):
-            if task is Task.DECISION and not getattr(data, field):
+            raise RuleError(f"must be set for the task {task}", field="targetColumn", remedy=f"Name {what}.")
+        for field, column in (("actionColumn", data.action_column), ("propensityColumn", data.propensity_column)):
+            if task is Task.DECISION and not column:
                 raise RuleError("must be set for the task Decision", field=field, remedy="Name the logged column.")
-            if task is not Task.DECISION and getattr(data, field):
+            if task is not Task.DECISION and column:
                 raise RuleError("must be left out of all tasks but Decision", field=field, remedy="Remove it.")
         return data
 
@@ -117,6 +117,11 @@ class ModelLoopSpec(Boundary):
         if acceptance.fairness and data and not data.sensitive_columns:
             remedy = "Name the columns there."
             raise RuleError("must have data.sensitiveColumns to compare groups of", field="fairness", remedy=remedy)
+        if acceptance.fairness and acceptance.fairness.mitigation != "None" and problem and problem.outcome_values:
+            remedy = "Remove one of them: the class is decided by value, or alike for groups."
+            raise RuleError(
+                "must be None where problem.outcomeValues is set", field="fairness.mitigation", remedy=remedy
+            )
         return acceptance
 
     @field_validator("monitoring")

@@ -61,15 +61,18 @@ class PreparationSpec(Boundary):
     """Clip: drawn in to the limit, in requests, too (not of whole rows). Drop: training rows are left out. Flag: a
     column says so. Auto: Clip of numbers, Flag of rows."""
     scaling: ScalingName = "Auto"
-    """Scaling of numbers. Auto: standardised."""
+    """Scaling of numbers, learned from the training rows. Standard: to mean 0 and standard deviation 1. MinMax: to 0
+    to 1. MaxAbs: to at most 1 in size, 0 stays 0. Robust: by median and quartiles. Auto: Standard."""
     normalization: NormalizationName = "Auto"
     """Shape of numbers, before scaling. YeoJohnson: nearly normal. Quantile: exactly normal by ranks. L2: each row of
     unit length, after scaling. Auto: YeoJohnson for the columns with a skewness above 2, for linear models, k-NN and
     networks better; trees don't mind."""
     encoding: EncodingName = "Auto"
-    """Categories. Auto: one-hot up to `maxOneHotCategories`, else by target, cross-fitted."""
+    """Categories. OneHot: a column each; rare ones beyond `maxOneHotCategories` share one. Ordinal: one column of
+    numbers in the order of frequency. Target: the mean target of each, cross-fitted, so that no row sees its own. Auto:
+    OneHot up to `maxOneHotCategories`, else Target."""
     max_one_hot_categories: Annotated[int, Field(ge=2, le=200)] = 12
-    """Columns with more categories than this are target-encoded (cross-fitted) rather than one-hot encoded."""
+    """Columns with more categories than this are not one-hot encoded by Auto."""
     dates: DatesName = "Auto"
     """Parts: days since 1970, day of the year, weekday, hour. Cyclic: sine and cosine of year, week and day beside the
     days. Auto: Parts."""
@@ -82,14 +85,20 @@ class PreparationSpec(Boundary):
     components: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Columns that `extraction` leaves. Absent: as many as hold 95 % of the variance, at most 100."""
     selection: SelectionName = "Auto"
-    """Fewer columns, the others left as they are. MutualInformation (information gain) and ANOVA: those that tell most
-    of the target. VarianceThreshold: those that vary. Auto: only constant ones are left out."""
+    """Fewer columns, the others left as they are. MutualInformation: those with the greatest information gain on the
+    target. ANOVA: those with the greatest F statistic. VarianceThreshold: those that vary. Auto: only constant ones are
+    left out."""
     selected_columns: Annotated[int | None, Field(ge=1, le=10_000)] = None
     """Columns that MutualInformation and ANOVA keep. Absent: half of them."""
     sampling: SamplingName = "Auto"
-    """Balancing of rare classes in the training rows: weights, or imbalanced-learn's samplers. Auto: ClassWeights where
-    the rarest class has less than a fiftieth of an equal share (1 % of two classes), else None. Probabilities are
-    corrected back to the true shares, so that predictions stay the most probable class. Classification only."""
+    """Balancing of rare classes in the training rows, by imbalanced-learn. Probabilities are corrected back to the true
+    shares, so that predictions stay the most probable class. Classification only. ClassWeights: rare ones weigh more.
+    RandomOverSampler: their rows are repeated. SMOTE: rows are made up between neighbours. SMOTENC: the same, with
+    categories taken from the neighbours. ADASYN: more of them where the class is hard to tell. RandomUnderSampler: rows
+    of the frequent classes are left out. NearMiss: all but those near the rare class. TomekLinks: those in pairs of
+    nearest neighbours of different classes. SMOTEENN: SMOTE, then rows that their neighbours contradict are left out.
+    Auto: ClassWeights where the rarest class has less than a fiftieth of an equal share (1 % of two classes), else
+    None."""
     augmentation: AugmentationName = "Auto"
     """More training rows than there are. GaussianJitter: copies with a tenth of a standard deviation of noise. Mixup:
     mixtures of two rows and of their targets (of the same class in a classification). WordDropout: copies of texts with

@@ -12,7 +12,7 @@ from driftloop.spec.boundary import Boundary, RuleError
 
 CLASSIFICATION_METRICS = ("roc_auc", "average_precision", "accuracy", "f1", "neg_log_loss")
 REGRESSION_METRICS = ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error")
-CLUSTERING_METRICS = ("silhouette", "calinski_harabasz", "neg_davies_bouldin")
+CLUSTERING_METRICS = ("silhouette", "calinski_harabasz", "neg_davies_bouldin", "stability", "adjusted_rand")
 ANOMALY_METRICS = ("stability", "average_precision", "roc_auc", "f1")
 DECISION_METRICS = ("doubly_robust", "snips", "ips")
 Ratio = Annotated[float, Field(ge=0, le=1)]
@@ -37,6 +37,8 @@ METRICS_BY_TASK = {
 }
 SUPERVISED = (Task.CLASSIFICATION, Task.REGRESSION)
 """Tasks that learn a target."""
+NUMBERS = (Task.REGRESSION, Task.DECISION)
+"""Tasks whose target is a number; a decision's is the reward."""
 NEEDS_TARGET = (*SUPERVISED, Task.DECISION)
 """Tasks that can't do without `data.targetColumn`; a decision's is the reward."""
 
@@ -47,7 +49,7 @@ class MetricSpec(Boundary):
     name: str = ""
     """Metric, by scikit-learn's scorer name. Empty: `roc_auc` for classification, `r2` for regression, `silhouette` for
     clustering, `stability` for anomaly detection (agreement of the scores of models fitted on halves of the rows; the
-    others need labels), `doubly_robust` for decisions (estimated reward of the policy)."""
+    others need labels, as `adjusted_rand` does), `doubly_robust` for decisions (estimated reward of the policy)."""
     threshold: float | None = None
     """Smallest value on the test rows at which a model may be promoted. Absent: no minimum."""
 

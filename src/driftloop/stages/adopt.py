@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from driftloop.algorithms.tasks import answer
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, FeatureType, Task
 from driftloop.stages.foreigninputs import ForeignInputs
 from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.table import read_features
-from driftloop.stages.train import answer
 from driftloop.stages.validate import ValidatedData, validate
 
 TOLERANCE = 1e-6

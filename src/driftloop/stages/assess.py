@@ -63,8 +63,8 @@ def assess(
     present = [name for name in sensitive_columns if name in test.column_names]
     if not present:
         return Assessment(metric=metric, columns=tuple(_absent(name) for name in sensitive_columns))
+    from driftloop.algorithms.tasks import answer
     from driftloop.stages.table import encode_target, read_features, read_target
-    from driftloop.stages.train import answer
 
     tested = _Tested(
         truth=encode_target(read_target(test, schema), schema),

@@ -1,28 +1,42 @@
-"""Second stage: brings the data in, CSV or Parquet, as one Parquet table. It drops no row.
+"""Second stage: brings the data in as one Parquet table, with what is joined to them and made of their earlier rows.
 
-What a CSV leaves open (its dialect, how numbers and dates are written) is read here once; notes about it travel in the
-table's metadata.
+Files may be CSV, Parquet or JSON lines; a database's answer comes as Parquet. What a CSV leaves open (its dialect, how
+numbers and dates are written) is read here once; notes about it travel in the table's metadata.
 """
 
 import difflib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from driftloop.errors import InvalidInputError
-from driftloop.spec import DataSpec
+from driftloop.spec import DataSpec, Task
 from driftloop.stages.celltext import MixedColumnError, UnclearColumnError, read_columns
 from driftloop.stages.csvfile import CsvText, EmptyDataError, UnreadableDataError, read_csv_text
+from driftloop.stages.history import add_history, lag_name
+from driftloop.stages.joins import join
+from driftloop.stages.jsonlines import is_json, read_head, read_json_lines
+from driftloop.stages.sample import draw
+from driftloop.stages.simulation import simulate
 from driftloop.stages.snapshot import NoDataError, content_digest
 from driftloop.stages.store import ObjectStore
 from driftloop.stages.tablefile import read_table
+from driftloop.stages.tablenotes import reading_notes, with_notes
 
 _PARQUET_MAGIC = b"PAR1"
 _CHUNK_BYTES = 1 << 20
-_NOTES = b"driftloop.notes"
+_LONGEST_NAME = 100
+ROLES = {
+    "data.targetColumn": "target_column",
+    "data.actionColumn": "action_column",
+    "data.propensityColumn": "propensity_column",
+    "data.timeColumn": "time_column",
+    "data.keyColumn": "key_column",
+}
+"""Fields of the group `data` that name one column each."""
 
 
 class ColumnNotFoundError(InvalidInputError):
@@ -47,49 +61,94 @@ class DuplicateColumnsError(InvalidInputError):
 class DataChangedError(InvalidInputError):
     """The data are not those the run began with."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, is_queried: bool = False) -> None:
+        remedy = "Bound the query by a time that is past" if is_queried else "Write new data under a new name"
         super().__init__(
             f"The data at '{uri}' must not change while a run reads them. They changed since the run began. "
-            "Start the run again, and write new data under a new name."
+            f"Start the run again. {remedy}."
         )
 
 
-def fetch(store: ObjectStore, data_uri: str, *, digest: str, folder: Path) -> list[Path]:
-    """Copy the data's files into `folder` and make sure that they are those of `digest`.
+def copy_files(store: ObjectStore, data_uri: str, folder: Path) -> list[Path]:
+    """Copy the data's files into `folder`, in their order.
 
     Raises:
         NoDataError: there is no file.
-        DataChangedError: their content is not that of the digest.
     """
     paths = []
     for number, uri in enumerate(store.files(data_uri)):
-        path = folder / f"{number:06}-{uri.rsplit('/', 1)[-1]}"
+        name = urlsplit(uri).path if uri.startswith(("http:", "https:")) else uri
+        path = folder / f"{number:06}-{name.rsplit('/', 1)[-1][-_LONGEST_NAME:]}"
         with path.open("wb") as file:
             file.writelines(store.chunks(uri))
         paths.append(path)
     if not paths:
         raise NoDataError(data_uri)
-    if content_digest(_chunks(path) for path in paths) != digest:
-        raise DataChangedError(data_uri)
     return paths
 
 
-def collect(paths: Sequence[Path], data: DataSpec) -> pa.Table:
+def file_digest(paths: Sequence[Path]) -> str:
+    """Return the content digest of local files, as `snapshot` computes it."""
+    return content_digest(_chunks(path) for path in paths)
+
+
+def collect(paths: Sequence[Path], data: DataSpec, further: Sequence[Sequence[Path]] = ()) -> pa.Table:
     """Read the files as one table; columns that some files lack are missing in their rows.
+
+    Args:
+        paths: files of the rows.
+        data: what to join, to look back at and to take of them, and the columns that there must be.
+        further: files of each table of `data.joins`.
 
     Raises:
         UnreadableDataError, EmptyDataError, DuplicateColumnsError, ColumnNotFoundError, MixedColumnError,
-        UnclearColumnError: see there.
+        MixedJsonError, UnclearColumnError, JoinError, HistoryError, SingletonsError, TooManyStrataError: see there.
     """
-    table = read_files(paths, data.uri)
-    for role, name in (
-        ("data.targetColumn", data.target_column),
-        ("data.timeColumn", data.time_column),
-        ("data.keyColumn", data.key_column),
-    ):
-        if name and name not in table.column_names:
-            raise ColumnNotFoundError(role, name, table.column_names)
-    return table
+    return complete(read_files(paths, data.uri), data, further)
+
+
+def simulated(data: DataSpec, task: Task, further: Sequence[Sequence[Path]] = ()) -> pa.Table:
+    """Make up the rows that `data.simulation` declares.
+
+    Raises:
+        SimulationError, and those of `collect`: see there.
+    """
+    if data.simulation is None:
+        raise NoDataError(data.uri)
+    note = "these rows are made up (data.simulation): what a model learns from them says nothing of the world"
+    return complete(with_notes(simulate(data, data.simulation, task), [note]), data, further)
+
+
+def complete(rows: pa.Table, data: DataSpec, further: Sequence[Sequence[Path]] = ()) -> pa.Table:
+    """Join, look back and sample, in this order: each builds on what was there before, and a history needs all rows.
+
+    Raises:
+        As `collect`.
+    """
+    notes = reading_notes(rows)
+    came_in = rows.num_rows
+    for spec, paths in zip(data.joins, further, strict=True):
+        other = read_files(paths, spec.uri)
+        rows = join(rows, other, spec, data.time_column)
+        notes += [f"{note} (in '{spec.uri}')" for note in reading_notes(other)]
+    for history in data.history:
+        rows = add_history(rows, history, data.time_column or "")
+        if history.column == data.target_column and not history.known_after:
+            name = lag_name(history.column, history.lags[0]) if history.lags else f"the means of '{history.column}'"
+            notes.append(
+                f"{name}: the target of earlier rows counts as known at once; set knownAfter if it comes later"
+            )
+    for role, field in ROLES.items():
+        name = getattr(data, field)
+        if name and name not in rows.column_names:
+            raise ColumnNotFoundError(role, name, rows.column_names)
+    if data.sample:
+        if data.sample.by and data.sample.by not in rows.column_names:
+            raise ColumnNotFoundError("data.sample.by", data.sample.by, rows.column_names)
+        rows = draw(rows, data.sample)
+        if rows.num_rows < came_in:
+            notes.append(f"{rows.num_rows:,} of {came_in:,} rows were taken (data.sample)")
+    return with_notes(rows, notes)
 
 
 def read_files(paths: Sequence[Path], uri: str) -> pa.Table:
@@ -98,7 +157,8 @@ def read_files(paths: Sequence[Path], uri: str) -> pa.Table:
     The CSV files are typed together: what one of them leaves open, another may prove.
 
     Raises:
-        UnreadableDataError, EmptyDataError, DuplicateColumnsError, MixedColumnError, UnclearColumnError: see there.
+        UnreadableDataError, EmptyDataError, DuplicateColumnsError, MixedColumnError, MixedJsonError,
+        UnclearColumnError: see there.
     """
     read = [_read(path, uri) for path in paths]
     texts = [one for one in read if isinstance(one, CsvText)]
@@ -136,19 +196,13 @@ def _type_texts(texts: Sequence[CsvText], uri: str) -> pa.Table:
     table = pa.concat_tables([text.table for text in texts], promote_options="default")
     typed, notes = read_columns(table, uri, delimiter=texts[0].delimiter)
     notes = [*dict.fromkeys(note for text in texts for note in text.notes), *notes]
-    return typed.replace_schema_metadata({_NOTES: json.dumps(notes)} if notes else None)
+    return with_notes(typed, notes)
 
 
 def _check_names(table: pa.Table, uri: str) -> None:
     duplicates = [name for name, count in Counter(table.column_names).items() if count > 1]
     if duplicates:
         raise DuplicateColumnsError(uri, duplicates)
-
-
-def reading_notes(table: pa.Table) -> list[str]:
-    """Return what `read_files` read in a special way, in plain sentences."""
-    notes: list[str] = json.loads((table.schema.metadata or {}).get(_NOTES, b"[]"))
-    return notes
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -161,8 +215,8 @@ def _read(path: Path, uri: str) -> pa.Table | CsvText:
     try:
         with path.open("rb") as file:
             is_parquet = file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
-        if not is_parquet:
-            return read_csv_text(path, uri)
-        return read_table(path)
+        if is_parquet:
+            return read_table(path)
+        return read_json_lines(path, uri) if is_json(read_head(path)) else read_csv_text(path, uri)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableDataError(uri, str(error).strip().splitlines()[0].rstrip(".")) from error

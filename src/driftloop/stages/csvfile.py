@@ -34,10 +34,12 @@ _ARCHIVES = {
 
 
 class UnreadableDataError(InvalidInputError):
-    """A file is neither CSV nor Parquet, or broken."""
+    """A file is neither CSV, Parquet nor JSON lines, or broken."""
 
     def __init__(self, name: str, reason: str, remedy: str = "Repair it.") -> None:
-        super().__init__(f"The file '{name}' must be a CSV or Parquet table. It can't be read: {reason}. {remedy}")
+        super().__init__(
+            f"The file '{name}' must be a CSV, Parquet or JSON lines table. It can't be read: {reason}. {remedy}"
+        )
 
 
 class EmptyDataError(InvalidInputError):

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 
 from driftloop.algorithms.curves import roc_curve
 from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals, score, standard_error
+from driftloop.algorithms.tasks import answer
 from driftloop.monitor.baseline import Baseline, build_baseline
 from driftloop.spec import Comparison, DataSchema
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 
 _TWO = 2
 FEWEST_COMPARED_ROWS = 30
@@ -95,6 +95,7 @@ def evaluate(
         trained_through=datetime.fromisoformat(trained_through) if trained_through else None,
         sampling=record.sampling,
         history=record.history,
+        decision=record.decision,
         origin=record.origin,
         notes=record.notes,
     )

@@ -23,6 +23,7 @@ from driftloop.reports.markup import NOTHING, figure, name, percent, plain
 from driftloop.reports.page import Card, Header, cards, fact_table, figures, matrix_table, render_page, section, table
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.evaluate import Judged
+from driftloop.stages.examinationpage import build_sections
 from driftloop.stages.records import Evaluation
 
 _MOST_BINS = 30
@@ -61,10 +62,11 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
             note="Greater is better for each; the intervals hold 95 % and come from drawing the test rows again.",
         ),
         section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)),
+        *build_sections(evaluation),
         section(
             "How it was made",
             fact_table(
-                {"sampling": evaluation.sampling, "adopted from": evaluation.origin}
+                {"sampling": evaluation.sampling, "decides": evaluation.decision, "adopted from": evaluation.origin}
                 | {k: _setting(v) for k, v in evaluation.params.items()}
             ),
             note="How rare classes were sampled, and the hyperparameters that did best on the validation rows.",

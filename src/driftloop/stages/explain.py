@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from driftloop.algorithms.metrics import score
+from driftloop.algorithms.tasks import answer
 from driftloop.reports.axes import number_axis
 from driftloop.reports.bars import MOST_ROWS as MOST_DRAWN
 from driftloop.reports.bars import Interval, interval_chart
@@ -19,7 +20,6 @@ from driftloop.reports.page import Card, Header, cards, paragraph, render_page
 from driftloop.spec import ColumnImportance, DataSchema, Task
 from driftloop.stages.records import SUSPICIOUS_SHARE, Explanation
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 
 REPEATS = 10
 MOST_ROWS, FEWEST_ROWS = 1000, 200

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import Answers, Interval, compare, score, standard_error
+from driftloop.algorithms.tasks import answer
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
@@ -23,7 +24,6 @@ from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import Evaluation, Explanation
 from driftloop.stages.sample import choose_rows
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 
 CURVE_SHARES = (0.125, 0.25, 0.5, 1.0)
 FEWEST_CURVE_ROWS = 60
@@ -82,7 +82,7 @@ def study(
     Args:
         chain: the selected model.
         matrices: its training and validation rows, prepared.
-        train: the training rows themselves, in the order of the matrix.
+        train: all training rows themselves; the matrix may have fewer.
         test: rows that nothing was fitted or tuned on.
         schema: what the columns are.
         evaluation: what the test rows say of the model.
@@ -271,6 +271,8 @@ def _measure_curve(
     sizes: list[int] = []
     scores: list[float] = []
     error = 0.0
+    if matrices.train_rows is not None:
+        train = train.take(pa.array(matrices.train_rows))
     for share in CURVE_SHARES:
         chosen = choose_rows(train, schema, int(share * train.num_rows), seed=seed)
         y = matrices.train_y[chosen]

@@ -21,6 +21,7 @@ _Column: TypeAlias = "Sequence[Any] | pd.Series[Any]"
 _TYPE_NAMES = {
     FeatureType.NUMERIC: "numbers",
     FeatureType.CATEGORICAL: "texts",
+    FeatureType.TEXT: "texts",
     FeatureType.BOOLEAN: "true or false",
     FeatureType.DATE: "dates in ISO 8601, or epoch seconds",
 }
@@ -49,7 +50,7 @@ def to_model_frame(columns: Mapping[str, Sequence[Any]], schema: DataSchema) -> 
     """Return the model's frame of plain columns, e.g. those of a request.
 
     Shape (n_rows, n_features) in the schema's order: numeric as float64; categorical as object of `str`, None where
-    missing; boolean as float64 0, 1 or NaN; date as float64 seconds since the epoch (UTC where no zone is given) or
+    missing; text as object of `str`, empty where missing; boolean as float64 0, 1 or NaN; date as float64 seconds since the epoch (UTC where no zone is given) or
     NaN. Other columns are ignored.
 
     Raises:
@@ -77,7 +78,7 @@ def to_request_columns(frame: pd.DataFrame, schema: DataSchema) -> dict[str, lis
 
 
 def _request_value(value: Any, kind: FeatureType) -> Any:
-    if kind is FeatureType.CATEGORICAL:
+    if kind in (FeatureType.CATEGORICAL, FeatureType.TEXT):
         return value
     if math.isnan(value):
         return None
@@ -125,6 +126,12 @@ def _categories(values: _Column) -> npt.NDArray[np.object_]:
     return names
 
 
+def _texts(values: _Column) -> npt.NDArray[np.object_]:
+    texts = _categories(values)
+    texts[pd.isna(texts)] = ""
+    return texts
+
+
 def _category(value: Any) -> str | None:
     if isinstance(value, str):
         return value
@@ -160,6 +167,7 @@ def _epoch_seconds(value: Any) -> float:
 _READERS: dict[FeatureType, Callable[[Any], npt.NDArray[Any]]] = {
     FeatureType.NUMERIC: _numbers,
     FeatureType.CATEGORICAL: _categories,
+    FeatureType.TEXT: _texts,
     FeatureType.BOOLEAN: _booleans,
     FeatureType.DATE: _dates,
 }

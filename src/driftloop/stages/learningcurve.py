@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec
-from driftloop.stages.clean import fit_cleaner
+from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.split import split
 from driftloop.stages.table import encode_target, read_features, read_target
-from driftloop.stages.train import answer
 from driftloop.stages.transform import fit_transformer
 
 _DOUBLINGS = 4
@@ -47,9 +47,10 @@ def learning_curve(
     splits = split(table, schema, seed=seed)
     train, judge = (read_features(part, schema) for part in (splits.train, splits.validation))
     labels, truth = read_target(splits.train, schema), encode_target(read_target(splits.validation, schema), schema)
-    cleaner = fit_cleaner(train, schema, preparation)
-    transformer, matrix = fit_transformer(cleaner.transform(train), labels, schema, preparation, seed=seed)
-    judged = transformer.transform(cleaner.transform(judge))
+    cleaned = clean_training_rows(train, labels, schema, preparation, seed=seed)
+    labels = labels[cleaned.rows]
+    made = fit_transformer(cleaned.frame, labels, schema, preparation, seed=seed)
+    matrix, judged = made.matrix, made.transformer.transform(cleaned.cleaner.transform(judge))
     algorithm, random = get_algorithm(ALGORITHM), np.random.default_rng(seed)
     points = []
     for halvings in range(_DOUBLINGS - 1, -1, -1):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from driftloop.algorithms.tasks import decide
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns
@@ -40,26 +41,32 @@ class Answers:
     """What a model says of some rows."""
 
     predictions: list[Any]
-    """Classification: one of the schema's classes a row. Regression: a float a row."""
+    """One of the schema's classes a row. Regression: a float a row."""
     probabilities: list[list[float]] | None
-    """Classification: a row's probabilities, in the order of the schema's classes. Regression: None."""
+    """A row's probabilities, in the order of the schema's classes; of an anomaly the share of training rows that are
+    less anomalous. None for regression, and for clusters by distance."""
 
 
 def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     """Ask a fitted chain about the rows of a model frame (see `stages.frame`).
 
-    The predicted class is the most probable one, so that a classifier is asked once.
+    The predicted class is the most probable one unless the chain decides otherwise (`decisionlinks`); a classifier is
+    asked once.
 
     Raises:
         ClassesDifferError: the model has more or fewer classes than the schema.
     """
     if schema.task is Task.REGRESSION:
         return Answers(model.predict(frame).astype(float).tolist(), None)
-    probabilities = model.predict_proba(frame)
     classes = schema.target.classes
+    if not hasattr(model, "predict_proba"):  # clusters by distance
+        return Answers([int(cluster) for cluster in model.predict(frame)], None)
+    codes, probabilities = decide(model, frame)
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
-    return Answers([classes[index] for index in probabilities.argmax(axis=1).tolist()], probabilities.tolist())
+    if schema.task is Task.ANOMALY_DETECTION:
+        return Answers(model[-1].is_anomalous(probabilities[:, 1]).tolist(), probabilities.tolist())
+    return Answers([classes[index] for index in codes.tolist()], probabilities.tolist())
 
 
 def build_sample(model: Any, table: pd.DataFrame, schema: DataSchema) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from driftloop.reports.dataquality import ColumnProfile, Spread, TableProfile
 from driftloop.reports.markup import figure, percent
 from driftloop.spec import DataSpec, FeatureType
+from driftloop.spec.problem import NUMBERS
 from driftloop.stages.rawcolumn import is_text, plain_values, read_dates
 from driftloop.stages.validate import ValidatedData
 
@@ -46,20 +47,21 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
     reasons = {dropped.name: dropped.reason for dropped in report.dropped_columns}
     roles = dict.fromkeys(schema.feature_names, "input")
     roles |= {name: "sensitive" for name in data.sensitive_columns if name not in roles}
-    roles |= {data.target_column: "target"}
-    roles |= {name: role for name, role in ((data.time_column, "time"), (data.key_column, "key")) if name}
+    by_role = ((data.target_column, "target"), (data.time_column, "time"), (data.key_column, "key"))
+    roles |= {name: role for name, role in by_role if name}
     twins = _twins({name: columns[name] for name in schema.feature_names})
     profiles = []
     for name, column in columns.items():
         role = roles.get(name, "left out")
         remarks = [f"is left out: it {reasons[name]}"] if name in reasons else []
         if role == "input":
-            remarks += _suspicions(column, columns[data.target_column])
+            remarks += _suspicions(column, columns.get(data.target_column))
             remarks += (
                 [f"parts the rows exactly as '{twins[name]}' does: one of them is enough"] if name in twins else []
             )
         profiles.append(_describe(name, column, role, tuple(remarks)))
-    target = validated.table.column(data.target_column).combine_chunks()
+    target = validated.table.column(data.target_column).combine_chunks() if data.target_column else None
+    is_number = schema.task in NUMBERS
     times = validated.table.column(data.time_column).combine_chunks() if data.time_column else None
     return TableProfile(
         source=data.uri,
@@ -72,8 +74,8 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
         ),
         notes=report.notes,
         target=data.target_column,
-        target_counts=tuple(_counts(target)) if schema.target.classes else (),
-        target_spread=None if schema.target.classes else _spread(_numbers(target), _COVERAGE_BINS),
+        target_counts=() if target is None or is_number else tuple(_counts(target.drop_null())),
+        target_spread=_spread(_numbers(target), _COVERAGE_BINS) if target is not None and is_number else None,
         period=None if times is None else _period(times),
         time_spread=None if times is None else _spread(_numbers(times), _COVERAGE_BINS),
     )
@@ -104,7 +106,7 @@ def _describe(name: str, column: pa.Array, role: str, remarks: tuple[str, ...]) 
     return ColumnProfile(name, kind, role, missing, distinct, values, heights, remarks)
 
 
-def _suspicions(column: pa.Array, target: pa.Array) -> list[str]:
+def _suspicions(column: pa.Array, target: pa.Array | None) -> list[str]:
     """Return what is odd about an input, each as the rest of a sentence."""
     found = []
     known = column.drop_null()
@@ -116,6 +118,8 @@ def _suspicions(column: pa.Array, target: pa.Array) -> list[str]:
     most_frequent, count = _counts(known)[0]
     if count / len(known) >= _NEARLY_CONSTANT:
         found.append(f"is '{_short(most_frequent)}' in {percent(count / len(known))} of the rows that have a value")
+    if target is None:
+        return found
     both = pc.and_(pc.is_valid(column), pc.is_valid(target)).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(both)
     rows = rows[:: max(len(rows) // _MOST_LOOKED_AT, 1)]

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from driftloop.spec import ColumnImportance, Comparison, GroupDifferences
+from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.training import Effort
+from driftloop.stages.judgements import Examination
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
@@ -108,6 +109,75 @@ class Plan(Boundary):
         return next(candidate for candidate in self.candidates if candidate.algorithm == algorithm)
 
 
+class LeftOutRows(Boundary):
+    """Training rows that cleaning left out."""
+
+    field: str
+    """Field of `preparation` that asked for it."""
+    choice: str
+    rows: int
+    reason: str
+    """What is wrong with them, as the rest of a sentence."""
+
+
+class CleanedColumn(Boundary):
+    """What cleaning does to one input."""
+
+    name: str
+    type: FeatureType
+    missing: int
+    """Training rows without a value."""
+    filling: str
+    """What a missing value becomes, in plain words; empty: the column is left out."""
+    is_flagged: bool
+    """Whether a column of its own says where it was missing."""
+    is_dropped: bool
+    limits: tuple[float, ...] = ()
+    """Lowest and highest usual value, where outliers are looked for."""
+    beyond: int = 0
+    """Training rows beyond them."""
+
+
+class CleaningRecord(Boundary):
+    """What `clean` did to the training rows, and does to every request."""
+
+    rows_before: int
+    rows: int
+    """Rows that are left to fit on."""
+    missing: str
+    """Choices of `preparation`, as they were asked for."""
+    noise: str
+    outliers: str
+    outlier_action: str
+    """Auto resolved; empty where no outliers are looked for."""
+    left_out: tuple[LeftOutRows, ...]
+    columns: tuple[CleanedColumn, ...]
+    """Every input, in the model's order."""
+
+
+class TransformedColumns(Boundary):
+    """Inputs that are encoded alike."""
+
+    inputs: tuple[str, ...]
+    """Features, or flags that cleaning raises."""
+    becomes: str
+    """What they become, as a plain phrase."""
+    why: str
+    """Why; who chose."""
+    columns: int
+    """Columns of the matrix that they become."""
+
+
+class TransformationRecord(Boundary):
+    """How `transform` makes the matrix that estimators take."""
+
+    columns: int
+    """Of the matrix."""
+    parts: tuple[TransformedColumns, ...]
+    notes: tuple[str, ...]
+    """What was left out or combined, and why, in plain sentences."""
+
+
 class CandidateRecord(Travelling):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
@@ -130,6 +200,8 @@ class CandidateRecord(Travelling):
     """The trials that the next run can go on from, the best first."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence."""
+    decision: str = ""
+    """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
     origin: str = ""
     """Where a model made elsewhere came from; empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
@@ -159,8 +231,12 @@ class Evaluation(Boundary):
     """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
     history: tuple[TrialRecord, ...] = ()
     """Trials that the next run can go on from, the best of each algorithm first."""
+    decision: str = ""
+    """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
     diagnosis: str = ""
-    """What is wrong with the model, e.g. over-fitting; empty: not known."""
+    """Whether it learned the right amount from its rows, by `stages.diagnosis`; empty: not known."""
+    examination: Examination = Examination()
+    """What else was found out about it."""
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()

@@ -28,11 +28,11 @@ Goorbergh et al. 2022, The harm of class imbalance corrections for risk predicti
 
 
 class SamplingError(InvalidInputError):
-    """A regression has no classes to balance."""
+    """A task other than classification has no classes to balance."""
 
-    def __init__(self, sampling: str) -> None:
+    def __init__(self, sampling: str, task: Task) -> None:
         super().__init__(
-            f"The 'preparation.sampling' must be Auto or None for the task Regression. Got '{sampling}'. "
+            f"The 'preparation.sampling' must be Auto or None for the task {task}. Got '{sampling}'. "
             "Remove it: there are no classes to balance."
         )
 
@@ -127,12 +127,12 @@ def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: i
         seed: of the draws.
 
     Raises:
-        SamplingError: balancing was asked for in a regression.
+        SamplingError: balancing was asked for in another task than classification.
     """
-    if task is Task.REGRESSION:
+    if task is not Task.CLASSIFICATION:
         if sampling not in ("Auto", "None"):
-            raise SamplingError(sampling)
-        return Sampling(), SamplingRecord(method="None", reason="a regression has no classes to balance")
+            raise SamplingError(sampling, task)
+        return Sampling(), SamplingRecord(method="None", reason=f"the task {task} has no classes to balance")
     classes, codes = np.unique(y, return_inverse=True)
     counts = np.bincount(codes, minlength=len(classes))
     method, reason = _resolve(sampling, dict(zip(classes.tolist(), counts.tolist(), strict=True)))

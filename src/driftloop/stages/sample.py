@@ -1,17 +1,84 @@
-"""Stage `sample`: fewer rows for a proof of concept, each class in its share and the whole period covered.
+"""Fewer rows: what `data.sample` asks of the stage `collect`, and the stage `sample` of a proof of concept.
 
-Between `validate` and `split` in the feasibility pipeline. Rows stay in their order, with a time column in that of
-time.
+That stage takes each class in its share and covers the whole period, between `validate` and `split` in the feasibility
+pipeline; its rows come in the order of time where there is a time column.
 """
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema
+from driftloop.spec.data import SampleSpec
+from driftloop.stages.rowcodes import encode_values
 
 MOST_ROWS = 5000
 """Rows that a proof of concept learns from: enough to tell a signal from noise, few enough for a coffee break."""
+
+
+class SingletonsError(InvalidInputError):
+    """Values of which there is one row can't keep their share."""
+
+    def __init__(self, column: str, singletons: int, example: object) -> None:
+        super().__init__(
+            f"The column '{column}' of 'data.sample.by' must have at least two rows of each value, to keep its share. "
+            f"There is one row of {singletons:,} values, such as {example!r}. Group rare values, sample by another "
+            "column, or leave 'by' out."
+        )
+
+
+class TooManyStrataError(InvalidInputError):
+    """There are more values than rows to take."""
+
+    def __init__(self, column: str, values: int, rows: int) -> None:
+        super().__init__(
+            f"The 'data.sample.rows' must be at least the number of values of '{column}' ('by'), to have each. "
+            f"Got {rows:,} rows for {values:,} values. Take more rows, or sample by another column."
+        )
+
+
+def draw(table: pa.Table, spec: SampleSpec) -> pa.Table:
+    """Return the rows that `data.sample` asks for, in their order; all where there are fewer.
+
+    Raises:
+        SingletonsError: a value of the column `by` has a single row.
+        TooManyStrataError: it has more values than there are rows to take.
+    """
+    if table.num_rows <= spec.rows:
+        return table
+    random = np.random.default_rng(spec.random_state)
+    if spec.by is None:
+        return table.take(pa.array(np.sort(random.permutation(table.num_rows)[: spec.rows])))
+    column = table.column(spec.by)
+    codes = encode_values(column) + 1  # a missing value is a value, too
+    present, codes, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    singletons = np.flatnonzero(counts == 1)
+    if len(singletons):
+        example = column[int(np.flatnonzero(codes == singletons[0])[0])].as_py()
+        raise SingletonsError(spec.by, len(singletons), example)
+    if len(present) > spec.rows:
+        raise TooManyStrataError(spec.by, len(present), spec.rows)
+    order = random.permutation(table.num_rows)
+    order = order[np.argsort(codes[order], kind="stable")]
+    starts = np.cumsum(counts) - counts
+    wanted = _apportion(counts, spec.rows)
+    chosen = [order[start : start + number] for start, number in zip(starts, wanted, strict=True)]
+    return table.take(pa.array(np.sort(np.concatenate(chosen))))
+
+
+def _apportion(counts: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
+    """Share out rows in proportion, at least one each; by largest remainders (Hare and Niemeyer)."""
+    exact = counts * (rows / counts.sum())
+    given: npt.NDArray[np.int64] = np.maximum(np.floor(exact).astype(np.int64), 1)
+    while given.sum() < rows:
+        by_remainder = np.argsort(given - exact, kind="stable")
+        given[by_remainder[: rows - given.sum()]] += 1
+    while given.sum() > rows:  # the ones that were given to the rarest
+        reducible = np.flatnonzero(given > 1)
+        by_excess = reducible[np.argsort(exact[reducible] - given[reducible], kind="stable")]
+        given[by_excess[: given.sum() - rows]] -= 1
+    return given
 
 
 def sample(table: pa.Table, schema: DataSchema, *, most_rows: int = MOST_ROWS, seed: int) -> pa.Table:

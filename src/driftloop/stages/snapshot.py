@@ -23,8 +23,8 @@ class NoDataError(InvalidInputError):
 
     def __init__(self, uri: str) -> None:
         super().__init__(
-            f"The 'data.uri' must lead to a CSV or Parquet file, or a folder of them. Nothing found at '{uri}'. "
-            "Correct the address, or put the data there."
+            f"The 'data.uri' must lead to a CSV, Parquet or JSON lines file, or a folder of them. Nothing found at "
+            f"'{uri}'. Correct the address, or put the data there."
         )
 
 

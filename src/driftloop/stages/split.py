@@ -49,15 +49,18 @@ def split(table: pa.Table, schema: DataSchema, *, seed: int) -> Splits:
     if schema.time_column:
         parts = _by_time(table, schema.time_column)
     else:
-        labels = table.column(schema.target.name)
-        codes = labels.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-        parts = _at_random(codes if schema.task is Task.CLASSIFICATION else np.zeros_like(codes), seed)
+        codes = np.zeros(table.num_rows, dtype=np.int64)
+        if schema.task is Task.CLASSIFICATION:
+            labels = table.column(schema.target.name).combine_chunks()
+            codes = labels.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        parts = _at_random(codes, seed)
     train, validation, test = (table.take(pa.array(rows)) for rows in parts)
-    for name, part in (("training", train), ("validation", validation), ("test", test)):
-        present = set(pc.unique(part.column(schema.target.name)).to_pylist())
-        for label in schema.target.classes:
-            if label not in present:
-                raise MissingClassError(label, name, by_time=bool(schema.time_column))
+    if schema.task is Task.CLASSIFICATION:
+        for name, part in (("training", train), ("validation", validation), ("test", test)):
+            present = set(pc.unique(part.column(schema.target.name)).to_pylist())
+            for label in schema.target.classes:
+                if label not in present:
+                    raise MissingClassError(label, name, by_time=bool(schema.time_column))
     trained_through = pc.max(train.column(schema.time_column)).as_py() if schema.time_column else None
     return Splits(train=train, validation=validation, test=test, trained_through=trained_through)
 

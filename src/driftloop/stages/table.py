@@ -17,13 +17,26 @@ def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
 
 
 def read_target(table: pa.Table, schema: DataSchema) -> npt.NDArray[Any]:
-    """Return the target, shape (n_rows,): float64 for regression, else the classes as bool, int64 or text."""
-    values: npt.NDArray[Any] = table.column(schema.target.name).to_numpy()
-    return values.astype(np.float64 if schema.task is Task.REGRESSION else np.array(schema.target.classes).dtype)
+    """Return the target, shape (n_rows,): for classification the classes as bool, int64 or text, else float64.
+
+    Anomalies are 1, other rows 0; known groups are numbered. NaN where the rows say nothing of it.
+    """
+    if not schema.target.name:
+        return np.full(table.num_rows, np.nan)
+    column = table.column(schema.target.name)
+    if schema.task is Task.CLUSTERING:
+        codes: npt.NDArray[np.float64] = (
+            column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+        )
+        return codes.astype(np.float64)
+    if schema.task is Task.ANOMALY_DETECTION:
+        return np.array([np.nan if value is None else float(value) for value in column.to_pylist()])
+    values: npt.NDArray[Any] = column.to_numpy()
+    return values.astype(np.array(schema.target.classes).dtype if schema.task is Task.CLASSIFICATION else np.float64)
 
 
 def encode_target(labels: npt.NDArray[Any], schema: DataSchema) -> npt.NDArray[np.float64]:
     """Return labels as the metrics take them: index of the class (classes are sorted), or the number."""
-    if schema.task is Task.REGRESSION:
+    if schema.task is not Task.CLASSIFICATION:
         return labels.astype(np.float64)
     return np.searchsorted(np.array(schema.target.classes), labels).astype(np.float64)

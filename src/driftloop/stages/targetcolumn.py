@@ -12,6 +12,7 @@ from driftloop.stages.rawcolumn import is_text
 
 MOST_CLASSES = 100
 FEWEST_ROWS_PER_CLASS = 10
+ANOMALY_CLASSES = (False, True)
 _Classes: TypeAlias = tuple[str | bool | int, ...]
 
 
@@ -22,12 +23,16 @@ class TargetError(InvalidInputError):
         super().__init__(f"The target '{name}' of a {task} {constraint}. Got {got}. {remedy}")
 
 
-def read_target_column(column: pa.Array, name: str, task: Task) -> tuple[pa.Array, _Classes]:
-    """Return the values in one type, and the classes in sorted order; none for a regression.
+def read_target_column(column: pa.Array | None, name: str, task: Task) -> tuple[pa.Array | None, _Classes]:
+    """Return the values in one type, and the classes in sorted order; none for numbers and for clusters.
+
+    A task that can do without has no values where there is no such column.
 
     Raises:
         TargetError: the values do not suit the task.
     """
+    if column is None:
+        return None, ANOMALY_CLASSES if task is Task.ANOMALY_DETECTION else ()
     return _READERS[task](column, name)
 
 
@@ -71,7 +76,31 @@ def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     return column, ()
 
 
+def _read_groups(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    """Known groups to compare clusters with; some or all rows may have none."""
+    if not (is_text(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        remedy = "Name a column of known groups, or leave 'data.targetColumn' out."
+        raise TargetError(name, Task.CLUSTERING, "must hold texts, whole numbers or booleans", str(column.type), remedy)
+    return column.cast(pa.string()), ()
+
+
+def _read_anomalies(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    """True where a row is known to be anomalous, false where it is known not to be, missing where that is unknown."""
+    known = {str(value).lower() for value in pc.unique(column.drop_null()).to_pylist()}
+    if not known <= _TRUTHS.keys():
+        got = ", ".join(map(repr, sorted(known - _TRUTHS.keys())[:3]))
+        remedy = "Convert the column, or leave 'data.targetColumn' out."
+        raise TargetError(name, Task.ANOMALY_DETECTION, "must be true or false, or missing", got, remedy)
+    if not pa.types.is_boolean(column.type):
+        texts = [None if value is None else _TRUTHS[str(value).lower()] for value in column.to_pylist()]
+        column = pa.array(texts, pa.bool_())
+    return column, ANOMALY_CLASSES
+
+
+_TRUTHS = dict.fromkeys(("true", "1", "1.0"), True) | dict.fromkeys(("false", "0", "0.0"), False)
 _READERS: dict[Task, Callable[[pa.Array, str], tuple[pa.Array, _Classes]]] = {
     Task.CLASSIFICATION: _read_classes,
     Task.REGRESSION: _read_numbers,
+    Task.CLUSTERING: _read_groups,
+    Task.ANOMALY_DETECTION: _read_anomalies,
 }

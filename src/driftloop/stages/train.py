@@ -16,15 +16,14 @@ import numpy as np
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
+from driftloop.algorithms.tasks import answer
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import CandidateRecord, Plan, PlannedCandidate, SamplingRecord, TrialRecord
 from driftloop.stages.resample import Sampling
 from driftloop.stages.table import encode_target
-from driftloop.stages.trial import Bench, Outcome, Report, Stopwatch, answer, lay_out, no_report, run_trial
-
-__all__ = ["Budget", "Candidate", "NoScoreError", "answer", "build_chain", "fit_candidate"]
+from driftloop.stages.trial import Bench, Outcome, Report, Stopwatch, lay_out, no_report, run_trial
 
 _RANDOM_TRIALS = 5
 """Trials at random before the sampler trusts what it has seen; also those that no trial is given up before."""

@@ -1,89 +1,101 @@
 """Sixth stage: turns the cleaned columns into the matrix that estimators take, fitted on the training rows only.
 
 The second link of the model's chain. It is applied once to the training and validation rows, so that candidates do
-not repeat it.
+not repeat it. The matrix is dense; a text is reduced to few numbers inside its own block.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from driftloop.spec import DataSchema, FeatureType, PreparationSpec, Task
+from driftloop.errors import InvalidInputError
+from driftloop.spec import DataSchema, FeatureType, PreparationSpec
+from driftloop.spec.problem import SUPERVISED
+from driftloop.stages.datenumbers import date_parts
+from driftloop.stages.encoding import columns_of, plan_blocks
+from driftloop.stages.matrices import MatrixColumn
+from driftloop.stages.records import TransformationRecord, TransformedColumns
+from driftloop.stages.reduction import reduce_columns
 
-_FOLDS = 5
-_DAYS_PER_WEEK = 7
-_SECONDS_PER_DAY = 86_400
-_EPOCH_WEEKDAY = 3
-"""1 January 1970 was a Thursday; Monday is 0."""
+__all__ = ["Transformation", "date_parts", "fit_transformer"]  # model files of earlier versions name the function here
+
+
+class TransformationError(InvalidInputError):
+    """A choice of `preparation` does not fit the columns or the task."""
+
+    def __init__(self, field: str, value: str, constraint: str, remedy: str) -> None:
+        super().__init__(f"The 'preparation.{field}' '{value}' {constraint}. {remedy}")
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """A fitted transformer, and what it made of the training rows."""
+
+    transformer: Any
+    matrix: npt.NDArray[np.float64]
+    """Of the training rows, shape (n_rows, n_columns). It is not `transformer.transform` of them: target encoding is
+    cross-fitted, so that no row sees its own target (Micci-Barreca 2001; scikit-learn's TargetEncoder)."""
+    columns: tuple[MatrixColumn, ...]
+    record: TransformationRecord
 
 
 def fit_transformer(
-    cleaned: pd.DataFrame, y: npt.NDArray[Any], schema: DataSchema, preparation: PreparationSpec, *, seed: int
-) -> tuple[Any, npt.NDArray[np.float64]]:
-    """Fit on cleaned training rows; return the transformer and their matrix.
-
-    The matrix is not `transformer.transform(cleaned)`: target encoding is cross-fitted, so that no row sees its own
-    target (Micci-Barreca 2001; scikit-learn's TargetEncoder).
+    cleaned: pd.DataFrame, y: npt.NDArray[Any] | None, schema: DataSchema, preparation: PreparationSpec, *, seed: int
+) -> Transformation:
+    """Fit on the cleaned training rows.
 
     Args:
-        cleaned: output of the cleaner, features first, then flags.
-        y: shape (n_rows,), classes or numbers.
-        schema: types and categories of the features.
-        preparation: scaling, and how many categories are one-hot encoded.
-        seed: of the folds of cross-fitting.
+        cleaned: output of the cleaner: features first, without those that it dropped, then flags.
+        y: target, shape (n_rows,), classes or numbers; None where there is none.
+        schema: types of the features.
+        preparation: what to do.
+        seed: of every random choice.
+
+    Raises:
+        TransformationError, ReductionError: a choice does not fit the columns or the task.
     """
     from sklearn.compose import ColumnTransformer
-    from sklearn.model_selection import KFold, StratifiedKFold
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
-    by_type: dict[FeatureType, list[str]] = {kind: [] for kind in FeatureType}
-    for feature in schema.features:
-        by_type[feature.type].append(feature.name)
-    many = [feature.name for feature in schema.features if len(feature.categories) > preparation.max_one_hot_categories]
-    few = [name for name in by_type[FeatureType.CATEGORICAL] if name not in many]
-    flags = list(cleaned.columns[len(schema.features) :])
-
-    def scaled(*before: Any) -> Any:
-        steps = [*before, *([] if preparation.scaling == "None" else [StandardScaler()])]
-        if not steps:
-            return "passthrough"
-        return Pipeline([(type(step).__name__.lower(), step) for step in steps])
-
-    folder = KFold if schema.task is Task.REGRESSION else StratifiedKFold
-    folds = folder(_FOLDS, shuffle=True, random_state=seed)
-    blocks = [
-        ("numbers", scaled(), by_type[FeatureType.NUMERIC]),
-        ("dates", scaled(FunctionTransformer(date_parts)), by_type[FeatureType.DATE]),
-        ("few_categories", OneHotEncoder(handle_unknown="ignore", sparse_output=False), few),
-        ("many_categories", scaled(TargetEncoder(target_type=_target_type(schema), cv=folds)), many),
-        ("booleans", "passthrough", by_type[FeatureType.BOOLEAN] + flags),
-    ]
-    transformer = ColumnTransformer([block for block in blocks if block[2]], sparse_threshold=0)
-    return transformer, np.asarray(transformer.fit_transform(cleaned, y), dtype=np.float64)
+    _check(schema, y, preparation)
+    blocks, left_out = plan_blocks(cleaned, y, schema, preparation, seed=seed)
+    if not blocks:
+        reasons = "; ".join(f"'{text.name}': {text.reason}" for text in left_out)
+        raise TransformationError(
+            "text", preparation.text, f"must leave at least one column ({reasons})", "Use TFIDF, or add columns."
+        )
+    columns = ColumnTransformer([block.entry for block in blocks], sparse_threshold=0)
+    # Extreme numbers may pass a power's or a product's range on their way; what comes out is finite.
+    with np.errstate(over="ignore", under="ignore"):
+        matrix = np.asarray(columns.fit_transform(cleaned, y), dtype=np.float64)
+    fitted = [entry[1] for entry in columns.transformers_]
+    names = [column for block, step in zip(blocks, fitted, strict=False) for column in columns_of(block, step)]
+    reduced = reduce_columns(columns, matrix, y, names, schema.task, preparation, seed=seed)
+    record = TransformationRecord(
+        columns=len(reduced.columns),
+        parts=tuple(
+            TransformedColumns(
+                inputs=block.inputs, becomes=block.what, why=block.why, columns=len(columns_of(block, step))
+            )
+            for block, step in zip(blocks, fitted, strict=False)
+        ),
+        notes=(*(f"'{text.name}' is left out: {text.reason}." for text in left_out), *reduced.told),
+    )
+    return Transformation(reduced.transformer, reduced.matrix, reduced.columns, record)
 
 
-def date_parts(dates: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return what a date tells: days since 1970, day of the year, weekday (Monday 0) and hour of the day.
-
-    Args:
-        dates: epoch seconds, shape (n_rows, n_dates).
-
-    Returns:
-        Shape (n_rows, 4 * n_dates).
-    """
-    seconds = np.asarray(dates, dtype=np.float64)
-    days = np.floor(seconds / _SECONDS_PER_DAY)
-    midnights = days.astype(np.int64).astype("datetime64[D]")
-    day_of_year = (midnights - midnights.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64)
-    weekday = (days + _EPOCH_WEEKDAY) % _DAYS_PER_WEEK
-    hour = (seconds - days * _SECONDS_PER_DAY) / 3600
-    return np.hstack([days, day_of_year, weekday, hour])
-
-
-def _target_type(schema: DataSchema) -> str:
-    if schema.task is Task.REGRESSION:
-        return "continuous"
-    return "binary" if len(schema.target.classes) == 2 else "multiclass"  # noqa: PLR2004
+def _check(schema: DataSchema, y: npt.NDArray[Any] | None, preparation: PreparationSpec) -> None:
+    if preparation.encoding == "Target" and (y is None or schema.task not in SUPERVISED):
+        raise TransformationError(
+            "encoding", "Target", f"needs a target. The task {schema.task} has none", "Use OneHot or Ordinal."
+        )
+    has_text = any(feature.type is FeatureType.TEXT for feature in schema.features)
+    if preparation.text in ("TFIDF", "TFIDFSVD") and not has_text:
+        raise TransformationError(
+            "text",
+            preparation.text,
+            "needs a column of free text (three words or more, most values different). There is none",
+            "Remove it.",
+        )

@@ -1,7 +1,7 @@
 """One trial of `train`: fits an algorithm with given hyperparameters, piece by piece where it grows, and judges it.
 
 Fits on training rows only. On small tables trials are also judged on held-out folds of the training rows, because a few
-validation rows can't tell good from lucky.
+validation rows can't tell good from lucky; not where rows follow one another in time or are drawn again.
 """
 
 import copy
@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
+from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, Task
+from driftloop.spec.problem import SUPERVISED
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.resample import PriorCorrection, Sampling
 from driftloop.stages.table import encode_target
@@ -143,7 +145,12 @@ def lay_out(
         return Fold(matrices.train_x[chosen], y[chosen], judged, taken, factors)
 
     whole = fold(rows, matrices.validation_x)
-    is_small = len(held_out) < FEW_VALIDATION_ROWS and not schema.time_column and sampling.rows is None
+    is_small = (
+        schema.task in SUPERVISED
+        and len(held_out) < FEW_VALIDATION_ROWS
+        and not schema.time_column
+        and sampling.rows is None
+    )
     splits = _split(y[rows], schema.task, algorithm, seed) if is_small and weights is None else []
     if not splits:
         return Bench([whole], held_out, metric, schema.task, f"{len(held_out):,} validation rows")
@@ -221,14 +228,6 @@ def run_trial(
     return outcome
 
 
-def answer(model: Any, rows: npt.NDArray[np.float64] | Any, task: Task) -> Answers:
-    """Ask a fitted estimator or chain."""
-    if task is Task.REGRESSION:
-        return Answers(np.asarray(model.predict(rows), dtype=np.float64))
-    probabilities = model.predict_proba(rows)
-    return Answers(probabilities.argmax(axis=1).astype(np.float64), probabilities)
-
-
 def _increment(sizes: Sequence[int], step: int) -> float:
     """Return how much longer a piece takes than the one before it, about."""
     last = sizes[step - 1] - (sizes[step - 2] if step > 1 else 0)
@@ -236,6 +235,8 @@ def _increment(sizes: Sequence[int], step: int) -> float:
 
 
 def _join(parts: Sequence[Answers]) -> Answers:
+    if len(parts) == 1:
+        return parts[0]
     predictions = np.concatenate([part.predictions for part in parts])
     if parts[0].probabilities is None:
         return Answers(predictions)
@@ -265,7 +266,7 @@ def _thin(
     rows: npt.NDArray[np.int64], y: npt.NDArray[Any], count: int, task: Task, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
     """Draw some of the rows at random; of each class its share, and at least three where there are so many."""
-    if task is Task.REGRESSION:
+    if task is not Task.CLASSIFICATION:
         return np.sort(random.choice(rows, count, replace=False))
     chosen = []
     for label in np.unique(y[rows]):

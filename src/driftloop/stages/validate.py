@@ -15,17 +15,22 @@ import pyarrow.compute as pc
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, Task
-from driftloop.stages.collect import ColumnNotFoundError, reading_notes
+from driftloop.spec.problem import NEEDS_TARGET
+from driftloop.spec.words import encode_vocabulary
+from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.freetext import is_free_text
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
+from driftloop.stages.tablenotes import reading_notes
 from driftloop.stages.targetcolumn import read_target_column
 
 _IDENTIFIER_SHARE = 0.95
-"""Texts of which so many are different name rows (or are free text) rather than group them."""
+"""Texts of which so many are different name rows rather than group them, unless they are free text."""
 _IDENTIFIER_MIN_ROWS = 50
 _ARROW_TYPES = {
     FeatureType.NUMERIC: pa.float64(),
     FeatureType.CATEGORICAL: pa.string(),
+    FeatureType.TEXT: pa.string(),
     FeatureType.BOOLEAN: pa.bool_(),
     FeatureType.DATE: TIMESTAMP,
 }
@@ -43,11 +48,12 @@ class TimeColumnError(InvalidInputError):
 
 
 class TooFewRowsError(InvalidInputError):
-    """Not enough labelled rows to train on."""
+    """Not enough rows to train on."""
 
-    def __init__(self, rows: int, min_rows: int) -> None:
+    def __init__(self, rows: int, min_rows: int, task: Task) -> None:
+        wanted = f"{min_rows} rows{' with a target' if task in NEEDS_TARGET else ''}"
         super().__init__(
-            f"The data must have at least {min_rows} rows with a target ('data.minRows'). Got {rows}. "
+            f"The data must have at least {wanted} ('data.minRows'). Got {rows}. "
             "Collect more rows, or lower 'data.minRows'."
         )
 
@@ -131,9 +137,8 @@ def validate(
     notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
     columns = {name: plain_values(table.column(name), name, notes) for name in table.column_names}
-    target = columns[data.target_column]
-    keep = pc.is_valid(target)
-    rows_without_target = len(target) - pc.sum(keep).as_py()
+    keep = pc.is_valid(columns[data.target_column]) if task in NEEDS_TARGET else pa.array([True] * table.num_rows)
+    rows_without_target = table.num_rows - pc.sum(keep).as_py()
     rows_without_time = 0
     if data.time_column:
         times = read_dates(columns[data.time_column])
@@ -144,12 +149,12 @@ def validate(
         rows_without_time = pc.sum(pc.and_(keep, pc.invert(has_time))).as_py() or 0
         keep = pc.and_(keep, has_time)
     columns = {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
-    rows = len(columns[data.target_column])
+    rows = len(next(iter(columns.values())))
     if rows < data.min_rows:
-        raise TooFewRowsError(rows, data.min_rows)
+        raise TooFewRowsError(rows, data.min_rows, task)
 
-    target, classes = read_target_column(columns[data.target_column], data.target_column, task)
-    roles = (data.target_column, data.time_column, data.key_column)
+    target, classes = read_target_column(columns.get(data.target_column), data.target_column, task)
+    roles = [name for name in (data.target_column, data.time_column, data.key_column) if name]
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
@@ -164,10 +169,11 @@ def validate(
         features, dropped = _usable_features(offered)
     if not features:
         raise NoFeaturesError(
-            [f"'{column.name}' {column.reason}" for column in dropped] or ["there is only the target"]
+            [f"'{column.name}' {column.reason}" for column in dropped] or ["there is no other column"]
         )
 
-    kept = {name: values for name, (_, values) in features.items()} | {data.target_column: target}
+    kept = {name: values for name, (_, values) in features.items()}
+    kept |= {} if target is None else {data.target_column: target}
     if data.time_column:
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
@@ -223,7 +229,8 @@ def _reason_to_drop(name: str, column: pa.Array) -> str:
         reason = f"has the same value in every row ({values[0].as_py()})"
     elif len(values) >= _IDENTIFIER_MIN_ROWS:
         if is_text(column.type) and distinct > _IDENTIFIER_SHARE * len(values) and read_dates(values) is None:
-            reason = f"looks like an identifier or free text ({distinct} different values in {len(values)} rows)"
+            if not is_free_text(values):
+                reason = f"looks like an identifier ({distinct} different values in {len(values)} rows)"
         elif pa.types.is_integer(column.type) and distinct == len(column) and _span(values) == distinct:
             reason = "numbers the rows one by one"
     return reason
@@ -295,7 +302,9 @@ def _recognise(column: pa.Array) -> FeatureType:
         return FeatureType.BOOLEAN
     if read_dates(column) is not None:
         return FeatureType.DATE
-    return FeatureType.CATEGORICAL if is_text(column.type) else FeatureType.NUMERIC
+    if not is_text(column.type):
+        return FeatureType.NUMERIC
+    return FeatureType.TEXT if is_free_text(column.drop_null()) else FeatureType.CATEGORICAL
 
 
 def _read(column: pa.Array, kind: FeatureType) -> Any:
@@ -311,6 +320,8 @@ def _read(column: pa.Array, kind: FeatureType) -> Any:
             return column.cast(pa.float64(), safe=False) if is_number else None
         case FeatureType.CATEGORICAL:
             return column.cast(pa.string()) if _is_readable(column.type) else None
+        case FeatureType.TEXT:
+            return column if is_text(column.type) else None
         case FeatureType.DATE:
             dates = read_dates(column)
             return _read_each_date(column) if dates is None and is_text(column.type) else dates
@@ -335,6 +346,9 @@ def _describe(name: str, kind: FeatureType, values: pa.Array) -> Feature:
             counts.sort(key=lambda count: (-count["counts"], count["values"]))
             categories = tuple(count["values"] for count in counts)
             return Feature(name=name, type=kind, nullable=nullable, categories=categories)
+        case FeatureType.TEXT:
+            vocabulary = encode_vocabulary(values.drop_null().to_pylist())
+            return Feature(name=name, type=kind, nullable=nullable, vocabulary=vocabulary)
         case FeatureType.DATE:
             values = pc.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
     limits = pc.min_max(values).as_py()

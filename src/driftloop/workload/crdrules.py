@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from driftloop.spec.data import NAME_PATTERN
+from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, PASSWORD_PATTERN, SIMULATION
 from driftloop.spec.messages import PATTERN_WORDS
 from driftloop.spec.operation import DATABASES
 from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, Task
@@ -76,8 +76,30 @@ def _of_decisions(column: str) -> tuple[Rule, Rule]:
     )
 
 
+def _queried(remedy: str) -> tuple[Rule, Rule]:
+    return (
+        Rule(
+            "query",
+            f"has(self.query) || !{_IS_DATABASE}",
+            "must be set where uri is a database",
+            "Add the table's name, or a SELECT statement.",
+        ),
+        Rule("query", f"!has(self.query) || {_IS_DATABASE}", "must come with a database as uri", remedy),
+    )
+
+
 _WITHOUT_CLASSES = tuple(task for task in Task if task is not Task.CLASSIFICATION)
 _IS_DATABASE = f"(has(self.uri) && self.uri.matches('^({'|'.join(DATABASES)})([+:]|$)'))"
+
+_SOURCE = (
+    Rule(
+        "uri",
+        f"!has(self.uri) || !self.uri.matches('{PASSWORD_PATTERN}')",
+        "must hold no password",
+        f"Give it by {DATA_VARIABLE_PREFIX}DATABASE_PASSWORD in the environment, or by secretRef.",
+    ),
+    *_queried("Set uri to an SQLAlchemy URL, or remove it."),
+)
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "ModelLoop": (  # the API server takes no path into metadata
@@ -127,6 +149,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Name the columns there.",
         ),
         Rule(
+            "acceptance.fairness.mitigation",
+            "!has(self.acceptance.fairness) || !has(self.acceptance.fairness.mitigation)"
+            " || self.acceptance.fairness.mitigation == 'None'"
+            " || !has(self.problem.outcomeValues) || self.problem.outcomeValues.size() == 0",
+            "must be None where problem.outcomeValues is set",
+            "Remove one of them: the class is decided by value, or alike for groups.",
+        ),
+        Rule(
             "monitoring.labels.uri",
             "!has(self.monitoring.labels.uri) || has(self.data.keyColumn)",
             "must come with data.keyColumn: labels of a table are joined by it",
@@ -153,7 +183,65 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             for task in _WITHOUT_CLASSES
         ),
     ),
+    "JoinSpec": (
+        *_SOURCE,
+        Rule(
+            "timeColumn",
+            "has(self.timeColumn) || (has(self.on) && self.on.size() > 0)",
+            "must be set where on is empty",
+            "Name the columns to join by, or the time column.",
+        ),
+        Rule(
+            "within",
+            "!has(self.within) || has(self.timeColumn)",
+            "must come with timeColumn",
+            "Name the column that tells the age, or remove it.",
+        ),
+    ),
+    "HistorySpec": (
+        Rule(
+            "windows",
+            "(has(self.lags) && self.lags.size() > 0) || (has(self.windows) && self.windows.size() > 0)",
+            "must be set where lags is empty",
+            "Name at least one lag or one window.",
+        ),
+    ),
+    "SimulatedColumn": (
+        Rule(
+            "categories",
+            "!(self.kind in ['Category', 'Text']) || (has(self.categories) && self.categories.size() > 0)",
+            "must be set for the kinds Category and Text",
+            "List the values, or the words.",
+        ),
+    ),
+    "SimulationSpec": (
+        Rule(
+            "columns",
+            "self.columns.all(x, self.columns.exists_one(y, x.name == y.name))",
+            "must have another name for each column",
+        ),
+    ),
     "DataSpec": (
+        *_SOURCE,
+        Rule(
+            "simulation",
+            f"has(self.simulation) || !has(self.uri) || self.uri != '{SIMULATION}'",
+            f"must be set where uri is '{SIMULATION}'",
+            "Declare the columns, or set uri to where the data are.",
+        ),
+        Rule(
+            "simulation",
+            f"!has(self.simulation) || (has(self.uri) && self.uri == '{SIMULATION}')",
+            f"must come with '{SIMULATION}' as uri",
+            f"Set uri to '{SIMULATION}', or remove it.",
+        ),
+        Rule(
+            "timeColumn",
+            "has(self.timeColumn) || ((!has(self.history) || self.history.size() == 0)"
+            " && (!has(self.joins) || !self.joins.exists(x, has(x.timeColumn))))",
+            "must be set where joins or history look back in time",
+            "Name the column that says when each row happened.",
+        ),
         _differs("timeColumn", "targetColumn", "targetColumn"),
         _differs("keyColumn", "targetColumn", "targetColumn"),
         _differs("keyColumn", "timeColumn", "timeColumn"),

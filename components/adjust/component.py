@@ -1,0 +1,69 @@
+"""Kubeflow face of the stage `adjust`."""
+
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from components.stage import stage
+
+
+@stage
+def adjust(
+    selected: Input[Model],
+    train: Input[Dataset],
+    matrices: Input[Dataset],
+    schema: Input[Artifact],
+    task: str,
+    problem: dict,
+    data_uri: str,
+    data: dict,
+    acceptance: dict,
+    training: dict,
+    model: Output[Model],
+    code_digest: str,
+) -> None:
+    """Set how the selected model decides: by what outcomes are worth, or more alike for groups of people.
+
+    Args:
+        selected: The selected chain.
+        train: Training rows, with their sensitive columns.
+        matrices: The same as they were fitted on; not read for a model made elsewhere.
+        schema: What the columns are.
+        task: Kind of problem.
+        problem: Group `problem` of the ModelLoop; says what outcomes are worth.
+        data_uri: Where the rows came from.
+        data: Group `data` of the ModelLoop; names the sensitive columns.
+        acceptance: Group `acceptance` of the ModelLoop; says how a difference between groups is made smaller.
+        training: Group `training` of the ModelLoop; its random state.
+        model: The chain with its rule of decision; as it was where none is asked for.
+        code_digest: Identity of the driftloop code.
+    """
+    import shutil
+    from pathlib import Path
+
+    from driftloop.spec import AcceptanceSpec, DataSchema, TrainingSpec
+    from driftloop.stages.adjust import adjust, is_needed
+    from driftloop.stages.matrices import Matrices
+    from driftloop.stages.modelfile import load_model, save_model
+    from driftloop.stages.parameters import read_data_group, read_problem_group
+    from driftloop.stages.records import CandidateRecord
+    from driftloop.stages.tablefile import read_table
+
+    goal, rules = read_problem_group(problem, task=task), AcceptanceSpec.model_validate(acceptance)
+    record = CandidateRecord.from_metadata(selected.metadata)
+    if not is_needed(goal, rules):
+        shutil.copyfile(selected.path, model.path)
+        model.metadata.update(record.to_metadata())
+        return
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    chain, told = adjust(
+        load_model(Path(selected.path)),
+        record,
+        read_table(train.path),
+        lambda: Matrices.load(Path(matrices.path)),
+        read_schema,
+        problem=goal,
+        acceptance=rules,
+        sensitive_columns=read_data_group(data, uri=data_uri, target_column=read_schema.target.name).sensitive_columns,
+        seed=TrainingSpec.model_validate(training).random_state,
+    )
+    save_model(chain, Path(model.path))
+    model.metadata.update(told.to_metadata())

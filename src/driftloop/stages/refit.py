@@ -1,0 +1,55 @@
+"""The selected configuration, fitted again on other rows; for the learning curve and cross-validation of `evaluate`."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from driftloop.algorithms import get_algorithm
+from driftloop.algorithms.metrics import Answers
+from driftloop.algorithms.tasks import answer
+from driftloop.spec import DataSchema, PreparationSpec
+from driftloop.stages.clean import clean_training_rows
+from driftloop.stages.records import CandidateRecord
+from driftloop.stages.resample import PriorCorrection, resample
+from driftloop.stages.table import read_features, read_target
+from driftloop.stages.transform import fit_transformer
+
+
+def fit_estimator(
+    record: CandidateRecord,
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[Any],
+    schema: DataSchema,
+    preparation: PreparationSpec,
+    *,
+    seed: int,
+) -> Any:
+    """Fit the selected algorithm with its hyperparameters, balanced as the loop asks."""
+    algorithm = get_algorithm(record.algorithm)
+    sampling, _ = resample(y, schema.task, preparation.sampling, seed=seed)
+    weights = {} if sampling.weights is None else {"sample_weight": sampling.weights}
+    estimator = algorithm.build(schema.task, record.params, seed)
+    estimator.fit(sampling.take(x), sampling.take(y), **weights)
+    factors = sampling.prior_factors(y)
+    return estimator if factors is None else PriorCorrection(estimator, factors)
+
+
+def fit_and_answer(
+    record: CandidateRecord,
+    fitted: pa.Table,
+    judged: pa.Table,
+    schema: DataSchema,
+    preparation: PreparationSpec,
+    *,
+    seed: int,
+) -> Answers:
+    """Clean, transform, balance and fit on some rows; answer others."""
+    frame, y = read_features(fitted, schema), read_target(fitted, schema)
+    cleaned = clean_training_rows(frame, y, schema, preparation, seed=seed)
+    y = y[cleaned.rows]
+    made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
+    estimator = fit_estimator(record, made.matrix, y, schema, preparation, seed=seed)
+    prepared = made.transformer.transform(cleaned.cleaner.transform(read_features(judged, schema)))
+    return answer(estimator, prepared, schema.task)
