@@ -8,6 +8,7 @@ import pyarrow as pa
 from kfp.dsl import Artifact, Dataset, Model
 
 from components.clean import component as clean
+from components.plan import component as plan
 from components.resample import component as resample
 from components.train import component as train
 from components.transform import component as transform
@@ -72,17 +73,30 @@ def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: s
         report=report,
         code_digest="code",
     )
+    planned, training = Artifact(uri=str(folder / "plan")), {"algorithms": ["Linear"]}
+    plan.plan.python_func(
+        **common,
+        algorithms=["Linear"],
+        matrices=matrices,
+        preparation={},
+        training=training,
+        max_trials=1,  # more would choose by the validation rows, which is what they are for
+        champion_uri="",
+        plan=planned,
+    )
     train.train.python_func(
         **common,
         algorithm="Linear",
+        plan=planned,
         matrices=matrices,
         sampling=sampling,
         cleaner=cleaner,
         transformer=transformer,
+        loop="loop",
         metric="accuracy",
-        max_trials=1,  # more would choose by the validation rows, which is what they are for
-        training={},
+        training=training,
         candidate=Model(uri=str(folder / "candidate")),
+        answers=Dataset(uri=str(folder / "answers")),
     )
     return {name: (folder / name).read_bytes() for name in ("cleaner", "transformer", "sampling", "candidate")}
 

@@ -114,8 +114,11 @@ def _why_not(record: CandidateRecord, train: "pa.Table", sensitive_columns: Sequ
 def _builder(record: CandidateRecord, schema: DataSchema, seed: int) -> "Callable[[], Any] | None":
     """Return what makes another classifier of the model's kind; None for a model put together from several."""
     from driftloop.algorithms import get_algorithm
+    from driftloop.algorithms.blend import NAME as BLEND
     from driftloop.algorithms.catalogue import UnknownAlgorithmError
 
+    if record.algorithm == BLEND:
+        return None
     try:
         algorithm = get_algorithm(record.algorithm)
     except UnknownAlgorithmError:

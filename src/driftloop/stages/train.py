@@ -103,6 +103,8 @@ class Candidate:
     """To the rows that trials were judged on."""
     truth: Any = field(repr=False)
     """Of those rows, shape (n_rows,)."""
+    made: tuple[TrialRecord, ...] = ()
+    """Its trials, in order."""
 
 
 def fit_candidate(
@@ -177,7 +179,7 @@ def fit_candidate(
         fit_seconds=watch.spent,
         sampling=f"{sampled.method}: {sampled.reason}",
     )
-    return Candidate(best.estimator, record, best.answers, bench.truth)
+    return Candidate(best.estimator, record, best.answers, bench.truth, tuple(search.made))
 
 
 class _Search:

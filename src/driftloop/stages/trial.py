@@ -25,8 +25,8 @@ from driftloop.stages.table import encode_target
 FEW_VALIDATION_ROWS = 800
 """Below this trials are judged on folds of the training rows, too. On 800 a rate is sure to 3.5 points."""
 _FOLDS = 4
-_PATIENCE = 2
-"""Pieces without an improvement after which growing ends."""
+_FIRST_PIECES = 3
+"""Growing does not end before so many pieces."""
 
 
 Report: TypeAlias = Callable[[float, int], bool]
@@ -197,7 +197,7 @@ def run_trial(
     else:
         sizes = growth.sizes(params)
     estimators = [algorithm.build(bench.task, params, seed) for _ in bench.folds]
-    outcome, stale, before = Outcome(dict(params)), 0, 0
+    outcome, stale, before = Outcome(dict(params)), False, 0
     for step, size in enumerate(sizes):
         if step and not watch.has(outcome.piece_seconds[-1] * _increment(sizes, step)):
             break
@@ -216,13 +216,13 @@ def run_trial(
                 kept = copy.deepcopy(kept)
                 growth.settle(getattr(kept, "estimator", kept) if bench.folds[-1].factors is not None else kept, size)
                 outcome.params = {**params, growth.parameter: size}
-            outcome.score, outcome.estimator, outcome.answers, stale = value, kept, answers, 0
+            outcome.score, outcome.estimator, outcome.answers, stale = value, kept, answers, False
         else:
-            stale += 1
+            stale = True
         if step + 1 < len(sizes) and report(value, step):
             outcome.is_pruned = True
             break
-        if stale >= _PATIENCE:
+        if stale and step + 1 >= _FIRST_PIECES:
             break
         before = size
     return outcome
