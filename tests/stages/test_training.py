@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.algorithm import Algorithm, Growth, Range
@@ -70,13 +71,14 @@ def bench_of(algorithm: Algorithm, matrices: Matrices, *, time_column: str = "",
 def test_growing_piece_by_piece_ends_as_a_fit_in_one_go(name):
     algorithm, matrices = get_algorithm(name), make_matrices()
     params = algorithm.within(algorithm.defaults)
-    grown = run_trial(bench_of(algorithm, matrices), algorithm, params, seed=0, watch=Stopwatch(3600))
+    with threadpool_limits(1):
+        grown = run_trial(bench_of(algorithm, matrices), algorithm, params, seed=0, watch=Stopwatch(3600))
+        again = run_trial(bench_of(algorithm, matrices), algorithm, grown.params, seed=0, watch=Stopwatch(3600))
     size = grown.params[algorithm.growth.parameter]
     assert size in algorithm.growth.sizes(params)
     inner = getattr(grown.estimator, "regressor", grown.estimator)
     assert inner.get_params()[algorithm.growth.parameter] == size
     assert not inner.get_params()["warm_start"]
-    again = run_trial(bench_of(algorithm, matrices), algorithm, grown.params, seed=0, watch=Stopwatch(3600))
     if name != "MLP":  # a network's optimiser starts anew with each piece
         asked = [model.predict_proba(matrices.validation_x) for model in (grown.estimator, again.estimator)]
         assert np.allclose(*asked)
@@ -218,8 +220,8 @@ def test_with_warm_start_the_previous_best_is_reached_at_least_three_times_soone
     def trials_to(record, goal: float) -> int:
         return 1 + next(i for i, trial in enumerate(record) if trial.score >= goal - 1e-9)
 
-    matrices = make_matrices(task, rows=1500, validation=900, columns=8)
-    cold = fit("HistGradientBoosting", matrices, task=task, metric=metric, trials=15)
+    matrices = make_matrices(task, rows=500, validation=900, columns=8)
+    cold = fit("HistGradientBoosting", matrices, task=task, metric=metric, trials=12)
     known = cold.record.history
     start = Start(first=[get_algorithm("HistGradientBoosting").within(cold.record.params)], known=known)
     warm = fit("HistGradientBoosting", matrices, task=task, metric=metric, trials=2, start=start)
@@ -242,6 +244,7 @@ print(record.trials, record.score, sorted(record.params.items()))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_study_share_its_trials_and_end_with_the_same_model(tmp_path):
     uri = f"sqlite:///{tmp_path}/study.db"
     study_is_made = fit("RandomForest", make_matrices(rows=300), trials=1, study=Study(uri, "shared"))
@@ -251,7 +254,8 @@ def test_processes_that_share_a_study_share_its_trials_and_end_with_the_same_mod
     told = [child.communicate()[0].split(maxsplit=1) for child in children]
     assert all(child.returncode == 0 for child in children)
     trials = [int(made) for made, _ in told]
-    assert study_is_made.record.trials + sum(trials) in (12, 13)  # two may begin the last one at once
+    # Two may begin the last one at once; each fits once more what the other found best.
+    assert 12 <= study_is_made.record.trials + sum(trials) <= 15
     # Whoever ends last knows all; a process fits what another found best.
     late = fit("RandomForest", make_matrices(rows=300), trials=12, study=Study(uri, "shared"))
     best = max(float(rest.split()[0]) for _, rest in told)

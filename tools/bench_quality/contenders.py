@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,16 +18,25 @@ from driftloop.algorithms.metrics import Answers
 from driftloop.spec import DataSpec, PreparationSpec, Task, TrainingSpec
 from tools.bench_quality.datasets import TARGET, DataSet
 
-_TRIALS = 400
-"""More than the time allows: time is what ends a search."""
 _FLAML_METRICS = {"roc_auc": "roc_auc", "accuracy": "accuracy", "r2": "r2"}
 
-Contender = Callable[[pd.DataFrame, pd.DataFrame, DataSet, float, int], tuple[Answers, list[Any], str]]
-"""(rows to learn from, rows to answer, data set, seconds, seed) → answers, classes in their order, what was chosen."""
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may spend."""
+
+    seconds: float
+    trials: int
+    """Where it is not to end a search, more than the time allows."""
+    seed: int = 0
+
+
+Contender = Callable[[pd.DataFrame, pd.DataFrame, DataSet, Limits], tuple[Answers, list[Any], str]]
+"""(rows to learn from, rows to answer, data set, limits) → answers, classes in their order, what was chosen."""
 
 
 def driftloop(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, seconds: float, seed: int
+    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits
 ) -> tuple[Answers, list[Any], str]:
     """The pipeline's stages from `validate` to `select`, two candidates side by side."""
     from sklearn.model_selection import train_test_split
@@ -45,8 +55,8 @@ def driftloop(
     from driftloop.stages.transform import fit_transformer
     from driftloop.stages.validate import validate
 
-    preparation = PreparationSpec()
-    spec = TrainingSpec(timeout=timedelta(seconds=seconds), max_trial_count=_TRIALS, random_state=seed)
+    seed, preparation = limits.seed, PreparationSpec()
+    spec = TrainingSpec(timeout=timedelta(seconds=limits.seconds), max_trial_count=limits.trials, random_state=seed)
     rows = pa.Table.from_pandas(train, preserve_index=False)
     validated = validate(
         rows, task=data_set.task, data=DataSpec(uri="bench", target_column=TARGET, min_rows=50), champion=None
@@ -68,7 +78,7 @@ def driftloop(
         file = Path(folder) / "matrices"
         matrices.save(file)
         names = resolve_algorithms(("Auto",), schema.task)
-        decided = plan(read_shape(file, schema.task, is_scaled=True), Wishes(names, spec, _TRIALS), None)
+        decided = plan(read_shape(file, schema.task, is_scaled=True), Wishes(names, spec, limits.trials), None)
         jobs = [
             (
                 decided,
@@ -126,9 +136,7 @@ def _fit(job: tuple[Any, ...]) -> Any:
     return fitted.record
 
 
-def flaml(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, seconds: float, seed: int
-) -> tuple[Answers, list[Any], str]:
+def flaml(train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits) -> tuple[Answers, list[Any], str]:
     """FLAML's AutoML as its documentation shows it, on both cores."""
     from flaml import AutoML
 
@@ -139,9 +147,10 @@ def flaml(
         y_train=train[TARGET].to_numpy(),
         task="classification" if is_classes else "regression",
         metric=_FLAML_METRICS[data_set.metric],
-        time_budget=seconds,
+        time_budget=limits.seconds,
+        max_iter=limits.trials,
         n_jobs=2,
-        seed=seed,
+        seed=limits.seed,
         verbose=0,
         log_file_name="",
     )
@@ -149,13 +158,13 @@ def flaml(
 
 
 def boosting(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, _seconds: float, seed: int
+    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits
 ) -> tuple[Answers, list[Any], str]:
     """scikit-learn's HistGradientBoosting as it is, on all rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if data_set.task is Task.CLASSIFICATION else HistGradientBoostingRegressor
-    model = kind(categorical_features="from_dtype", random_state=seed)
+    model = kind(categorical_features="from_dtype", random_state=limits.seed)
     model.fit(_categories(train.drop(columns=TARGET)), train[TARGET].to_numpy())
     return (*_ask(model, _categories(test.drop(columns=TARGET)), data_set.task), "defaults")
 

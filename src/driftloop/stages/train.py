@@ -209,7 +209,7 @@ class _Search:
         if self._start.is_refit:
             return self._make(bench, watch, dict(self._start.first[0]))
         states = self._optuna.trial.TrialState
-        while not self.made or (self._is_wanted() and watch.has(slowest)):
+        while self._must_begin() or (self._is_wanted() and watch.has(slowest)):
             # Reseeded by number, so that processes that share a study try different things, whoever comes when.
             self._study.sampler = self._optuna.samplers.TPESampler(
                 seed=self._seed + len(self._study.trials), n_startup_trials=_RANDOM_TRIALS
@@ -249,6 +249,14 @@ class _Search:
                 )
             )
 
+    def _must_begin(self) -> bool:
+        """Whether nothing was tried yet, by this process or those that share its study."""
+        return not self.made and not (self._is_shared and self._found())
+
+    def _found(self) -> list[Any]:
+        """Return the finished trials of the study."""
+        return [t for t in self._study.trials if t.state.name == "COMPLETE" and _PARAMS in t.user_attrs]
+
     def _is_wanted(self) -> bool:
         """Whether fewer trials were begun than may be, by this process and those that share its study."""
         return sum(_KNOWN not in trial.user_attrs for trial in self._study.trials) < self._budget.trials
@@ -268,11 +276,10 @@ class _Search:
 
     def _take_over(self, bench: Bench, watch: Stopwatch, best: Outcome) -> Outcome:
         """Fit what another process found best, if it is better: a fit depends on hyperparameters and seed alone."""
-        done = [t for t in self._study.trials if t.state.name == "COMPLETE" and _PARAMS in t.user_attrs]
-        found = max(done, key=lambda trial: trial.value, default=None)
+        found = max(self._found(), key=lambda trial: trial.value, default=None)
         if found is None or found.value <= best.score:
             return best
-        return run_trial(bench, self._algorithm, found.user_attrs[_PARAMS], seed=self._seed, watch=watch)
+        return self._make(bench, watch, found.user_attrs[_PARAMS])
 
 
 def shared_study(spec: TrainingSpec, loop: str, planned: PlannedCandidate, metric: str, matrices: Path) -> Study | None:
