@@ -97,7 +97,7 @@ def bring_data_in(given: Parameters) -> DataIn:
 
 
 def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
-    """Split, clean, transform and resample the rows; plan the search; tune, select and adjust a candidate."""
+    """Prepare the rows; plan the search; tune one candidate an algorithm; select the best; adjust it."""
     parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(
@@ -111,7 +111,13 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         schema=schema,
         **given.pick("preparation", "training"),
     )
-    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
+    balanced = resample(
+        matrices=transformed.outputs["matrices"],
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        transformer=transformed.outputs["transformer"],
+        schema=schema,
+        **given.pick("task", "preparation", "training"),
+    )
     planned = plan(
         matrices=transformed.outputs["matrices"],
         schema=schema,
@@ -141,19 +147,23 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         train=train_rows,
         matrices=transformed.outputs["matrices"],
         schema=schema,
+        champion_uri=given.values.get("champion_uri", ""),
     )
     parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
     return Trained(model, parts, parted.outputs["Output"])
 
 
-def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
-    """Set how a model decides; return the model."""
+def adjust_candidate(
+    given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any, champion_uri: Any = ""
+) -> Any:
+    """Set how a model answers; return the model."""
     adjusted = adjust(
         selected=model,
         train=train,
         matrices=matrices,
         schema=schema,
         acceptance=given.acceptance,
+        champion_uri=champion_uri,
         **given.pick("task", "problem", "data_uri", "data", "training"),
     )
     return adjusted.outputs["model"]
@@ -176,7 +186,9 @@ def judge_candidate(
         preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
         **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(
+        model=model, test=rows.test, matrices=rows.matrices, schema=schema, **given.pick("metric", "training")
+    )
     return Judged(evaluated, explained)
 
 
@@ -185,15 +197,24 @@ def register_candidate(
 ) -> None:
     """Assess groups, package, verify and register the candidate."""
     evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
-    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    assessed = assess(
+        model=model,
+        test=test,
+        schema=schema,
+        evaluation=evaluation,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        **given.pick("metric", "data_uri", "data"),
+    )
     packaged = package(
         model=model,
-        schema=schema,
+        schema=judged.evaluate.outputs["answered_schema"],
         baseline=judged.evaluate.outputs["baseline"],
         sample=judged.evaluate.outputs["sample"],
         evaluation=evaluation,
         explanation=explanation,
         assessment=assessed.outputs["assessment"],
+        data_digest=data_in.snapshot.output,
         **given.pick("loop", "problem", "data_uri", "data", "governance", "store_uri", "runtime_image"),
     )
     # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never

@@ -89,7 +89,7 @@ def training_pipeline(
         **given.pick("loop", "data_uri", "target_column", "task", "data", "champion_uri"),
     )
     rows, schema = validated.outputs["rows"], validated.outputs["schema"]
-    trained = train_candidate(given, rows=rows, schema=schema, champion_uri=given.values["champion_uri"])
+    trained = train_candidate(given, rows=rows, schema=schema, champion_uri=champion_uri)
     model, test = trained.model, trained.rows.test
     judged = judge_candidate(
         given,

@@ -48,7 +48,7 @@ def transform(
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
-    target = [read_schema.target.name]
+    target = [read_schema.target.name] if read_schema.target.name else []
     frame = pd.read_parquet(cleaned_train.path)
     rows = frame.index.to_numpy()
     y = read_target(read_table(train.path, target), read_schema)[rows]

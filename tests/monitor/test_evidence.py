@@ -1,5 +1,7 @@
 """The page behind a drift report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,7 @@ def window(**changes):
 def page_of(judge, frame, *, kind=ReportKind.INPUTS, past=()):
     judged = judge.judge_inputs if kind is ReportKind.INPUTS else judge.judge_performance
     verdict = judged(frame, traffic.window_of(frame))
-    html = build_evidence_page(report(verdict), frame, judge.schema, judge.baseline, past)
+    html = build_evidence_page(report(verdict), frame, judge, past)
     return verdict, check_page(html), html
 
 
@@ -62,6 +64,12 @@ def test_the_note_under_a_number_says_the_same_as_the_verdict(judge):
     verdict, page, _ = page_of(judge, window(temp=warm))
     clause = verdict.summary.split("temp: ")[1].split(".  ")[0].split(" did")[0]
     assert any(clause in text for text in page.texts if text != verdict.summary)
+
+
+def test_the_distance_over_all_values_stands_under_a_number_whichever_engine(judge, engine):
+    _, page, _ = page_of(replace(judge, engine=engine), window(temp=traffic.rows(500, seed=7)["temp"] + 10))
+    (told,) = [text for text in page.texts if "Cramér-von Mises" in text and "UA" not in text][:1]
+    assert float(told.split("Cramér-von Mises ")[1].split(",")[0].replace(" ", "")) > 10
 
 
 def test_a_quiet_window_shows_what_moved_most(judge):
@@ -176,7 +184,7 @@ def judged_by_all(judge):
 
 def test_the_page_says_how_sure_it_is_and_what_the_alarm_may_cost(judge):
     verdict, frame = judged_by_all(judge)
-    html = build_evidence_page(report(verdict), frame, judge.schema, judge.baseline)
+    html = build_evidence_page(report(verdict), frame, judge)
     text = " ".join(check_page(html).texts)
     assert "500 rows would have shown a shift of 0.2 sd (8 % of the traffic) with probability 0.9." in text
     assert "2.5 in 30 days: more than asked" in text
@@ -186,7 +194,7 @@ def test_the_page_says_how_sure_it_is_and_what_the_alarm_may_cost(judge):
 
 def test_the_page_shows_the_metric_with_and_without_labels_and_when_they_arrive(judge):
     verdict, frame = judged_by_all(judge)
-    html = build_evidence_page(report(verdict), frame, judge.schema, judge.baseline)
+    html = build_evidence_page(report(verdict), frame, judge)
     text = " ".join(check_page(html).texts)
     assert "estimated 0.8" in html
     assert "On the same rows: accuracy 0.7, recall 0.4." in text
@@ -199,7 +207,7 @@ def test_the_page_shows_the_metric_with_and_without_labels_and_when_they_arrive(
 def test_harmless_drift_reads_differently_from_harmful_drift(judge):
     verdict, frame = judged_by_all(judge)
     pages = [
-        check_page(build_evidence_page(report(found), frame, judge.schema, judge.baseline)).texts
+        check_page(build_evidence_page(report(found), frame, judge)).texts
         for found in (verdict, verdict.model_copy(update={"harm": Harm.HARMFUL}))
     ]
     assert "The inputs moved, and the answers don't suffer" in pages[0]

@@ -1,5 +1,7 @@
 """What a window of live traffic is called."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,26 @@ def test_a_moved_category_is_covariate_drift(judge, table):
     verdict = judged(judge, table, carrier=table["carrier"].replace("UA", "AA"))
     assert verdict.verdict is VerdictKind.COVARIATE_DRIFT
     assert "carrier: 0% of the rows are UA" in verdict.summary
+
+
+def test_two_categories_are_compared_exactly_by_their_odds(judge, table, engine):
+    both = {}
+    for name, watch in (("SciPy", judge), (engine.name, replace(judge, engine=engine))):
+        verdict = judged(watch, table, night=np.arange(500) % 2 == 0)
+        both[name] = {drift.feature: (drift.test, round(drift.statistic, 5)) for drift in verdict.features}
+        assert "night" in drifted(verdict)
+    assert both["SciPy"]["night"] == both[engine.name]["night"]
+    test, odds = both["SciPy"]["night"]
+    assert test == "Fisher"
+    assert odds == pytest.approx(0.5 / 0.5 / (0.3 / 0.7), rel=0.15)
+    assert both["SciPy"]["carrier"][0] == "ChiSquare"
+
+
+def test_a_third_category_of_two_is_compared_by_chi_square(table):
+    both_known = table.assign(carrier=np.where(table["carrier"] == "AA", "UA", table["carrier"]))
+    watch = traffic.judge_of(traffic.baseline_of(both_known))
+    assert {d.feature: d.test for d in judged(watch, both_known).features}["carrier"] == "Fisher"
+    assert {d.feature: d.test for d in judged(watch, table).features}["carrier"] == "ChiSquare"
 
 
 def test_older_bookings_are_covariate_drift_though_dates_always_move_on(judge, table):

@@ -56,6 +56,15 @@ def is_alive(pid):
         return False
 
 
+def test_the_supervisor_is_up_before_anything_heavy_is_loaded():
+    """It starts the intake, and what it loads first delays the first record."""
+    code = "import sys, driftloop.sidecar.__main__, driftloop.sidecar.supervisor; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert loaded.isdisjoint({"numpy", "pandas", "pyarrow", "starlette", "driftloop.spec", "driftloop.monitor"})
+
+
 def test_a_killed_child_is_started_again_and_the_other_left_alone(supervisor, tmp_path):
     (intake,) = wait_until(lambda: started(tmp_path, "intake"))
     (evaluator,) = wait_until(lambda: started(tmp_path, "evaluator"))

@@ -86,13 +86,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         share = np.searchsorted(self.levels_, _scores(self.detector_, x), side="left") / len(self.levels_)
         return np.stack([1 - share, share], axis=1)
 
-    def is_anomalous(self, share: Numbers) -> npt.NDArray[np.bool_]:
-        """Return whether rows with such a share of less anomalous ones count as anomalies."""
-        return np.asarray(share >= 1 - self.contamination_)
+    def decide(self, probabilities: Numbers, _: Any = None) -> npt.NDArray[np.int64]:
+        """Return 1 where a row counts as an anomaly, by its share of less anomalous rows, shape (n_rows,)."""
+        return np.asarray(probabilities[:, 1] >= 1 - self.contamination_, dtype=np.int64)
 
     def predict(self, x: Numbers) -> npt.NDArray[np.bool_]:
         """Return whether rows are anomalous, shape (n_rows,)."""
-        return self.is_anomalous(self.predict_proba(x)[:, 1])
+        return self.decide(self.predict_proba(x)).astype(np.bool_)
 
     def halves(self, x: Numbers) -> Numbers:
         """Return the scores by the models of both halves, shape (n_rows, 2), on scales of their own."""

@@ -114,11 +114,19 @@ def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dic
 
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
-    ours, theirs = scorer(metric, truth, challenger), scorer(metric, truth, champion)
-    differences = [ours(weights) - theirs(weights) for weights in _resamples(len(truth), seed)]
+    return compare_scorers(
+        scorer(metric, truth, challenger), scorer(metric, truth, champion), rows=len(truth), seed=seed
+    )
+
+
+def compare_scorers(
+    ours: Callable[[Numbers], float], theirs: Callable[[Numbers], float], *, rows: int, seed: int
+) -> Interval:
+    """Return ours - theirs with its 95 % interval, each a metric as a function of the rows' weights."""
+    differences = [ours(weights) - theirs(weights) for weights in _resamples(rows, seed)]
     lower, upper = np.nanpercentile(differences, _INTERVAL)
-    difference = score(metric, truth, challenger) - score(metric, truth, champion)
-    return Interval(difference=difference, lower=float(lower), upper=float(upper))
+    whole = np.ones(rows)
+    return Interval(difference=ours(whole) - theirs(whole), lower=float(lower), upper=float(upper))
 
 
 def _resamples(rows: int, seed: int) -> list[Numbers]:

@@ -63,9 +63,8 @@ def _clusters(model: Any, rows: Any) -> Answers:
 
 def _anomalies(model: Any, rows: Any) -> Answers:
     estimator, matrix = last_link(model, rows)
-    probabilities = estimator.predict_proba(matrix)
-    predictions = estimator.is_anomalous(probabilities[:, 1]).astype(np.float64)
-    return Answers(predictions, probabilities, halves=estimator.halves(matrix))
+    codes, probabilities = decide(estimator, matrix)
+    return Answers(codes.astype(np.float64), probabilities, halves=estimator.halves(matrix))
 
 
 def last_link(model: Any, rows: Any) -> tuple[Any, Any]:

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from driftloop.monitor.baseline import ColumnBaseline
-from driftloop.monitor.columns import Column, ColumnKind, Numbers
+from driftloop.monitor.columns import Column, ColumnKind, Numbers, distinct
 from driftloop.monitor.detector import Detector, Finding, Findings
-from driftloop.monitor.engines import TEST_OF_KIND, DriftTest, Samples
+from driftloop.monitor.engines import TEST_OF_KIND, Comparison, DriftTest, Samples
 from driftloop.monitor.relations import PairBaseline
 from driftloop.monitor.scores import RARE, SPREAD, Sums, pair_name
 from driftloop.spec import FeatureDrift
@@ -95,11 +95,14 @@ class DriftWatch:
         return Drifts(_by_effect(drifts), _by_effect(related), joint, findings.unjudged, findings)
 
     def _samples(self, baseline: ColumnBaseline, column: Column) -> Samples:
+        test, reference = TEST_OF_KIND[baseline.kind], self._references[baseline.name]
         if baseline.kind is ColumnKind.NUMERIC:
-            window = evenly_spaced(column.ordered, min(len(column.ordered), MAXIMUM_WINDOW_ROWS))
-        else:
-            window = np.sort(self.detector.scorer.columns[baseline.name].codes(column)).astype(np.float64)
-        return Samples(TEST_OF_KIND[baseline.kind], self._references[baseline.name], window)
+            count = min(len(column.ordered), MAXIMUM_WINDOW_ROWS)
+            return Samples(test, reference, evenly_spaced(column.ordered, count))
+        window = np.sort(self.detector.scorer.columns[baseline.name].codes(column)).astype(np.float64)
+        if len(baseline.counts) == 2 and window[-1] <= 1:  # noqa: PLR2004 - two categories, and no third came
+            test = Comparison.FISHER
+        return Samples(test, reference, window)
 
     def _effect(
         self, baseline: ColumnBaseline, unit: Finding, sample: Samples, distance: float, findings: Findings
@@ -199,7 +202,7 @@ def numeric_shift(reference: Numbers, window: Numbers) -> tuple[float, str]:
     Between two values of the reference its distribution stands still and the window's rises: it is enough to look at
     the reference's values and just below them.
     """
-    places, first = np.unique(reference, return_index=True)
+    places, first = distinct(reference)
     upto = np.append(first[1:], len(reference))
     before = np.concatenate([upto, first]) / len(reference)
     now = np.concatenate([np.searchsorted(window, places, "right"), np.searchsorted(window, places, "left")])

@@ -21,12 +21,13 @@ class Comparison(StrEnum):
     KOLMOGOROV_SMIRNOV = "KolmogorovSmirnov"
     """Numbers: the largest distance of the two distributions, asymptotic."""
     CRAMER_VON_MISES = "CramerVonMises"
-    """Numbers: their mean squared distance; sees a small shift of the whole better, one of a part worse."""
+    """Numbers: their mean squared distance; sees a small shift of the whole better, one of a part worse. Stands beside
+    the pictures of what moved."""
     CHI_SQUARE = "ChiSquare"
     """Indices of categories: the table of their counts."""
     FISHER = "Fisher"
-    """Rates, as zeros and ones: exact, for events as rare as missing values and errors. The statistic is the odds
-    ratio, the odds in the window over those of the reference."""
+    """Rates, as zeros and ones: exact, however rare the event; for columns of two categories. The statistic is the odds
+    ratio of the rarer one, the odds in the window over those of the reference."""
 
 
 TEST_OF_KIND = {ColumnKind.NUMERIC: Comparison.KOLMOGOROV_SMIRNOV, ColumnKind.CATEGORICAL: Comparison.CHI_SQUARE}
@@ -144,10 +145,11 @@ def _chi_square(reference: Numbers, window: Numbers) -> _Found:
 
 def _fisher(reference: Numbers, window: Numbers) -> _Found:
     from scipy.stats import fisher_exact
+    from scipy.stats.contingency import odds_ratio
 
     before, now = int(reference.sum()), int(window.sum())
-    result = fisher_exact([[now, before], [len(window) - now, len(reference) - before]])
-    return result.statistic, lambda: result.pvalue
+    table = [[now, before], [len(window) - now, len(reference) - before]]
+    return odds_ratio(table, kind="sample").statistic, lambda: fisher_exact(table).pvalue
 
 
 _TESTS: dict[Comparison, Callable[[Numbers, Numbers], _Found]] = {

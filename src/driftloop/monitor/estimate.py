@@ -143,27 +143,29 @@ def estimate(
         "reference": baseline.reference,
     }
     answers, usable = read_answers(outputs, schema)
-    rows = np.flatnonzero(usable)
-    if len(rows) < _TWO:
+    count = int(usable.sum())
+    if count < _TWO:
         return Estimate(**known)
-    found = baseline.expect(answers.take(rows), _take(features, rows))
+    if count < len(usable):
+        rows = np.flatnonzero(usable)
+        answers, features = answers.take(rows), _take(features, rows)
+    found = baseline.expect(answers, features)
     if not np.isfinite(found.value):
         return Estimate(**known)
+    sampled = _grouped_error(found.influence) ** 2
     unseen = baseline.unseen_spread**2 / max(baseline.blocks, 1)
-    variance = _grouped_error(found.influence) ** 2 + found.calibration_variance + unseen
     return Estimate(
         **known,
         value=found.value,
-        standard_error=float(np.sqrt(variance)),
-        changed=len(rows) >= JACKKNIFE_GROUPS and _is_worse(baseline, found, significance),
+        standard_error=float(np.sqrt(sampled + found.calibration_variance + unseen)),
+        changed=count >= JACKKNIFE_GROUPS and _is_worse(baseline, found, sampled, significance),
     )
 
 
-def _is_worse(baseline: EstimationBaseline, found: Expected, significance: float) -> bool:
+def _is_worse(baseline: EstimationBaseline, found: Expected, sampled: float, significance: float) -> bool:
     learning = float((found.leverage - np.array(baseline.leverage)) ** 2 @ found.cell_variance)
-    variance = _grouped_error(found.influence) ** 2 + learning
     reference = Reference(baseline.reference, baseline.standard_error, Spread(baseline.spread, baseline.blocks))
-    return has_fallen(baseline.metric, found.value, variance, reference, significance)
+    return has_fallen(baseline.metric, found.value, sampled + learning, reference, significance)
 
 
 def _calibrations(truth: Numbers, answers: Answers) -> tuple[CalibrationMap, ...]:

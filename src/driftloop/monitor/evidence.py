@@ -13,8 +13,9 @@ from pandas import DataFrame
 from driftloop.monitor.baseline import Baseline, ColumnBaseline
 from driftloop.monitor.checks.names import FRESHNESS, SWAPPED, UNIT, VOLUME
 from driftloop.monitor.columns import Column, ColumnKind, read_features, read_outputs, read_target
-from driftloop.monitor.drift import numeric_shift
-from driftloop.monitor.judge import unprefixed
+from driftloop.monitor.drift import MAXIMUM_WINDOW_ROWS, evenly_spaced, numeric_shift
+from driftloop.monitor.engines import Comparison, DriftTest, Samples
+from driftloop.monitor.judge import Judge, unprefixed
 from driftloop.predictionlog.columns import FEATURE_PREFIX, LABEL, OUTPUT_PREFIX, TIME
 from driftloop.reports import charts
 from driftloop.reports.axes import number_axis, share_axis, time_axis
@@ -64,16 +65,13 @@ class _Watched:
     """Seconds between a date and the row's time."""
 
 
-def build_evidence_page(
-    report: DriftReport, frame: DataFrame, schema: DataSchema, baseline: Baseline, past: Sequence[Verdict] = ()
-) -> str:
+def build_evidence_page(report: DriftReport, frame: DataFrame, judge: Judge, past: Sequence[Verdict] = ()) -> str:
     """Return the evidence of a report as one self-contained HTML page.
 
     Args:
         report: the verdict to explain.
         frame: the window's rows of the model version, as the verdict was made from.
-        schema: of the model version.
-        baseline: what the window was compared with.
+        judge: of the model version.
         past: earlier verdicts of the loop, oldest first; those on performance are drawn.
     """
     verdict = report.verdict
@@ -89,7 +87,7 @@ def build_evidence_page(
             "Report": report.name,
         },
     )
-    watched = _watched(frame, schema, baseline, verdict.kind)
+    watched = _watched(frame, judge.schema, judge.baseline, verdict.kind)
     return render_page(
         header,
         paragraph(verdict.summary, lede=True),
@@ -98,7 +96,7 @@ def build_evidence_page(
         _key_figures(verdict),
         section("Checks that failed", _checks([check for check in verdict.checks if not check.passed])),
         section("Where it is worst", paragraph(verdict.segment.message)) if verdict.segment else "",
-        _moved(verdict, watched),
+        _moved(verdict, watched, judge.engine),
         with_and_without_labels(verdict),
         section("Performance over time", _performance(verdict, past)),
         how_sure(verdict),
@@ -167,7 +165,7 @@ def _labelled(verdict: Verdict) -> str:
     return f"{verdict.window.labelled_rows:,} of them labelled" if verdict.kind is ReportKind.PERFORMANCE else ""
 
 
-def _moved(verdict: Verdict, watched: Mapping[str, _Watched]) -> str:
+def _moved(verdict: Verdict, watched: Mapping[str, _Watched], engine: DriftTest) -> str:
     """Draw what drifted, or what moved most where nothing did."""
     known = list({test.feature: test for test in reversed(verdict.features) if test.feature in watched}.values())[::-1]
     drifted = [test for test in known if test.drifted]
@@ -176,23 +174,25 @@ def _moved(verdict: Verdict, watched: Mapping[str, _Watched]) -> str:
     more = (
         f"{len(drifted) - MOST_PICTURES} more columns moved; the table has them." if len(drifted) > len(shown) else ""
     )
-    return section(title, figures(*(_picture(test, watched[test.feature]) for test in shown)), note=more)
+    return section(title, figures(*(_picture(test, watched[test.feature], engine) for test in shown)), note=more)
 
 
-def _picture(test: FeatureDrift, watched: _Watched) -> str:
+def _picture(test: FeatureDrift, watched: _Watched, engine: DriftTest) -> str:
     title = f"{test.feature}: {percent(test.effect_size)} of the traffic moved"
     known = watched.column.known
     if not len(known) or not watched.baseline.present:
         return f"<figure><figcaption>{plain(title)}</figcaption><p>There are no values to draw.</p></figure>"
     if watched.baseline.kind is ColumnKind.NUMERIC:
-        return _numbers(title, watched, known)
+        return _numbers(title, watched, engine)
     return _categories(title, watched, known)
 
 
-def _numbers(title: str, watched: _Watched, known: npt.NDArray[np.float64]) -> str:
+def _numbers(title: str, watched: _Watched, engine: DriftTest) -> str:
     unit, label = (_DAY_SECONDS, "age in days at the row's time") if watched.is_age else (1, watched.baseline.name)
-    reference, window = np.array(watched.baseline.quantiles) / unit, np.sort(known) / unit
+    reference, window = np.array(watched.baseline.quantiles) / unit, watched.column.ordered / unit
     _, shift = numeric_shift(reference, window)
+    sample = evenly_spaced(window, min(len(window), MAXIMUM_WINDOW_ROWS))
+    (whole,) = engine.compare([Samples(Comparison.CRAMER_VON_MISES, reference, sample)])
     both = np.concatenate([np.quantile(reference, _CORE), np.quantile(window, _CORE)])
     low, high = float(both.min()), float(both.max())
     if low == high:
@@ -211,7 +211,9 @@ def _numbers(title: str, watched: _Watched, known: npt.NDArray[np.float64]) -> s
         marks,
         alt=f"{watched.baseline.name}, reference against window: {shift}; median {middle}, now {now_middle}",
         legend=_SERIES,
-        note=f"{shift[:1].upper()}{shift[1:]}. Half lie below {now_middle} now, below {middle} before.",
+        note=f"{shift[:1].upper()}{shift[1:]}. Half lie below {now_middle} now, below {middle} before. "
+        f"Over all values: Cramér-von Mises {figure(whole.statistic)}, chance {figure(whole.p_value)} were rows "
+        "independent.",
     )
 
 

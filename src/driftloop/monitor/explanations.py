@@ -48,11 +48,12 @@ def explain(
         references: their baselines, by name.
         schema: types of the features.
     """
-    dates = {feature.name for feature in schema.features if feature.type is FeatureType.DATE}
+    # Neither ages of dates nor numbers of texts have units, or hold each other's values.
+    values = {f.name for f in schema.features if f.type not in (FeatureType.DATE, FeatureType.TEXT)}
     names = [
         drift.feature
         for drift in moved
-        if drift.feature in references and drift.feature not in dates and len(columns[drift.feature].known)
+        if drift.feature in references and drift.feature in values and len(columns[drift.feature].known)
     ][:_MOST_COLUMNS]
     found, explained = [], set[str]()
     for one, other in combinations(names, 2):
@@ -93,7 +94,7 @@ def _is_undone(left: float, moved: float, rows: int, reference: ColumnBaseline, 
 def _distance(column: Column, reference: ColumnBaseline) -> float:
     """Return the share of traffic that differs: Kolmogorov-Smirnov, or total variation distance."""
     if reference.kind is ColumnKind.NUMERIC:
-        return numeric_shift(np.array(reference.quantiles), np.sort(column.known))[0]
+        return numeric_shift(np.array(reference.quantiles), column.ordered)[0]
     names, counts = np.unique(column.known.astype(str), return_counts=True)
     now = dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
     before = {name: count / reference.present for name, count in reference.counts.items()}
@@ -102,7 +103,7 @@ def _distance(column: Column, reference: ColumnBaseline) -> float:
 
 def _converted(column: Column, reference: ColumnBaseline) -> list[CheckResult]:
     """Return the change of unit that fits best, if one does."""
-    ordered, quantiles = np.sort(column.known), np.array(reference.quantiles)
+    ordered, quantiles = column.ordered, np.array(reference.quantiles)
     moved, levels = numeric_shift(quantiles, ordered)[0], levels_of(quantiles)
     if levels[1] <= 0 or levels_of(ordered)[1] <= 0:
         return []

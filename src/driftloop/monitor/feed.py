@@ -140,8 +140,8 @@ def dates_of(schema: DataSchema) -> frozenset[str]:
 def seconds_of(times: "pd.Series[Any]") -> Numbers:
     """Return seconds since the Unix epoch, NaN where there is no time, shape (n,)."""
     aware = isinstance(times.dtype, pd.DatetimeTZDtype)
-    dates = (times if aware else pd.to_datetime(times, utc=True, cache=False)).dt.as_unit("us")
-    return np.where(dates.isna(), np.nan, dates.astype("int64").to_numpy() / 1e6)
+    stamps = (times if aware else pd.to_datetime(times, utc=True, cache=False)).to_numpy(dtype="datetime64[us]")
+    return np.where(np.isnat(stamps), np.nan, stamps.view(np.int64) / 1e6)
 
 
 def _is_brief(seconds: Numbers | None, index: Blocks) -> bool:
@@ -243,18 +243,22 @@ def repeated_rows(
             numbers = np.asarray(column.cells, dtype=np.float64)
             if name in dates and seconds is not None:
                 numbers = np.round(seconds - numbers, 3)
-            bits = np.where(np.isnan(numbers), np.nan, numbers + 0.0).view(np.uint64)  # one NaN, one zero
-        key = (key ^ bits) * _MIX  # wraps around
+            numbers = numbers + 0.0  # one zero
+            if not column.present.all():
+                numbers[np.isnan(numbers)] = np.nan  # one NaN
+            bits = numbers.view(np.uint64)
+        key ^= bits
+        key *= _MIX  # wraps around
         key ^= key >> np.uint64(29)
-    _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-    return np.where(some & (counts[inverse] > 1), 1.0, 0.0)
+    ordered = np.sort(key)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.where(some & np.isin(key, repeated), 1.0, 0.0)
 
 
 def levels_of(ordered: Numbers) -> tuple[float, float]:
     """Return median and robust standard deviation of a sorted sample; 0 where nine tenths of it are one value."""
-    places = (np.array(LEVELS) * (len(ordered) - 1)).round().astype(np.int64)
-    low, middle, high = ordered[places]
-    return float(middle), float(high - low) / SD_BETWEEN_LEVELS
+    low, middle, high = (float(ordered[round(level * (len(ordered) - 1))]) for level in LEVELS)
+    return middle, (high - low) / SD_BETWEEN_LEVELS
 
 
 def _parts(values: Numbers, index: Blocks) -> list[Numbers]:

@@ -283,5 +283,5 @@ def _results(evidence: Evidence) -> tuple[FeatureDrift, ...]:
 
 def unprefixed(frame: DataFrame, prefix: str) -> DataFrame:
     """Return the columns of the prediction log whose names begin with the prefix, without it."""
-    names = [name for name in frame.columns if name.startswith(prefix)]
-    return frame[names].set_axis([name.removeprefix(prefix) for name in names], axis=1)
+    columns = {name.removeprefix(prefix): frame[name] for name in frame.columns if name.startswith(prefix)}
+    return DataFrame(columns, index=frame.index, copy=False)  # the cells are the frame's own

@@ -4,7 +4,7 @@ DLE, direct loss estimation (NannyML documentation, "Estimating performance of r
 instead of a boosted forest: it ships as numbers, and each of its leaves says how many test rows it knows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,18 +69,15 @@ class LossTree(Boundary):
 
     def leaves(self, prediction: Numbers, features: Mapping[str, Column]) -> npt.NDArray[np.int64]:
         """Return the index of each row's leaf among the nodes, shape (n,)."""
-        values = _matrix(self.columns, prediction, features)
-        split, threshold, left, right, missing_left = (
-            np.array([getattr(node, name) for node in self.nodes])
-            for name in ("column", "threshold", "left", "right", "missing_left")
-        )
+        asked = {node.column for node in self.nodes if node.column >= 0}
+        values = {column: _values(self.columns, column, prediction, features) for column in asked}
         place = np.zeros(len(prediction), dtype=np.int64)
-        rows = np.arange(len(prediction))
-        while len(rows := rows[split[place[rows]] >= 0]):
-            node = place[rows]
-            value = values[rows, split[node]]
-            goes_left = np.where(np.isnan(value), missing_left[node], value <= threshold[node])
-            place[rows] = np.where(goes_left, left[node], right[node])
+        for index, node in enumerate(self.nodes):  # children stand behind their parents
+            if node.column >= 0:
+                rows = np.flatnonzero(place == index)
+                value = values[node.column][rows]
+                goes_left = np.where(np.isnan(value), node.missing_left, value <= node.threshold)
+                place[rows] = np.where(goes_left, node.left, node.right)
         return place
 
 
@@ -90,7 +87,7 @@ def fit_losses(truth: Numbers, prediction: Numbers, features: Mapping[str, Colum
     loss = np.abs(error)
     columns = tuple(_column(name, column, loss) for name, column in features.items() if _is_readable(column))
     columns = (LossColumn(name=PREDICTION), *columns)
-    values = _matrix(columns, prediction, features)
+    values = np.column_stack([_values(columns, place, prediction, features) for place in range(len(columns))])
     count = _best_count(values, loss)
     if count == 1:
         return LossTree(columns=columns, nodes=(LossNode(**_facts(error)),))
@@ -169,8 +166,9 @@ def _column(name: str, column: Column, loss: Numbers) -> LossColumn:
     return LossColumn(name=name, categories=dict(zip(categories.tolist(), means.tolist(), strict=True)))
 
 
-def _matrix(columns: tuple[LossColumn, ...], prediction: Numbers, features: Mapping[str, Column]) -> Numbers:
-    values = np.column_stack([prediction, *(column.read(features[column.name]) for column in columns[1:])])
+def _values(columns: Sequence[LossColumn], place: int, prediction: Numbers, features: Mapping[str, Column]) -> Numbers:
+    """Return the column at a place as the tree sees it; the first is the prediction."""
+    values = columns[place].read(features[columns[place].name]) if place else prediction
     # The tree learned its thresholds in single precision; so it must be asked.
     return np.clip(values, -_LARGEST, _LARGEST).astype(np.float32).astype(np.float64)
 

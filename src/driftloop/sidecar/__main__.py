@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from driftloop.errors import DriftloopError
 from driftloop.sidecar.settings import MonitorSettings
-from driftloop.sidecar.wire import first_problem
 
 _log = logging.getLogger("driftloop.sidecar")
 
@@ -21,6 +20,8 @@ def main(arguments: list[str]) -> int:
     try:
         settings = MonitorSettings()
     except ValidationError as error:
+        from driftloop.sidecar.wire import first_problem  # late: with it come Arrow and the whole spec
+
         name, reason = first_problem(error)
         _log.error("The setting DRIFTLOOP_MONITOR_%s is wrong: %s.", name.upper(), reason)
         return 2

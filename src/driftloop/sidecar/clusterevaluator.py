@@ -15,11 +15,12 @@ from driftloop.monitor.engines import DriftTest
 from driftloop.predictionlog.logstore import LogStore, StoreUnavailableError
 from driftloop.predictionlog.mirror import LogMirror
 from driftloop.predictionlog.storeupkeep import StoreUpkeep
-from driftloop.sidecar.evaluator import MAINTENANCE_SECONDS, Evaluator, Telling, make_engine
+from driftloop.sidecar.evaluator import MAINTENANCE_SECONDS, Evaluator, make_engine
 from driftloop.sidecar.loopstate import StateWriter
 from driftloop.sidecar.reportoutbox import evaluator_state_dir
 from driftloop.sidecar.settings import MonitorSettings
 from driftloop.sidecar.sharedfiles import SharedJournal, SharedManifests
+from driftloop.sidecar.telling import Telling
 from driftloop.spec import ModelLoop
 from driftloop.spec.loading import read_modelloop
 from driftloop.spec.storelayout import StoreLayout

@@ -7,7 +7,6 @@ kill at any moment loses no verdict and doubles none. Between verdicts it looks 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -15,13 +14,11 @@ from typing import TypeAlias, TypeVar
 import pandas as pd
 
 from driftloop.errors import DriftloopError
-from driftloop.monitor.baseline import Baseline
 from driftloop.monitor.calendar import mark_expected
 from driftloop.monitor.detector import LONG
 from driftloop.monitor.engines import DriftTest, SciPyEngine
 from driftloop.monitor.errorstream import ERROR_WINDOWS
 from driftloop.monitor.judge import Judge, not_enough_data
-from driftloop.monitor.windows import EPOCH, floor, next_window
 from driftloop.predictionlog.columns import MODEL_VERSION
 from driftloop.predictionlog.damage import LogDamagedError
 from driftloop.predictionlog.late import count_late
@@ -32,8 +29,11 @@ from driftloop.predictionlog.segments import Commit, View, view_of
 from driftloop.sidecar.evidencepages import EvidencePages
 from driftloop.sidecar.history import WindowHistory
 from driftloop.sidecar.settings import MonitorSettings
+from driftloop.sidecar.telling import Telling
 from driftloop.sidecar.verdictjournal import Progress, VerdictJournal
-from driftloop.spec import DataSchema, DriftReport, ModelLoop, ReportKind, Verdict, Window
+from driftloop.sidecar.versionjudges import VersionJudges
+from driftloop.sidecar.windowcloser import WindowCloser
+from driftloop.spec import DriftReport, ModelLoop, ReportKind, Verdict, Window
 from driftloop.spec.driftreport import report_name
 from driftloop.spec.loading import read_modelloop
 
@@ -45,38 +45,6 @@ SumUp: TypeAlias = Callable[[Judge, pd.DataFrame, Window], S]
 
 MAINTENANCE_SECONDS = 10.0
 """Time between two looks at the log's files when there was nothing to do."""
-
-
-@dataclass
-class _Traffic:
-    """The log at one view, as windows see it; a stretch is counted once."""
-
-    reader: PredictionLogReader
-    view: View
-    duration: timedelta
-    counts: dict[tuple[datetime, datetime], int]
-    tell: "Telling"
-
-    def first_time(self, start: datetime, end: datetime) -> datetime | None:
-        return self.reader.first_on_time(start, end, duration=self.duration, view=self.view, on_damage=self.tell)
-
-    def count(self, start: datetime, end: datetime) -> int:
-        if (start, end) not in self.counts:
-            self.counts[start, end] = self.reader.count_on_time(start, end, view=self.view, on_damage=self.tell)
-        return self.counts[start, end]
-
-
-@dataclass
-class Telling:
-    """Logs each error once, however often it is met."""
-
-    told: set[str] = field(default_factory=set)
-
-    def __call__(self, error: DriftloopError) -> None:
-        """Log an error unless it was."""
-        if str(error) not in self.told:
-            self.told.add(str(error))
-            logger.error("%s", error)
 
 
 class Evaluator:
@@ -107,36 +75,30 @@ class Evaluator:
         self._loop = loop
         self._monitoring = loop.spec.monitoring
         self._settings = settings
-        self._engine = engine
         self._reader = PredictionLogReader(settings.log_dir)
         self._journal = journal or VerdictJournal(settings.state_dir, self._monitoring.report_history_limit)
         self._evidence = EvidencePages(settings.state_dir)
-        self._manifests = manifests or ManifestStore(settings.state_dir / "manifests")
+        manifests = manifests or ManifestStore(settings.state_dir / "manifests")
         self._maintainer = LogMaintainer(
             settings.log_dir, self._monitoring.log_retention if retention is None else retention
         )
-        self._fetch_baseline = fetch_baseline
-        self._judges: dict[str, Judge] = {}
-        self._unreadable: set[str] = set()
+        self._judges = VersionJudges(settings.baselines_dir, self._monitoring, engine, fetch_baseline)
         self._tell = Telling()
-        self._counts: dict[tuple[datetime, datetime], int] = {}
-        self._quiet_through: datetime | None = None
         self._progress = self._journal.progress()
         self._seen: View | None = None
         self._unjudged: Manifest | None = None
         """A window that is closed and whose verdicts are not all out."""
-        starts = self._manifests.starts(ReportKind.INPUTS)
-        self._closed = self._not_counted(starts)
-        """Windows that records not counted yet may be too late for, the newest last."""
-        self._since = self._closed[-1].end if self._closed else self._journal.newest_end(ReportKind.INPUTS) or EPOCH
-        judged = set(self._manifests.starts(ReportKind.PERFORMANCE))
-        self._next_start = self._since
-        """Earliest time at which the next window can begin."""
-        self._unlabelled = [start for start in starts if start not in judged]
-        """Windows whose performance is not judged yet, by their start."""
-        self._history = WindowHistory(self._manifests, ReportKind.INPUTS, LONG, partial(self._sums_of, Judge.sums))
+        self._windows = WindowCloser(
+            self._reader,
+            manifests,
+            self._monitoring,
+            self._tell,
+            counted=self._progress.counted,
+            judged_through=self._journal.newest_end(ReportKind.INPUTS),
+        )
+        self._history = WindowHistory(manifests, ReportKind.INPUTS, LONG, partial(self._sums_of, Judge.sums))
         self._errors = WindowHistory(
-            self._manifests, ReportKind.PERFORMANCE, ERROR_WINDOWS, partial(self._sums_of, Judge.error_sums)
+            manifests, ReportKind.PERFORMANCE, ERROR_WINDOWS, partial(self._sums_of, Judge.error_sums)
         )
 
     @property
@@ -147,9 +109,8 @@ class Evaluator:
     @property
     def needed_since(self) -> datetime:
         """Earliest event time that a window to be judged may still read, the windows before it included."""
-        starts = [self._next_start, *self._unlabelled[:1]]
-        histories = (self._history, self._errors)
-        return min([self._since, *(history.reach(start) for history in histories for start in starts)])
+        histories, starts = (self._history, self._errors), self._windows.next_starts
+        return min([self._windows.since, *(history.reach(start) for history in histories for start in starts)])
 
     def catch_up(self, now: datetime, *, wait_for_all: bool = False) -> None:
         """Judge everything that fell due since the last call, then write how far that is.
@@ -168,8 +129,9 @@ class Evaluator:
         if through is None or (through == self._progress.complete_through and view == self._seen):
             return
         if self._seen is None:
-            self._finish_last()
-        while (manifest := self._unjudged or self._next_due(commits, through, heard_since)) is not None:
+            for newest in self._windows.newest():  # a kill may have come between two model versions' verdicts
+                self._judge(newest)
+        while (manifest := self._unjudged or self._close_next(commits, through, heard_since)) is not None:
             self._unjudged = manifest  # where an object store fails now, this window is judged first next time
             self._judge(manifest)
             self._unjudged = None
@@ -225,76 +187,18 @@ class Evaluator:
     def _add_up(self, sum_up: SumUp[S], manifest: Manifest, by_version: Mapping[str, pd.DataFrame]) -> Mapping[str, S]:
         sums = {}
         for version, rows in by_version.items():
-            judge = self._judge_of(version)
+            judge = self._judges.of(version)
             if judge is not None:
                 sums[version] = sum_up(judge, rows, Window(start=manifest.start, end=manifest.end, rows=len(rows)))
         return sums
 
-    def _finish_last(self) -> None:
-        """Judge the newest windows again: a kill may have come between two model versions' verdicts."""
-        newest = [self._manifests.starts(kind)[-1:] for kind in ReportKind]
-        last = [
-            self._manifests.read(kind, start) for kind, found in zip(ReportKind, newest, strict=True) for start in found
-        ]
-        for manifest in sorted(last, key=_order):
-            self._judge(manifest)
-
-    def _next_due(
+    def _close_next(
         self, commits: Mapping[str, Commit], through: datetime, heard_since: datetime | None
     ) -> Manifest | None:
-        """Close the window that fell due first: write down what its verdict will be made of."""
-        view = view_of(commits)
-        candidates = [self._next_inputs(view, through), self._next_performance(view, through)]
-        due = min((manifest for manifest in candidates if manifest), key=_order, default=None)
-        if due is None:
-            return None
-        silent = _silent_writers(commits, due, heard_since)
-        newest = None
-        if due.kind is ReportKind.INPUTS:
-            newest = self._reader.newest_on_time(due.start, due.end, view=view, on_damage=self._tell)
-        manifest = self._manifests.create(due.model_copy(update={"silent_writers": silent, "newest": newest}))
-        if manifest.kind is ReportKind.INPUTS:
-            self._counts.clear()
-            self._closed.append(manifest)
-            self._since = self._next_start = manifest.end
-            self._unlabelled.append(manifest.start)
-            self._history.add(manifest)
-        else:
-            self._unlabelled.remove(manifest.start)
-            self._errors.add(manifest)
+        manifest = self._windows.close_next(commits, through, heard_since)
+        if manifest is not None:
+            (self._history if manifest.kind is ReportKind.INPUTS else self._errors).add(manifest)
         return manifest
-
-    def _next_inputs(self, view: View, through: datetime) -> Manifest | None:
-        duration = self._monitoring.window.duration
-        horizon = floor(through, duration)
-        if horizon == self._quiet_through:
-            return None
-        traffic = _Traffic(self._reader, view, duration, self._counts, self._tell)
-        window = next_window(traffic, self._since, through, self._monitoring.window)
-        if window is None:
-            self._quiet_through = horizon
-            if horizon > self._since:
-                self._next_start = floor(traffic.first_time(self._since, horizon) or horizon, duration)
-            return None
-        return Manifest(
-            kind=ReportKind.INPUTS,
-            start=window.start,
-            end=window.end,
-            due=window.end,
-            predictions=view,
-            labels={},
-            rows=window.rows,
-        )
-
-    def _next_performance(self, view: View, through: datetime) -> Manifest | None:
-        """Return the manifest of the oldest window whose labels are mature: the rows of its inputs' manifest."""
-        if not self._unlabelled:
-            return None
-        inputs = self._manifests.read(ReportKind.INPUTS, self._unlabelled[0])
-        due = inputs.end + self._monitoring.labels.expected_delay
-        if due > through:
-            return None
-        return inputs.model_copy(update={"kind": ReportKind.PERFORMANCE, "due": due, "labels": view})
 
     def _judge(self, manifest: Manifest) -> None:
         for verdict in self.verdicts_of(manifest):
@@ -305,7 +209,7 @@ class Evaluator:
                 self._journal.write_report(report)
                 rows = self._rows(manifest)  # read again: changes are rare, and most windows need no page
                 of_version = rows[rows[MODEL_VERSION] == verdict.model_version]
-                self._evidence.write(report, of_version, self._judge_of(verdict.model_version))
+                self._evidence.write(report, of_version, self._judges.of(verdict.model_version))
             self._journal.append(verdict)
             logger.info(
                 "%s of version %s from %s: %s",
@@ -320,7 +224,7 @@ class Evaluator:
             self._settings.log_dir,
             counted=self._progress.counted,
             view=view,
-            closed_before=self._closed_without,
+            closed_before=self._windows.closed_without,
             on_damage=self._tell,
         )
         self._progress = Progress(
@@ -333,26 +237,9 @@ class Evaluator:
             counted=view,
         )
         self._journal.write_progress(self._progress)
-        self._closed = self._closed[-1:]
+        self._windows.forget_counted()
         for history in (self._history, self._errors):
             history.forget_before(self.needed_since)
-
-    def _closed_without(self, writer_id: str, sequence: int, promised: datetime | None) -> datetime | None:
-        ends = (
-            manifest.end
-            for manifest in reversed(self._closed)
-            if manifest.predictions.get(writer_id, 0) < sequence or (promised is not None and promised >= manifest.end)
-        )
-        return next(ends, None)
-
-    def _not_counted(self, starts: list[datetime]) -> list[Manifest]:
-        found: list[Manifest] = []
-        for start in reversed(starts):
-            found.insert(0, self._manifests.read(ReportKind.INPUTS, start))
-            counted = self._progress.counted
-            if all(sequence <= counted.get(writer, 0) for writer, sequence in found[0].predictions.items()):
-                break
-        return found
 
     def _verdicts_on_damage(self, manifest: Manifest, error: LogDamagedError) -> list[Verdict]:
         self._tell(error)
@@ -364,7 +251,7 @@ class Evaluator:
 
     def _verdict(self, manifest: Manifest, version: str, rows: pd.DataFrame) -> Verdict:
         window = Window(start=manifest.start, end=manifest.end, rows=len(rows))
-        judge = self._judge_of(version)
+        judge = self._judges.of(version)
         if judge is None:
             reason = f"The model version {version} has no readable baseline."
             verdict = not_enough_data(manifest.kind, version, window, reason)
@@ -381,21 +268,6 @@ class Evaluator:
         verdict = mark_expected(verdict, self._monitoring.expected_changes)
         return verdict.model_copy(update={"silent_writers": manifest.silent_writers})
 
-    def _judge_of(self, version: str) -> Judge | None:
-        if version not in self._judges:
-            folder = self._settings.baselines_dir / version
-            self._fetch_baseline(version)
-            try:
-                schema = DataSchema.model_validate_json((folder / "schema.json").read_bytes())
-                baseline = Baseline.model_validate_json((folder / "baseline.json").read_bytes())
-            except (OSError, ValueError) as error:
-                if version not in self._unreadable:
-                    logger.warning("The baseline of version %s can't be read: %s", version, error)
-                    self._unreadable.add(version)
-                return None
-            self._judges[version] = Judge(version, schema, baseline, self._monitoring, self._engine)
-        return self._judges[version]
-
     def _report(self, verdict: Verdict, due: datetime) -> DriftReport:
         uid = self._settings.loop_uid
         return DriftReport(
@@ -409,25 +281,6 @@ class Evaluator:
 
 def _by_version(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {version: frame[frame[MODEL_VERSION] == version] for version in sorted(frame[MODEL_VERSION].unique())}
-
-
-def _order(manifest: Manifest) -> tuple[datetime, bool]:
-    # Inputs first: of two verdicts due at the same time the earlier knowledge comes first.
-    return manifest.due, manifest.kind is not ReportKind.INPUTS
-
-
-def _silent_writers(commits: Mapping[str, Commit], due: Manifest, heard_since: datetime | None) -> tuple[str, ...]:
-    """Return the writers that the window did not wait for, though they were alive in it or later."""
-    if heard_since is None:
-        return ()
-    return tuple(
-        writer_id
-        for writer_id, commit in sorted(commits.items())
-        if commit.heartbeat is not None
-        and not commit.ended
-        and due.start <= commit.heartbeat < heard_since
-        and (commit.complete_through is None or commit.complete_through < due.due)
-    )
 
 
 def make_engine(name: str) -> DriftTest:

@@ -30,7 +30,7 @@ class EvidencePages:
         from driftloop.monitor.evidence import build_evidence_page
 
         try:
-            page = build_evidence_page(report, frame, judge.schema, judge.baseline, self._past()).encode()
+            page = build_evidence_page(report, frame, judge, self._past()).encode()
         except Exception:  # the verdict stands without its page, and the windows to come must be judged
             logger.exception("The evidence of %s can't be drawn", report.name)
             return

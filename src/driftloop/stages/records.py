@@ -8,8 +8,9 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.datachecks import DataChecks
 from driftloop.spec.training import Effort
-from driftloop.stages.judgements import Examination
+from driftloop.stages.judgements import Examination, Membership
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
@@ -17,6 +18,8 @@ DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized
 """Differences between groups, by fairlearn's names."""
 
 
+SHARE_ERROR = "neg_share_error"
+"""Metric of a comparison without labels: how far the share of rows called anomalous is from the one wanted, negated."""
 RECORD = "record"
 """Key of an artifact's metadata that holds a record, as JSON."""
 
@@ -56,57 +59,8 @@ class ValidationReport(Boundary):
     dropped_columns: tuple[DroppedColumn, ...]
     notes: tuple[str, ...]
     """What was read as missing, or kept for the champion's sake, in plain sentences."""
-
-
-class TrialRecord(Boundary):
-    """Hyperparameters that were tried, and what they reached on the validation rows."""
-
-    algorithm: str
-    params: dict[str, Any]
-    score: float
-    is_pruned: bool = False
-    """Whether it was given up half-way."""
-
-
-class LeftOut(Boundary):
-    """An algorithm that is not tried."""
-
-    algorithm: str
-    reason: str
-    """As the rest of a sentence."""
-
-
-class PlannedCandidate(Boundary):
-    """An algorithm that is tried, what it may spend and where it begins."""
-
-    algorithm: str
-    reason: str
-    """As the rest of a sentence."""
-    trials: int
-    seconds: float
-    first: tuple[dict[str, Any], ...] = ()
-    """Hyperparameters to try first."""
-    known: tuple[TrialRecord, ...] = ()
-    """Trials of the champion's run to go on from."""
-    is_refit: bool = False
-    """Whether `first` is fitted as it is, and nothing is tuned."""
-
-
-class Plan(Boundary):
-    """What `plan` decided of the search."""
-
-    effort: Effort
-    """Rung of the ladder of improvement."""
-    reason: str
-    """Why this one, as a plain sentence."""
-    leaning: str = ""
-    """Diagnosis of the champion that the first trials answer; empty: none."""
-    candidates: tuple[PlannedCandidate, ...]
-    left_out: tuple[LeftOut, ...] = ()
-
-    def candidate(self, algorithm: str) -> PlannedCandidate:
-        """Return what is planned for an algorithm."""
-        return next(candidate for candidate in self.candidates if candidate.algorithm == algorithm)
+    checks: DataChecks | None = None
+    """What the rows are like; absent where nobody looked."""
 
 
 class LeftOutRows(Boundary):
@@ -178,6 +132,57 @@ class TransformationRecord(Boundary):
     """What was left out or combined, and why, in plain sentences."""
 
 
+class TrialRecord(Boundary):
+    """Hyperparameters that were tried, and what they reached on the validation rows."""
+
+    algorithm: str
+    params: dict[str, Any]
+    score: float
+    is_pruned: bool = False
+    """Whether it was given up half-way."""
+
+
+class LeftOut(Boundary):
+    """An algorithm that is not tried."""
+
+    algorithm: str
+    reason: str
+    """As the rest of a sentence."""
+
+
+class PlannedCandidate(Boundary):
+    """An algorithm that is tried, what it may spend and where it begins."""
+
+    algorithm: str
+    reason: str
+    """As the rest of a sentence."""
+    trials: int
+    seconds: float
+    first: tuple[dict[str, Any], ...] = ()
+    """Hyperparameters to try first."""
+    known: tuple[TrialRecord, ...] = ()
+    """Trials of the champion's run to go on from."""
+    is_refit: bool = False
+    """Whether `first` is fitted as it is, and nothing is tuned."""
+
+
+class Plan(Boundary):
+    """What `plan` decided of the search."""
+
+    effort: Effort
+    """Rung of the ladder of improvement."""
+    reason: str
+    """Why this one, as a plain sentence."""
+    leaning: str = ""
+    """Diagnosis of the champion that the first trials answer; empty: none."""
+    candidates: tuple[PlannedCandidate, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def candidate(self, algorithm: str) -> PlannedCandidate:
+        """Return what is planned for an algorithm."""
+        return next(candidate for candidate in self.candidates if candidate.algorithm == algorithm)
+
+
 class CandidateRecord(Travelling):
     """What `train` says of its candidate; travels as the metadata of the model artifact."""
 
@@ -229,18 +234,18 @@ class Evaluation(Boundary):
     """Newest time in the rows that the model was fitted on."""
     sampling: str = ""
     """How rare classes were balanced, and why, as a plain sentence; empty: not known."""
-    history: tuple[TrialRecord, ...] = ()
-    """Trials that the next run can go on from, the best of each algorithm first."""
     decision: str = ""
     """How the class to answer with is decided, as the rest of a sentence; empty: it is the most probable one."""
     diagnosis: str = ""
     """Whether it learned the right amount from its rows, by `stages.diagnosis`; empty: not known."""
     examination: Examination = Examination()
     """What else was found out about it."""
+    history: tuple[TrialRecord, ...] = ()
+    """Trials that the next run can go on from, the best of each algorithm first."""
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
-    """What a person should know of a model made elsewhere, in plain sentences."""
+    """What a person should know of the model, in plain sentences."""
 
     @property
     def judged_on(self) -> str:
@@ -272,6 +277,48 @@ class SamplingRecord(Travelling):
     """Rows of each class that are fitted on."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Weight of a row of each class."""
+    rows_made: int = 0
+    """Rows among them that were made up."""
+    augmentation: str = ""
+    """How more rows were made of those that there are, as the rest of a sentence; empty: none were."""
+
+
+class Contribution(Boundary):
+    """What the value of one column did to one answer."""
+
+    column: str
+    value: str
+    """The value, as text."""
+    amount: float
+    """How far it pushed the answer up or down from the mean answer."""
+
+
+class LocalExplanation(Boundary):
+    """Why one row of the sample got its answer."""
+
+    why: str
+    """Why this row is shown, e.g. 'the surest'."""
+    prediction: str
+    truth: str
+    answer: float
+    """In the unit of the attributions: mean answer + all contributions."""
+    contributions: tuple[Contribution, ...]
+    """Of every column, from the one that pushed most."""
+
+
+class Attributions(Boundary):
+    """How far each column pushes answers, by Shapley values (SHAP, Lundberg and Lee 2017)."""
+
+    method: str
+    unit: str
+    """What contributions are measured in."""
+    of: str
+    """What is explained: the class, or the target."""
+    rows: int
+    mean_answer: float
+    columns: tuple[tuple[str, float], ...]
+    """Mean size of the contributions of each column, from the greatest down."""
+    examples: tuple[LocalExplanation, ...]
 
 
 class Explanation(Boundary):
@@ -285,6 +332,8 @@ class Explanation(Boundary):
     """The metric on these rows."""
     columns: tuple[ColumnImportance, ...]
     """Every input column, from the most important down."""
+    attributions: Attributions | None = None
+    """Absent where there is no one answer to be pushed, as for clusters."""
     leakage_suspect: str = ""
     """Column that alone carries nearly all importance; empty: there is none."""
 
@@ -313,8 +362,31 @@ class GroupMetrics(Boundary):
     """Whether the group has too few rows to be compared with others."""
 
 
+class RareCategories(Boundary):
+    """Categories of a column that few rows have."""
+
+    column: str
+    categories: int
+    fewest_rows: int
+
+
+class Privacy(Boundary):
+    """What of the rows the Bento carries with it."""
+
+    sample_rows: int
+    rare_categories: tuple[RareCategories, ...] = ()
+    listed_columns: tuple[str, ...] = ()
+    """Numeric columns whose every value is in a sketch, for there are few rows."""
+    parts_with_rows: tuple[str, ...] = ()
+    """Parts of the model that keep training rows."""
+    membership: Membership | None = None
+
+
 class ColumnAssessment(GroupDifferences):
     """The groups of one sensitive column."""
+
+    before: dict[str, float] = Field(default_factory=dict)
+    """The differences if the most probable class were answered; only where the model decides otherwise."""
 
     groups: tuple[GroupMetrics, ...] = ()
     """From the largest down; quartiles rising."""
@@ -334,3 +406,10 @@ class Assessment(Boundary):
     metric: str
     columns: tuple[ColumnAssessment, ...] = ()
     """One for each sensitive column."""
+    accuracy: float | None = None
+    """Share of right answers, and the same if the most probable class were answered; only where the model decides
+    otherwise: what treating groups more alike costs."""
+    accuracy_before: float | None = None
+    decision: str = ""
+    """How the class is decided, as of `Evaluation`."""
+    privacy: Privacy | None = None

@@ -68,7 +68,7 @@ def select(
     )
     best = ranking[0]
     history = tuple(_merge(candidates[i] for i in ranking))
-    comparable = [i for i in ranking if np.array_equal(judged[i].truth, judged[best].truth)]
+    comparable = [i for i in ranking if np.array_equal(judged[i].truth, judged[best].truth)]  # never for unknown truth
     mixture = None
     if may_blend and len(comparable) > 1:
         mixture = find_mixture(metric, judged[best].truth, [judged[i].answers for i in comparable], seed=seed)

@@ -29,7 +29,7 @@ CHECKS_OF_WINDOW = 4
 """Swapped, duplicates, volume, freshness."""
 
 _SHARES_OF_VIOLATIONS = {MISSING, TYPE, NEW_CATEGORY, RANGE}
-"""Checks whose figure is 0 when there is nothing to tell."""
+"""Checks that say nothing where nothing is amiss; what passes with a few violations is told, too."""
 _EXPLAINED = {
     UNIT: {RANGE},
     FRESHNESS: {RANGE},
@@ -91,7 +91,7 @@ def _reported(checks: list[CheckResult]) -> list[CheckResult]:
     seen = [
         check
         for check in checks
-        if not check.passed or (check.check in _SHARES_OF_VIOLATIONS and check.observed > 0)
+        if not check.passed or check.check in _SHARES_OF_VIOLATIONS
         if (check.feature, check.check) not in explained
     ]
     return sorted(seen, key=lambda check: (check.passed, BY_CAUSE.index(check.check), -check.observed, check.feature))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from driftloop.monitor.columns import Numbers
+from driftloop.monitor.columns import Numbers, distinct
 
 _FEWEST = 8
 """Different values that must be there, in the reference and among those found, to tell anything."""
@@ -53,8 +53,9 @@ class KnownValues:
 
 
 def known_values(quantiles: Numbers) -> KnownValues | None:
-    """Return the values that repeat among the quantiles of a reference; None where too few rows repeat any."""
-    values, counts = np.unique(quantiles, return_counts=True)
+    """Return the values that repeat among the quantiles of a reference, sorted; None where too few rows repeat any."""
+    values, firsts = distinct(quantiles)
+    counts = np.diff(firsts, append=len(quantiles))
     repeated = counts > 1
     share = float(counts[repeated].sum() / max(len(quantiles), 1))
     return KnownValues(values[repeated], share) if repeated.sum() >= _FEWEST and share >= _REPEATED else None

@@ -20,13 +20,16 @@ _TOLD_BY = 30
 _NEARLY_ALL, _LASTING = 0.9, 0.2
 
 
-def check_missing(subject: Subject, limits: Limits) -> CheckResult:
+def check_missing(subject: Subject, limits: Limits) -> CheckResult | None:
     """Judge a rise of the missing rate; a fall is no fault, nor is twice the rise of the reference's worst block.
 
-    A column that never had a missing value is taken at its word: the first outage it ever had is news.
+    A column that never had a missing value is taken at its word: the first outage it ever had is news. Says nothing
+    where no value is missing.
     """
     rows, rate = subject.rows, subject.feed.missing
-    missing = rows - int(subject.column.present.sum())
+    missing = rows - len(subject.column.known)
+    if missing == 0:
+        return None
     share, usual = missing / rows, rate.share
     floor = min(limits.min_effect_size, NEVER_MISSING_FLOOR + _FLOOR_PER_RATE * usual)
     correlation = _correlation(rate, limits.significance)

@@ -12,9 +12,9 @@ import numpy as np
 from driftloop.monitor.checks.chance import largest_share
 from driftloop.monitor.checks.names import DUPLICATES, STUCK
 from driftloop.monitor.checks.subject import Arrival, Limits, Subject
-from driftloop.monitor.columns import Column
+from driftloop.monitor.columns import Column, Numbers
 from driftloop.monitor.feed import FeedBaseline, repeated_rows
-from driftloop.spec import CheckResult
+from driftloop.spec import CheckResult, FeatureType
 
 MATERIAL_SHARE = 0.2
 """Share of rows that must repeat beyond the usual."""
@@ -29,13 +29,15 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
     Says something only where one is stuck, and where the reference shows whether rows of a block repeat. Categories and
     booleans are stuck when they are constant, numbers earlier: their distribution may get narrow, but hardly a point.
     """
-    values, counts = subject.counts
-    rate, rows = subject.feed.repeats, int(counts.sum())
+    rate, rows = subject.feed.repeats, len(subject.column.known)
     if rows == 0 or rate.rows == 0:
         return None
+    least = max(_material(rate.share, numeric=subject.numeric) - 1 / rows, 0.0)  # the largest share below the floor
+    if subject.numeric and not _repeats(subject.column.ordered, int(least * rows)):
+        return None
+    values, counts = subject.counts
     most = int(counts.max())
-    share, floor = most / rows, _material(rate.share, numeric=subject.numeric)
-    least = max(floor - 1 / rows, 0.0)  # the largest share that is less than the floor
+    share = most / rows
     limit = largest_share(rate, rows, limits, material=least, observed=share)
     if share <= limit:
         return None
@@ -47,12 +49,20 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
         passed=False,
         observed=share,
         limit=limit,
-        message=f"{share:.0%} of the values of {subject.name} are {_text(value)}, since {_time(since)}; usually "
-        f"{rate.share:.0%} are alike: is it stuck?",
+        message=f"{share:.0%} of the values of {subject.name} are {_said(value, subject)}, since {_time(since)}; "
+        f"usually {rate.share:.0%} are alike: is it stuck?",
     )
 
 
-def _text(value: object) -> str:
+def _repeats(ordered: Numbers, rows: int) -> bool:
+    """Whether so many rows or more have the same value, which then is as far from itself in the sorted sample."""
+    span = max(rows - 1, 0)
+    return bool((ordered[span:] == ordered[: len(ordered) - span]).any())
+
+
+def _said(value: object, subject: Subject) -> str:
+    if subject.feature.type is FeatureType.TEXT:  # of which only the hash is known
+        return "the same text"
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 

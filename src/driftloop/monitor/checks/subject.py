@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from driftloop.monitor.baseline import ColumnBaseline
 from driftloop.monitor.checks.knownvalues import KnownValues, known_values
-from driftloop.monitor.columns import Column, ColumnKind, Numbers
+from driftloop.monitor.columns import Column, ColumnKind, Numbers, distinct
 from driftloop.monitor.feed import ColumnFeed, levels_of
 from driftloop.spec import Feature, FeatureType
 
@@ -94,9 +94,8 @@ class Subject:
         if self.column.kind is ColumnKind.CATEGORICAL:
             codes, values = self.column.codes
             return values, np.bincount(codes[codes >= 0], minlength=len(values))
-        ordered = self.column.ordered
-        firsts = np.flatnonzero(np.diff(ordered, prepend=np.nan) != 0)
-        return ordered[firsts], np.diff(firsts, append=len(ordered))
+        values, firsts = distinct(self.column.ordered)
+        return values, np.diff(firsts, append=len(self.column.ordered))
 
     @cached_property
     def levels(self) -> tuple[float, float] | None:

@@ -124,9 +124,10 @@ def likely_conversion(ordered: Numbers, extent: Extent | None, *, whole: bool = 
 
 def _conversion_of_known_values(subject: Subject) -> Conversion | None:
     """Return the conversion without which the values are the known ones again."""
-    known, (values, counts) = subject.known_values, subject.counts
-    if known is None or not known.lost(values, counts):
+    known = subject.known_values
+    if known is None or not known.lost(*subject.counts):
         return None
+    values, counts = subject.counts
     shares = [(known.found((values - c.offset) / c.factor, counts), c) for c in CONVERSIONS if c.factor > 0]
     return max(((s, c) for s, c in shares if s is not None), key=lambda pair: pair[0], default=(0.0, None))[1]
 
@@ -168,8 +169,8 @@ def check_swapped(subjects: Sequence[Subject]) -> list[CheckResult]:
 
 
 def _levels(subject: Subject) -> _Levels | None:
-    enough = subject.numeric and len(subject.column.ordered) >= _FEWEST_VALUES
-    return _Levels(*levels_of(subject.column.ordered), len(subject.column.ordered)) if enough else None
+    rows = len(subject.column.ordered) if subject.numeric else 0
+    return _Levels(*subject.levels, rows) if rows >= _FEWEST_VALUES and subject.levels else None
 
 
 def _is_far(subject: Subject) -> bool:

@@ -12,8 +12,10 @@ from driftloop.spec import CheckResult, FeatureType
 _NAMED = 3
 
 
-def check_type(subject: Subject, limits: Limits) -> CheckResult:
+def check_type(subject: Subject, limits: Limits) -> CheckResult | None:
     """Judge the values that are not of the column's type; they come as unevenly as missing ones do."""
+    if not subject.column.unreadable:
+        return None
     share = subject.column.unreadable / subject.rows
     missing = subject.feed.missing
     rate = Rate(rows=missing.rows, correlation=missing.correlation, blocks=missing.blocks)
@@ -39,14 +41,16 @@ def check_new_categories(subject: Subject, limits: Limits) -> CheckResult | None
     new_rate = subject.feed.new
     new = [(-int(count), str(value)) for value, count in zip(values, counts, strict=True) if value not in known]
     rows = int(counts.sum())
-    share = -sum(count for count, _ in new) / max(rows, 1)
+    if not new:
+        return None
+    share = -sum(count for count, _ in new) / rows
     named = ", ".join(repr(name) for _, name in sorted(new)[:_NAMED])
     return _result(
         NEW_CATEGORY,
         subject,
         share,
         _limit(new_rate.model_copy(update={"events": min(2 * new_rate.events, new_rate.rows)}), rows, limits, share),
-        f"{share:.1%} of the values of {subject.name} were never seen before" + (f": {named}." if new else "."),
+        f"{share:.1%} of the values of {subject.name} were never seen before: {named}.",
     )
 
 
@@ -62,9 +66,12 @@ def check_range(subject: Subject, limits: Limits) -> CheckResult | None:
     ordered = subject.column.ordered
     below = int(np.searchsorted(ordered, low - width))
     above = int(np.searchsorted(ordered, high + width, side="right"))
-    share = (below + len(ordered) - above) / max(len(ordered), 1)
+    strays = below + len(ordered) - above
+    if not strays:
+        return None
+    share = strays / len(ordered)
     outside = ordered[:below] if below > len(ordered) - above else ordered[above:]
-    conversion = likely_conversion(outside, subject.feed.extent, whole=False) if share > 0 else None
+    conversion = likely_conversion(outside, subject.feed.extent, whole=False)
     return _result(
         RANGE,
         subject,
