@@ -90,13 +90,15 @@ def fit(
     )
     sampling = Dataset(uri=str(folder / "sampling"))
     resample.resample.python_func(
+        **common,
         matrices=matrices,
+        cleaned_train=cleaned["cleaned_train"],
+        transformer=transformer,
         task="Classification",
         preparation={"sampling": "RandomOverSampler"},
         training={},
         sampling=sampling,
         report=report,
-        code_digest="code",
     )
     planned, training = Artifact(uri=str(folder / "plan")), {"algorithms": ["Linear"]}
     plan.plan.python_func(
