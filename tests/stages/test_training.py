@@ -13,12 +13,21 @@ from threadpoolctl import threadpool_limits
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.algorithm import Algorithm, Growth, Range
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task, TrainingSpec
-from driftloop.spec.training import StudySpec
+from driftloop.spec.training import STUDY_PASSWORD, StudySpec
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import PlannedCandidate, SamplingRecord, TrialRecord
 from driftloop.stages.resample import Sampling
-from driftloop.stages.train import Budget, Start, Study, TooFewRowsError, fit_candidate, shared_study
+from driftloop.stages.train import (
+    Budget,
+    Start,
+    Study,
+    StudyUnreachableError,
+    TooFewRowsError,
+    fit_candidate,
+    shared_study,
+)
 from driftloop.stages.trial import Stopwatch, lay_out, run_trial
+from tests.postgresserver import PASSWORD, USER, postgres_server
 
 NO_SAMPLING = SamplingRecord(method="None", reason="nothing is rare")
 HOUR = timedelta(hours=1)
@@ -245,15 +254,25 @@ SHARE = """
 import sys
 from tests.stages.test_training import Study, fit, make_matrices
 study = Study(sys.argv[1], "shared")
-record = fit("RandomForest", make_matrices(rows=300), trials=12, study=study).record
+record = fit("Linear", make_matrices(rows=300), trials=10, study=study).record
 print(record.trials, record.score, sorted(record.params.items()))
 """
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def study_uri(request, tmp_path, monkeypatch):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/study.db"
+        return
+    monkeypatch.setenv(STUDY_PASSWORD, PASSWORD)
+    with postgres_server() as server:
+        yield server.uri.replace("://", f"://{USER}@")
+
+
 @pytest.mark.slow
-def test_processes_that_share_a_study_share_its_trials_and_end_with_the_same_model(tmp_path):
-    uri = f"sqlite:///{tmp_path}/study.db"
-    study_is_made = fit("RandomForest", make_matrices(rows=300), trials=1, study=Study(uri, "shared"))
+def test_processes_that_share_a_study_share_its_trials_and_end_with_the_same_model(study_uri):
+    uri = study_uri
+    study_is_made = fit("Linear", make_matrices(rows=300), trials=1, study=Study(uri, "shared"))
     children = [
         subprocess.Popen([sys.executable, "-c", SHARE, uri], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -261,11 +280,18 @@ def test_processes_that_share_a_study_share_its_trials_and_end_with_the_same_mod
     assert all(child.returncode == 0 for child in children)
     trials = [int(made) for made, _ in told]
     # Two may begin the last one at once; each fits once more what the other found best.
-    assert 12 <= study_is_made.record.trials + sum(trials) <= 15
+    assert 10 <= study_is_made.record.trials + sum(trials) <= 13
     # Whoever ends last knows all; a process fits what another found best.
-    late = fit("RandomForest", make_matrices(rows=300), trials=12, study=Study(uri, "shared"))
+    late = fit("Linear", make_matrices(rows=300), trials=10, study=Study(uri, "shared"))
     best = max(float(rest.split()[0]) for _, rest in told)
     assert late.record.score == pytest.approx(best)
+
+
+def test_a_study_that_does_not_answer_is_told_without_its_password():
+    study = Study("postgresql+psycopg://optuna:secret@127.0.0.1:9/none", "x")
+    with pytest.raises(StudyUnreachableError, match=r"Got 'postgresql\+psycopg://127.0.0.1:9/none': .*refused") as told:
+        fit("Linear", make_matrices(), study=study)
+    assert "secret" not in str(told.value)
 
 
 def test_a_study_is_of_one_loop_algorithm_metric_and_content(tmp_path):

@@ -7,6 +7,7 @@ is `stages.trial`; how much may be spent and what is tried first is said by `sta
 import hashlib
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +51,19 @@ class TooFewRowsError(InvalidInputError):
         super().__init__(
             f"The algorithm {algorithm} needs at least {needed} {what}. Got {found}. "
             "Collect more rows, or take it out of 'training.algorithms'."
+        )
+
+
+class StudyUnreachableError(InvalidInputError):
+    """The database of shared trials does not answer."""
+
+    def __init__(self, uri: str, reason: Exception) -> None:
+        kind, _, place = uri.partition("://")
+        shown = f"{kind}://{place.rpartition('@')[2]}"  # what stands before may be a password
+        why = str(reason).strip().partition("\n")[0]
+        super().__init__(
+            f"The 'training.study.uri' must be a database that answers, as SQLAlchemy names one. Got '{shown}': {why}. "
+            "Start it, correct the address, or remove 'training.study': candidates then keep their own trials."
         )
 
 
@@ -156,7 +170,7 @@ def fit_candidate(
         seconds=budget.duration.total_seconds(),
         seed=seed,
     )
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with closing(search), threadpool_limits(limits=1), warnings.catch_warnings():
         # Iterations are bounded on purpose; how good a fit is, the validation rows tell.
         warnings.filterwarnings(
             "ignore", message=".*(failed to converge|hasn't converged|did not converge|max_iter was)"
@@ -192,10 +206,11 @@ class _Search:
         self._optuna = optuna
         self._algorithm, self._budget, self._seed, self._start = algorithm, budget, seed, start
         self._is_shared = study is not None
+        self._storage = _connect(study.uri) if study else None
         self._study = optuna.create_study(
             direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_RANDOM_TRIALS, n_warmup_steps=1),
-            storage=study.uri if study else None,
+            storage=self._storage,
             study_name=study.name if study else None,
             load_if_exists=self._is_shared,
         )
@@ -233,6 +248,12 @@ class _Search:
             if outcome.score > best.score:
                 best = outcome
         return self._take_over(bench, watch, best) if self._is_shared else best
+
+    def close(self) -> None:
+        """Leave the database of a shared study."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
 
     def _prepare(self) -> None:
         """Put first what shall be tried first, and what is known."""
@@ -280,6 +301,21 @@ class _Search:
         if found is None or found.value <= best.score:
             return best
         return self._make(bench, watch, found.user_attrs[_PARAMS])
+
+
+def _connect(uri: str) -> Any:
+    """Return the database of a shared study.
+
+    Raises:
+        StudyUnreachableError: it does not answer.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return optuna.storages.RDBStorage(uri)
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
+        raise StudyUnreachableError(uri, error) from error
 
 
 def shared_study(spec: TrainingSpec, loop: str, planned: PlannedCandidate, metric: str, matrices: Path) -> Study | None:
