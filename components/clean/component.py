@@ -34,7 +34,7 @@ def clean(
     """
     from pathlib import Path
 
-    from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
+    from driftloop.spec import DataSchema, PreparationSpec, Task, TrainingSpec
     from driftloop.stages.clean import clean_training_rows
     from driftloop.stages.preparationpages import build_cleaning_page
     from driftloop.stages.table import read_features, read_target
@@ -43,7 +43,7 @@ def clean(
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
     rows = read_table(train.path)
-    labels = read_target(rows, read_schema) if read_schema.target.classes else None
+    labels = read_target(rows, read_schema) if read_schema.task is Task.CLASSIFICATION else None
     cleaned = clean_training_rows(read_features(rows, read_schema), labels, read_schema, spec, seed=seed)
     cleaned.cleaner.save(Path(cleaner.path))
     cleaned.frame.to_parquet(cleaned_train.path)

@@ -78,7 +78,7 @@ def feasibility(
         DataSchema.model_validate_json(Path(schema.path).read_text()),
         evaluation=Evaluation.model_validate_json(Path(evaluation.path).read_text()),
         explanation=Explanation.model_validate_json(Path(explanation.path).read_text()),
-        seed=budget.random_state,
+        training=budget,
     )
     record = judge(
         found,

@@ -52,14 +52,15 @@ def train(
     from driftloop.stages.train import Budget, Start, build_chain, fit_candidate, shared_study
 
     spec = TrainingSpec.model_validate(training)
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     decided = Plan.model_validate_json(Path(plan.path).read_text())
     planned = decided.candidate(algorithm)
     fitted = fit_candidate(
         Matrices.load(Path(matrices.path)),
         Sampling.load(Path(sampling.path)),
         SamplingRecord.from_metadata(sampling.metadata),
-        DataSchema.model_validate_json(Path(schema.path).read_text()),
-        algorithm=set_up(get_algorithm(algorithm), spec, metric),
+        read_schema,
+        algorithm=set_up(get_algorithm(algorithm), spec, metric, read_schema),
         metric=metric,
         budget=Budget.of(planned),
         seed=spec.random_state,

@@ -69,6 +69,7 @@ class Loop:
     port: int = field(default_factory=free_port)
     labels_port: int = field(default_factory=free_port)
     process: subprocess.Popen | None = None
+    file: str = "parcels.yaml"
 
     @property
     def workspace(self) -> Workspace:
@@ -79,7 +80,7 @@ class Loop:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "driftloop", "up", str(self.folder / "parcels.yaml"), "--clock", "replay"]
+        command = [sys.executable, "-m", "driftloop", "up", str(self.folder / self.file), "--clock", "replay"]
         command += ["--workspace", str(self.workspace.root), "--port", str(self.port)]
         command += ["--labels-port", str(self.labels_port)]
         with (self.folder / "up.log").open("ab") as log:

@@ -16,7 +16,6 @@ import pandas as pd
 
 from driftloop.algorithms.catalogue import CATALOGUE
 from driftloop.spec import Task
-from driftloop.spec.preparation import OUTLYING_ROWS
 from driftloop.spec.reference import field_reference
 
 ROWS = 400

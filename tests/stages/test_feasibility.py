@@ -56,7 +56,7 @@ def measured(signal, *, rows=1600, seed=0):
         SCHEMA,
         evaluation=evaluation(),
         explanation=EXPLANATION,
-        seed=0,
+        training=TrainingSpec(),
     )
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
-from driftloop.stages.split import MissingClassError, split
+from driftloop.stages.split import MissingClassError, TooFewMomentsError, split
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -58,3 +58,9 @@ def test_a_part_without_a_class_is_told():
     rows = table(100).set_column(1, "y", pa.array(["no"] * 90 + ["yes"] * 10))
     with pytest.raises(MissingClassError, match="no 'yes': the parts follow one another in time"):
         split(rows, schema(time_column="t"), seed=0)
+
+
+def test_rows_of_too_few_moments_are_refused():
+    few = table(100).set_column(2, "t", pa.array([START] * 50 + [START + timedelta(days=1)] * 50))
+    with pytest.raises(TooFewMomentsError, match=r"parted by 't'.* Got 2, and no validation rows\."):
+        split(few, schema(time_column="t"), seed=0)

@@ -104,7 +104,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _scores(detector: Any, x: Numbers) -> Numbers:
-    return -np.asarray(detector.score_samples(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+    scores = -np.asarray(detector.score_samples(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+    if tree := getattr(detector, "_tree", None):
+        tree.reset_n_calls()  # a tree counts its questions; equal models must be equal files
+    return scores
 
 
 def _labelled_share(y: Numbers | None) -> float | None:

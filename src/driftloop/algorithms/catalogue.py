@@ -14,13 +14,14 @@ from driftloop.algorithms.clustering import CLUSTERING
 from driftloop.algorithms.linear import LINEAR
 from driftloop.algorithms.neighbours import NEIGHBOURS
 from driftloop.algorithms.networks import NETWORKS
+from driftloop.algorithms.policies import POLICIES
 from driftloop.algorithms.trees import TREES
 from driftloop.errors import InvalidInputError
 from driftloop.spec import Task
 
 AUTO = "Auto"
 
-CATALOGUE: tuple[Algorithm, ...] = (*LINEAR, *NEIGHBOURS, *TREES, *NETWORKS, *CLUSTERING, *ANOMALIES)
+CATALOGUE: tuple[Algorithm, ...] = (*LINEAR, *NEIGHBOURS, *TREES, *NETWORKS, *CLUSTERING, *ANOMALIES, *POLICIES)
 
 
 class UnknownAlgorithmError(InvalidInputError):

@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms import offpolicy
+from driftloop.algorithms.offpolicy import Logged
 from driftloop.algorithms.unsupervised import WITHOUT_TRUTH, adjusted_rand
 from driftloop.spec import Task
-from driftloop.spec.problem import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, UNSUPERVISED
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -30,12 +32,15 @@ class Answers:
     predictions: npt.NDArray[np.float64]
     """Shape (n,): index of the class, or the number."""
     probabilities: Numbers | None = None
-    """Shape (n, number of classes); None for regression, and for clusters without probabilities."""
+    """Shape (n, number of classes); None for regression, and for clusters without probabilities. Decision: of each
+    action."""
     space: Numbers | None = None
     """Clustering: the rows as the clusters see them, shape (n, columns): distances are measured there."""
     halves: Numbers | None = None
     """Clustering, AnomalyDetection: cluster or anomaly score by two models that were fitted on one half of the training
     rows each, shape (n, 2)."""
+    expected: Numbers | None = None
+    """Decision: what each action is expected to earn, shape (n, number of actions)."""
 
     def take(self, rows: npt.NDArray[Any] | slice) -> "Answers":
         """Return the answers of some rows, by a mask, their indices or a slice."""
@@ -69,7 +74,7 @@ def score(metric: str, truth: Numbers, answers: Answers, weights: Numbers | None
     Args:
         metric: a name of `METRICS_BY_TASK`.
         truth: shape (n,), index of the class or the number; NaN where nothing is known: those rows don't count, unless
-            the metric asks for no truth.
+            the metric asks for no truth. Of a decision shape (n, 3), as `offpolicy` has it.
         answers: of the same rows.
         weights: shape (n,), how often each row counts; once if absent.
     """
@@ -88,8 +93,10 @@ def scorer(metric: str, truth: Numbers, answers: Answers) -> Callable[[Numbers],
 
 
 def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
-    """Return every metric of the task that is defined on these rows."""
-    values = {metric: score(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    """Return every metric of the task that is defined on these rows; logged answers lack what some are made of."""
+    is_logged = task in UNSUPERVISED and answers.halves is None
+    metrics = NEED_LABELS[task] if is_logged else METRICS_BY_TASK[task]
+    values = {metric: score(metric, truth, answers) for metric in metrics}
     return {metric: value for metric, value in values.items() if np.isfinite(value)}
 
 
@@ -217,6 +224,18 @@ def _probabilities(answers: Answers) -> Numbers:
     return answers.probabilities
 
 
+def _ips(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.ips(Logged.of(truth), _probabilities(answers), weights)
+
+
+def _snips(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.snips(Logged.of(truth), _probabilities(answers), weights)
+
+
+def _doubly_robust(truth: Numbers, answers: Answers, weights: Numbers) -> float:
+    return offpolicy.doubly_robust(Logged.of(truth), _probabilities(answers), answers.expected, weights)
+
+
 _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "accuracy": _accuracy,
     "f1": _f1,
@@ -226,5 +245,8 @@ _METRICS: dict[str, Callable[[Numbers, Answers, Numbers], float]] = {
     "r2": _r2,
     "neg_mean_absolute_error": _neg_mean_absolute_error,
     "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+    "doubly_robust": _doubly_robust,
+    "snips": _snips,
+    "ips": _ips,
     "adjusted_rand": lambda truth, answers, weights: adjusted_rand(truth, answers.predictions, weights),
 }

@@ -18,6 +18,13 @@ from driftloop.algorithms.samplesize import (
     rows_to_learn_classes,
     rows_to_learn_numbers,
 )
+from driftloop.cli.decisionestimation import (
+    DecisionFacts,
+    read_decisions,
+    rows_for_better,
+    rows_for_fall,
+    rows_for_value,
+)
 from driftloop.errors import InvalidInputError
 from driftloop.monitor.budget import Share, share_of_window
 from driftloop.monitor.drift import MAXIMUM_REFERENCE_ROWS
@@ -122,6 +129,8 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     """Return what the loop needs. Data that can't be read are an assumption more, not an error."""
     facts = _gather(loop, given)
     metric, task = loop.spec.problem.metric_name, loop.spec.problem.task
+    if task is Task.DECISION:
+        return _estimate_decisions(loop, facts, given)
     score = given.score if given.score is not None else _USUAL_SCORES[task]
     if given.score is None and not metric.startswith("neg_"):
         facts.assumptions.append(f"{metric} will be about {score} (--score).")
@@ -174,6 +183,44 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     )
 
 
+def _estimate_decisions(loop: ModelLoop, facts: _Facts, given: Given) -> Estimate:
+    """Return what a loop that decides needs."""
+    logged = read_decisions(facts.data.table, loop.spec.data) if facts.data else DecisionFacts()
+    have = None if facts.rows is None else int(facts.rows * TEST_SHARE)
+    source = "importance weighting, normal approximation"
+    better = [
+        Need(
+            f"test: a policy that earns {given.effect:g} more, seen in {power:.0%} of cases",
+            rows_for_better(logged, given.effect, power, CORRELATION),
+            source,
+            have,
+        )
+        for power in POWERS
+    ]
+    value = rows_for_value(logged, given.width)
+    traffic = _Traffic(loop, reference=min(facts.rows or MAXIMUM_REFERENCE_ROWS, MAXIMUM_REFERENCE_ROWS), tests=1)
+    length = format_duration(traffic.monitoring.window.duration)
+    total = max(round(rows / TEST_SHARE) for rows in (value, better[0].rows or 0))
+    return Estimate(
+        needs=[
+            Need(f"test: reward of a policy to ± {given.width:g} (95 %)", value, source, have),
+            *better,
+            Need(
+                f"window of {length}: the reward fell by 5 %, seen in {POWERS[0]:.0%} (decisions with a reward)",
+                rows_for_fall(logged, traffic.drop_significance, POWERS[0]),
+                "one-sided",
+            ),
+        ],
+        per_class={},
+        curve=[],
+        conclusions=[
+            f"Log about {total:,} decisions: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge.",
+            "The more alike the logging policy draws its actions, the fewer are needed.",
+        ],
+        assumptions=[*facts.assumptions, logged.told, f"Two policies' values are correlated by {CORRELATION}."],
+    )
+
+
 def _curve(loop: ModelLoop, data: ValidatedData) -> list[CurvePoint]:
     spec = loop.spec
     return learning_curve(
@@ -221,7 +268,7 @@ def _read_data(loop: ModelLoop, facts: _Facts) -> DataSchema | None:
         facts.assumptions.append(f"The data could not be used: {error}")
         return None
     facts.rows, facts.data = validated.report.rows, validated
-    if validated.schema.target.classes:
+    if validated.schema.task is Task.CLASSIFICATION:
         counts = validated.table.column(data.target_column).value_counts().to_pylist()
         facts.shares = {str(count["values"]): count["counts"] / facts.rows for count in counts}
     return validated.schema

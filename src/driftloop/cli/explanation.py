@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from driftloop.algorithms.catalogue import AUTO, get_algorithm, resolve_algorithms
-from driftloop.spec import DataSchema, FeatureType, ModelLoop
+from driftloop.spec import DataSchema, FeatureType, ModelLoop, Task
 from driftloop.spec.problem import METRICS_BY_TASK, SUPERVISED
 from driftloop.spec.reference import field_reference
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
@@ -186,6 +186,16 @@ def _split(loop: ModelLoop) -> str:
     return f"rows are parted {train} : {validation} : {100 - train - validation} (training, validation, test) {how}"
 
 
+def _exploration(loop: ModelLoop) -> str:
+    if loop.spec.problem.task is not Task.DECISION:
+        return "no effect: the task takes no actions"
+    share = loop.spec.training.exploration
+    return (
+        f"{1 - share:.0%} of decisions take the action that is expected to earn most, {share:.0%} are drawn over all "
+        "actions alike; what they cost is in the run's report"
+    )
+
+
 def _budget(loop: ModelLoop) -> str:
     monitoring = loop.spec.monitoring
     windows = monitoring.false_alarm_budget.per / monitoring.window.duration
@@ -200,6 +210,7 @@ _RESOLUTIONS: Mapping[str, Callable[[ModelLoop], str]] = {
     "spec.problem.metric.name": _metric,
     "spec.training.algorithms": _algorithms,
     "spec.training.maxTrialCount": _trials,
+    "spec.training.exploration": _exploration,
     "spec.data.timeColumn": _split,
     "spec.monitoring.falseAlarmBudget.max": _budget,
     "spec.retraining.triggers": _triggers,

@@ -15,10 +15,18 @@ from driftloop.extras import require_extras
 
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet, .csv or .jsonl file.")],
-    target: Annotated[str, typer.Option("--target", metavar="COL", help="The column to predict.")],
+    target: Annotated[
+        str, typer.Option("--target", metavar="COL", help="The column to predict; of decisions the reward.")
+    ],
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
         str, typer.Option("--model", metavar="URI", help="A model that exists, to be served and watched first.")
+    ] = "",
+    action: Annotated[
+        str, typer.Option("--action", metavar="COL", help="The action taken, where rows are logged decisions.")
+    ] = "",
+    propensity: Annotated[
+        str, typer.Option("--propensity", metavar="COL", help="The probability with which it was taken.")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as JSON.")] = False,
@@ -36,7 +44,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
 
     loop_name = name or _name_from(data)
     sample = read_sample(data)
-    proposal = propose(sample, target)
+    proposal = propose(sample, target, action=action, propensity=propensity)
     faults, left_out = find_faults(sample, proposal, str(data))
     text = write_modelloop(loop_name, _uri_of(data), proposal, model_uri=_model_uri(model))
     [document] = read_documents(text, f"{loop_name}.yaml")

@@ -42,6 +42,10 @@ class UnusableTargetError(InvalidInputError):
     """The column named by --target can't be predicted."""
 
 
+class UnusableColumnError(InvalidInputError):
+    """A column named by an option is not there, or its companion is not named."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """The first rows of a table."""
@@ -63,7 +67,10 @@ class Proposal:
     """Columns of dates; one is unambiguous."""
     key_columns: tuple[str, ...]
     """Columns that are unique in the sample and named like a key; one is unambiguous."""
-    min_rows: int | None
+    action_column: str = ""
+    """Of logged decisions, as the next."""
+    propensity_column: str = ""
+    min_rows: int | None = None
     """What `minRows` must be lowered to for this table; None where the usual value will do."""
 
 
@@ -123,8 +130,11 @@ def find_faults(sample: Sample, proposal: Proposal, uri: str) -> tuple[list[str]
     Raises:
         TargetError: no model can be made of all the rows there are.
     """
+    roles: dict[str, str] = {}
+    if proposal.task is Task.DECISION:
+        roles = {"action_column": proposal.action_column, "propensity_column": proposal.propensity_column}
     first = {"time_column": proposal.time_columns, "key_column": proposal.key_columns}
-    roles = {field: columns[0] for field, columns in first.items() if len(columns) == 1}
+    roles |= {field: columns[0] for field, columns in first.items() if len(columns) == 1}
     spec = DataSpec(uri=uri, target_column=proposal.target_column, min_rows=FEWEST_ROWS, **roles)
     try:
         report = validate(sample.table, task=proposal.task, data=spec).report
@@ -137,21 +147,31 @@ def find_faults(sample: Sample, proposal: Proposal, uri: str) -> tuple[list[str]
     return [], [f"'{column.name}' {column.reason}" for column in report.dropped_columns]
 
 
-def propose(table: Sample, target: str) -> Proposal:
-    """Infer the task of the target, and the columns of time and key.
+def propose(table: Sample, target: str, *, action: str = "", propensity: str = "") -> Proposal:
+    """Infer the task of the target, and the columns of time and key; with action and propensity it is a decision.
 
     Raises:
         UnusableTargetError: the target is no column, has no values, or is a date.
+        UnusableColumnError: action or propensity is no column, or only one of them is named.
     """
     sample = table.frame
     columns = [str(column) for column in sample.columns]
     if target not in columns:
         guess = did_you_mean(target, columns) or f"The columns are: {', '.join(columns)}."
         raise UnusableTargetError(f"The target '{target}' must be a column of the data. {guess}")
-    others = sample.drop(columns=target)
+    named = {"--action": action, "--propensity": propensity}
+    for option, column in named.items():
+        if any(named.values()) and not column:
+            raise UnusableColumnError(f"Logged decisions need both --action and --propensity. Name {option}, too.")
+        if column and column not in columns:
+            guess = did_you_mean(column, columns) or f"The columns are: {', '.join(columns)}."
+            raise UnusableColumnError(f"The {option} '{column}' must be a column of the data. {guess}")
+    others = sample.drop(columns=[target, *filter(None, named.values())])
     return Proposal(
-        task=_infer_task(sample[target]),
+        task=Task.DECISION if action else _infer_task(sample[target]),
         target_column=target,
+        action_column=action,
+        propensity_column=propensity,
         time_columns=tuple(column for column in others.columns if _is_date(others[column])),
         key_columns=tuple(column for column in others.columns if _is_key(others[column])),
         min_rows=max(len(sample), FEWEST_ROWS) if len(sample) < DataSpec.model_fields["min_rows"].default else None,
@@ -173,6 +193,11 @@ def write_modelloop(name: str, uri: str, proposal: Proposal, *, model_uri: str =
         f"    uri: {quote_if_needed(uri)}",
         f"    targetColumn: {quote_if_needed(proposal.target_column)}",
     ]
+    if proposal.task is Task.DECISION:
+        lines += [
+            f"    actionColumn: {quote_if_needed(proposal.action_column)}",
+            f"    propensityColumn: {quote_if_needed(proposal.propensity_column)}",
+        ]
     for field, candidates in (("timeColumn", proposal.time_columns), ("keyColumn", proposal.key_columns)):
         offered = "" if len(candidates) == 1 else "# "
         lines += [f"    {offered}{field}: {quote_if_needed(column)}" for column in candidates]

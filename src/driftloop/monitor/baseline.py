@@ -20,7 +20,7 @@ from driftloop.monitor.errorstream import ErrorBaseline, build_error_baseline, r
 from driftloop.monitor.estimate import EstimationBaseline, build_estimation_baseline
 from driftloop.monitor.feed import FeedBaseline, build_feed_baseline
 from driftloop.monitor.labelshift import AnswerTable, build_answer_table
-from driftloop.monitor.performance import Spread, block_spread
+from driftloop.monitor.performance import Spread, block_spread, reward_spread
 from driftloop.monitor.relations import JointBaseline, PairBaseline, joint_baseline, related_pairs
 from driftloop.monitor.scores import (
     LOCATION,
@@ -150,7 +150,9 @@ def build_baseline(
     answers = describe_columns(read_outputs(outputs, schema), _seconds(test_times), window)
     truth = {} if labels is None else {schema.target.name: read_target(labels, schema)}
     spread, estimation = Spread(0.0, 0), None
-    if test_blocks is not None and test_labels is not None:
+    if test_blocks is not None and schema.task is Task.DECISION:
+        spread = reward_spread(test, outputs, schema, test_blocks)
+    elif test_blocks is not None and test_labels is not None:
         spread = block_spread(metric, test_labels, outputs, schema, test_blocks)
     errors = ErrorBaseline()
     if test_labels is not None:
@@ -184,8 +186,13 @@ def build_baseline(
 
 
 def _labels(frame: pd.DataFrame, schema: DataSchema) -> "pd.Series[Any] | None":
-    """Return the target; None where there is none. Known groups are no truth of clusters: their names differ."""
-    labels = None if schema.task is Task.CLUSTERING else _column(frame, schema.target.name)
+    """Return the target; None where there is none to compare with.
+
+    Known groups are no truth of clusters: their names differ. Nor are rewards of logged decisions: the model's own will
+    be others.
+    """
+    has_labels = schema.task not in (Task.CLUSTERING, Task.DECISION)
+    labels = _column(frame, schema.target.name) if has_labels else None
     return None if labels is None or labels.isna().all() else labels
 
 

@@ -125,8 +125,8 @@ def read_outputs(frame: pd.DataFrame, schema: DataSchema) -> dict[str, Column]:
 
 
 def read_target(values: "pd.Series[Any]", schema: DataSchema) -> Column:
-    """Read labels as the schema's classes or, for regression, as numbers."""
-    if schema.task is Task.REGRESSION:
+    """Read labels as the schema's classes or, for regression and rewards, as numbers."""
+    if schema.task in (Task.REGRESSION, Task.DECISION):
         return Column(ColumnKind.NUMERIC, read_numbers(values))
     return Column(ColumnKind.CATEGORICAL, read_classes(values, schema))
 

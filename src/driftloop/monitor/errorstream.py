@@ -95,6 +95,8 @@ class ErrorSums:
 def read_errors(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema) -> Numbers:
     """Return 1 for a wrong answer and 0 for a right one, or the absolute error; NaN where either can't be read."""
     truth = read_truth(labels, schema)
+    if schema.task is Task.DECISION:
+        return np.full(len(truth), np.nan)  # a reward is no error; how it falls, `performance` says
     if schema.task is Task.REGRESSION:
         distance: Numbers = np.abs(truth - read_numbers(column_of(outputs, PREDICTION)))
         return distance

@@ -23,11 +23,13 @@ from driftloop.monitor.columns import (
     read_probabilities,
 )
 from driftloop.spec import DataSchema, Task
+from driftloop.spec.problem import DECISION_METRICS
 
 JACKKNIFE_GROUPS = 20
 # A drop matters from here on: absolute for scores that end at 1, relative to the reference for losses.
 MATERIAL_DROP = 0.02
 MATERIAL_LOSS_INCREASE = 0.05
+_NUMBERS = (Task.REGRESSION, Task.DECISION)
 _HIGHEST_CORRELATION = 0.9
 _FEWEST_BLOCKS = 3.0
 
@@ -66,12 +68,13 @@ class Spread:
 
 
 def material_drop(metric: str, reference: float) -> float:
-    """Return the smallest drop that matters: 0.02 for scores, 5 % of the reference for losses (`neg_...`).
+    """Return the smallest drop that matters: 0.02 for scores, 5 % of the reference for losses (`neg_...`) and rewards.
 
     >>> material_drop("roc_auc", 0.7), material_drop("neg_mean_absolute_error", -40.0)
     (0.02, 2.0)
     """
-    return MATERIAL_LOSS_INCREASE * abs(reference) if metric.startswith("neg_") else MATERIAL_DROP
+    has_unit = metric.startswith("neg_") or metric in DECISION_METRICS
+    return MATERIAL_LOSS_INCREASE * abs(reference) if has_unit else MATERIAL_DROP
 
 
 def measure(metric: str, labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema) -> Measurement:
@@ -99,6 +102,8 @@ def all_metrics(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSch
 
 def _further_metrics(truth: Numbers, answers: Answers) -> dict[str, float]:
     predictions = answers.predictions
+    if truth.ndim > 1:
+        return {}  # what a decision earned is all there is to say
     if answers.probabilities is None:
         errors = np.abs(truth - predictions)
         return {"mean_absolute_percentage_error": float((errors / np.abs(truth)).mean())} if truth.all() else {}
@@ -121,6 +126,32 @@ def block_spread(
 ) -> Spread:
     """Return how the metric differs between blocks of time; blocks where it is undefined are left out."""
     labelled, usable = _read(labels, outputs, schema)
+    return _block_spread(metric, labelled, usable, blocks)
+
+
+def reward_spread(
+    decisions: pd.DataFrame, outputs: pd.DataFrame, schema: DataSchema, blocks: npt.NDArray[np.int64]
+) -> Spread:
+    """Return how the value of a policy differs between blocks of time, by the decisions that another one took.
+
+    Self-normalised: the weights of a block's few rows vary, and with them what is not normalised.
+
+    Args:
+        decisions: actions, rewards and propensities in the schema's columns, n rows.
+        outputs: the policy's answers in the same contexts.
+        schema: names and actions.
+        blocks: each row's block of time, shape (n,).
+    """
+    answers, usable = read_answers(outputs, schema)
+    names = (schema.target.name, schema.propensity_column or "")
+    rewards, propensities = (read_numbers(column_of(decisions, name)) for name in names)
+    truth = np.column_stack([_codes(column_of(decisions, schema.action_column or ""), schema), rewards, propensities])
+    return _block_spread("snips", _Labelled(truth, answers), usable & ~np.isnan(truth).any(axis=1), blocks)
+
+
+def _block_spread(
+    metric: str, labelled: _Labelled, usable: npt.NDArray[np.bool_], blocks: npt.NDArray[np.int64]
+) -> Spread:
     measured = [_measure(metric, labelled.take(usable & (blocks == block))) for block in np.unique(blocks)]
     known = [(m.value, m.standard_error) for m in measured if m.value is not None and m.standard_error is not None]
     return spread_of(known)
@@ -161,10 +192,11 @@ def has_fallen(metric: str, value: float, variance: float, reference: Reference,
     """Return whether a window's metric is materially below the reference and significantly so.
 
     A predictive t statistic of the ratio of losses, which are less skewed as logarithms: what is missing to 1, or the
-    loss itself. Besides both sampling errors the window has its own good or bad day, and the reference's mean of them
-    is known from so many days only. Simulated at 0.0067 with daily windows of 60 to 1,000 rows: 0.001 to 0.009 of the
-    stable windows fall where errors are independent, autocorrelated (.5, .9), heavy-tailed or rare, or days differ; up
-    to 0.011 where a bad day tends to follow another (.7), 0.032 if the reference has only 8 such days.
+    loss itself. Of rewards, which may have any sign, the difference. Besides both sampling errors the window has its
+    own good or bad day, and the reference's mean of them is known from so many days only. Simulated at 0.0067 with
+    daily windows of 60 to 1,000 rows: 0.001 to 0.009 of the stable windows fall where errors are independent,
+    autocorrelated (.5, .9), heavy-tailed or rare, or days differ; up to 0.011 where a bad day tends to follow another
+    (.7), 0.032 if the reference has only 8 such days.
 
     Args:
         metric: the loop's metric.
@@ -182,7 +214,7 @@ def has_fallen(metric: str, value: float, variance: float, reference: Reference,
     perfect = 0.0 if metric.startswith("neg_") else 1.0
     loss, before = perfect - value, perfect - reference.value
     rise, deviation = loss - before, (variance + usual) ** 0.5
-    if before > 0:
+    if before > 0 and metric not in DECISION_METRICS:
         rise, deviation = float(np.log(loss / before)), (variance / loss**2 + usual / before**2) ** 0.5
     groups = min(JACKKNIFE_GROUPS, spread.blocks) if spread.deviation > 0 else JACKKNIFE_GROUPS
     return bool(rise > t.isf(significance, groups - 1) * deviation)
@@ -190,7 +222,7 @@ def has_fallen(metric: str, value: float, variance: float, reference: Reference,
 
 def read_truth(labels: "pd.Series[Any]", schema: DataSchema) -> Numbers:
     """Return the index of each label's class, or the number; NaN where it can't be read."""
-    return read_numbers(labels) if schema.task is Task.REGRESSION else _codes(labels, schema)
+    return read_numbers(labels) if schema.task in _NUMBERS else _codes(labels, schema)
 
 
 def read_answers(outputs: pd.DataFrame, schema: DataSchema) -> tuple[Answers, npt.NDArray[np.bool_]]:
@@ -216,7 +248,16 @@ def _read(
 ) -> tuple[_Labelled, npt.NDArray[np.bool_]]:
     """Return all rows, and which of them are usable."""
     truth, (answers, usable) = read_truth(labels, schema), read_answers(outputs, schema)
-    return _Labelled(truth, answers), usable & ~np.isnan(truth)
+    usable &= ~np.isnan(truth)
+    if schema.task is Task.DECISION and answers.probabilities is not None:
+        truth = _decided(answers.predictions, truth, answers.probabilities)
+    return _Labelled(truth, answers), usable
+
+
+def _decided(actions: Numbers, rewards: Numbers, probabilities: Numbers) -> Numbers:
+    """Return the truth of decisions that the model took itself, shape (n, 3): its metrics are the mean reward."""
+    codes = np.nan_to_num(actions).astype(np.int64)
+    return np.column_stack([codes, rewards, probabilities[np.arange(len(codes)), codes]])
 
 
 def _measure(metric: str, labelled: _Labelled) -> Measurement:

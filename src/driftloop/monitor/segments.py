@@ -14,7 +14,7 @@ import pandas as pd
 
 from driftloop.monitor.columns import Column, ColumnKind, Numbers
 from driftloop.monitor.performance import read_answers, read_truth
-from driftloop.spec import CheckResult, DataSchema, FeatureDrift, Segment
+from driftloop.spec import CheckResult, DataSchema, FeatureDrift, Segment, Task
 from driftloop.spec.boundary import Boundary
 
 if TYPE_CHECKING:  # the baseline holds what this module defines
@@ -131,9 +131,11 @@ def build_segment_baseline(
 def row_errors(labels: "pd.Series[Any]", outputs: pd.DataFrame, schema: DataSchema) -> Numbers:
     """Return how wrong each answer is, shape (n,): the probability not given to the truth, or the absolute error.
 
-    NaN where label or answer can't be read.
+    NaN where label or answer can't be read, and of decisions, which have rewards in the place of errors.
     """
     truth = read_truth(labels, schema)
+    if schema.task is Task.DECISION:
+        return np.full(len(truth), np.nan)
     answers, usable = read_answers(outputs, schema)
     usable &= ~np.isnan(truth)
     errors = np.full(len(truth), np.nan)

@@ -22,6 +22,8 @@ OUTPUT_PREFIX = "output."
 OUTPUT_PREDICTION = "output.prediction"
 OUTPUT_PROBABILITY = "output.probability"
 """Probability of the positive class for two classes, a list by class for more, absent for regression."""
+OUTPUT_PROPENSITY = "output.propensity"
+"""Decision: probability with which the action was drawn."""
 LABEL = "label"
 LABEL_TIME = "label_time"
 

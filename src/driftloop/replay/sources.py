@@ -28,7 +28,7 @@ from driftloop.replay.generation import generate
 from driftloop.replay.lab import ReplayPlan, successions
 from driftloop.replay.models import PackagedModel
 from driftloop.replay.traffic import Traffic, recorded_traffic, table_traffic
-from driftloop.spec import ModelLoop, RunResult
+from driftloop.spec import ModelLoop, RunResult, Task
 from driftloop.spec.loading import read_modelloop
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +37,17 @@ FIRST_RUN = "replay-first"
 
 class NoModelError(InvalidInputError):
     """Nothing can answer the rows."""
+
+
+class RewardsBelongToActionsError(InvalidInputError):
+    """Decisions can't be replayed."""
+
+    def __init__(self, loop: str) -> None:
+        super().__init__(
+            f"A replay must have labels that hold whatever was answered. Those of the Decision '{loop}' are what its "
+            "own actions earned; of another action nobody knows. See what a policy would have earned in a run's report "
+            "(reports/evaluate.html), and what the monitor saw in `driftloop history`."
+        )
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,13 @@ def _generated(traffic: Traffic, asked: Generation, version: str, seed: int) -> 
 
 
 def _loop(question: Question, home: Workspace) -> ModelLoop:
+    loop = _read_loop(question, home)
+    if loop.spec.problem.task is Task.DECISION:
+        raise RewardsBelongToActionsError(loop.metadata.name)
+    return loop
+
+
+def _read_loop(question: Question, home: Workspace) -> ModelLoop:
     if question.loop_file:
         return load_for_laptop(question.loop_file)
     if home.loop_file.is_file():

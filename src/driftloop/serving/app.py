@@ -15,12 +15,13 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
+from driftloop.serving.exploration import draw
 from driftloop.serving.outbox import TapRecord
 from driftloop.serving.predictor import Predictor
 from driftloop.serving.settings import ServingSettings
 from driftloop.serving.tap import Receipts, Tap
 from driftloop.serving.wire import FieldError, RequestError, read_predict, read_time, read_watermark
-from driftloop.spec import DataSchema
+from driftloop.spec import DataSchema, Task
 from driftloop.stages.predict import Answers
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,10 @@ class ServingApp:
         request = read_predict(body, self._predictor.schema, self._settings.max_rows)
         answers = self._predictor.answer(request)
         ids = list(itertools.islice(self._ids, request.rows))
+        predictions, propensity = answers.predictions, None
+        if self._predictor.schema.task is Task.DECISION and answers.probabilities and not is_probe:
+            decided = draw(answers.probabilities, ids, self._predictor.schema.target.classes)
+            predictions, propensity = decided.actions, decided.propensities
         if self.tap is not None and not is_probe:
             self.tap.offer(
                 TapRecord(
@@ -136,12 +141,13 @@ class ServingApp:
                     prediction_ids=ids,
                     keys=request.keys,
                     features=request.columns,
-                    predictions=answers.predictions,
+                    predictions=predictions,
                     probability=_tapped_probability(answers, self._predictor.schema),
                     size=len(body),
+                    propensity=propensity,
                 )
             )
-        content: dict[str, Any] = {"predictions": answers.predictions}
+        content: dict[str, Any] = {"predictions": predictions}
         if answers.probabilities is not None:
             content["probabilities"] = answers.probabilities
         content |= {"predictionIds": ids, "modelVersion": self._predictor.version}

@@ -23,9 +23,11 @@ class TapRecord:
     features: dict[str, list[Any]]
     predictions: list[Any]
     probability: list[Any] | None
-    """Two classes: the positive one's. More: a list a row. Regression: None."""
+    """Two classes or actions: the last one's. More: a list a row. Regression: None."""
     size: int
     """Bytes it stands for in the outbox."""
+    propensity: list[float] | None = None
+    """Decision: probability with which each action was drawn."""
 
     @property
     def rows(self) -> int:
@@ -34,7 +36,7 @@ class TapRecord:
 
     def to_message(self) -> dict[str, Any]:
         """Return the message of the tap's protocol, without what belongs to its sending."""
-        outputs = {"prediction": self.predictions}
+        outputs = {"prediction": self.predictions, "probability": self.probability, "propensity": self.propensity}
         return {
             "type": "predictions",
             "modelVersion": self.model_version,
@@ -42,7 +44,7 @@ class TapRecord:
             "predictionIds": self.prediction_ids,
             "keys": self.keys,
             "features": self.features,
-            "outputs": outputs if self.probability is None else outputs | {"probability": self.probability},
+            "outputs": {name: values for name, values in outputs.items() if values is not None},
         }
 
 

@@ -50,7 +50,8 @@ class Target(Boundary):
     classes: tuple[str | bool | int, ...] = ()
     """Classification: the classes in the order of the model's probabilities (sorted). The last one is the positive
     class of a two-class problem. AnomalyDetection: false, true. Clustering: numbers of the model's clusters, known once
-    it is trained; -1 for rows of no cluster."""
+    it is trained; -1 for rows of no cluster. Decision: the actions, in the order of the policy's probabilities; the
+    target itself is the reward, a number."""
 
 
 class DataSchema(Boundary):
@@ -62,6 +63,10 @@ class DataSchema(Boundary):
     features: tuple[Feature, ...]
     key_column: str | None = None
     time_column: str | None = None
+    action_column: str | None = None
+    """Decision: the action that was taken."""
+    propensity_column: str | None = None
+    """Decision: probability with which it was taken."""
 
     def with_classes(self, classes: tuple[int, ...]) -> Self:
         """Return the schema of a model that answers with these: the clusters, which only a trained model knows."""

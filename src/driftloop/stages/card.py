@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
 from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.packageprivacy import tell
+from driftloop.stages.policies import caution
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
 
@@ -57,6 +58,7 @@ def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
     does = {
         Task.CLUSTERING: "Tells which cluster a row belongs to",
         Task.ANOMALY_DETECTION: "Tells whether a row is anomalous",
+        Task.DECISION: f"Takes one of {len(classes)} actions for the sake of `{schema.target.name}`",
     }.get(schema.task, f"Predicts `{schema.target.name}`, {answer}")
     notes = f" {' '.join(evaluation.notes)}" if schema.task in UNSUPERVISED else ""
     return (
@@ -95,6 +97,7 @@ def _metrics(evaluation: Evaluation) -> list[str]:
             ["metric, greater is better", "value", "95 % interval"],
             [row(name, value) for name, value in evaluation.metrics.items()],
         ),
+        *_policies(evaluation),
     ]
 
 
@@ -160,6 +163,16 @@ def _robustness(evaluation: Evaluation) -> list[str]:
         f"{found.score:.4f}; disturbed:"
     )
     return [told, "", *_table(["rows with", evaluation.metric, "change"], rows)]
+
+
+def _policies(evaluation: Evaluation) -> list[str]:
+    if not evaluation.policies:
+        return []
+    rows = [
+        (p.name, f"{p.value:.4f}", f"{p.lower:.4f} to {p.upper:.4f}", f"{p.effective_rows:,.0f}")
+        for p in evaluation.policies
+    ]
+    return ["", *_table(["policy", "reward a decision, doubly robust", "95 % interval", "effective rows"], rows)]
 
 
 def _groups(assessment: Assessment) -> list[str]:
@@ -240,6 +253,8 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
 
 def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assessment, data: DataSpec) -> Iterator[str]:
     """Yield what a reader should not conclude from this card, in whole sentences."""
+    if told := caution(evaluation):
+        yield told
     if evaluation.test_rows < _FEW_TEST_ROWS:
         yield f"Only {evaluation.test_rows} test rows judged it: every figure above is rough."
     if evaluation.origin:

@@ -22,6 +22,7 @@ from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
+from driftloop.stages.policies import policy_values, widen
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
 from driftloop.stages.table import encode_target, read_features, read_target
 from driftloop.stages.unlabelled import compare_unlabelled, tell_model, watched_metric
@@ -105,14 +106,16 @@ def evaluate(
         history=record.history,
         origin=record.origin,
         notes=(*record.notes, *tell_model(chain, schema.task)),
+        policies=policy_values(truth, answers, schema, seed=seed) if schema.task is Task.DECISION else (),
     )
+    classes = schema.target.classes
     return Judged(
         evaluation,
         against_champion,
         truth,
         answers,
         confusion=_confusion(truth, answers, schema),
-        roc=_roc(truth, answers) if len(schema.target.classes) == _TWO else None,
+        roc=_roc(truth, answers) if schema.task is not Task.DECISION and len(classes) == _TWO else None,
         frame=frame if schema.task in UNSUPERVISED else None,
         wanted_share=chain[-1].contamination_ if schema.task is Task.ANOMALY_DETECTION else 0.0,
     )
@@ -140,6 +143,8 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
     """
     classes = schema.target.classes
     codes = judged.answers.predictions
+    if schema.task is Task.DECISION and judged.answers.probabilities is not None:
+        codes = _as_served(judged.answers.probabilities)
     outputs: dict[str, Any] = {"prediction": [classes[int(code)] for code in codes] if classes else codes}
     evaluation = judged.evaluation
     watched = evaluation.metric, evaluation.score, evaluation.standard_error
@@ -162,11 +167,20 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
     )
 
 
+def _as_served(policy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return actions drawn from a policy's distributions, as a server draws them; shape (n_rows,)."""
+    drawn = np.random.default_rng(0).random((len(policy), 1))
+    return np.asarray((drawn > policy.cumsum(axis=1)[:, :-1]).sum(axis=1), dtype=np.float64)
+
+
 def _confusion(
     truth: npt.NDArray[np.float64], answers: Answers, schema: DataSchema
 ) -> tuple[list[str], list[list[int]]] | None:
-    classes, known = schema.target.classes, ~np.isnan(truth)
-    if not classes or not known.any():
+    classes = schema.target.classes
+    if schema.task is Task.DECISION or not classes:
+        return None
+    known = ~np.isnan(truth)
+    if not known.any():
         return None
     truth, answers = truth[known], answers.take(known)
     pairs = truth.astype(np.int64) * len(classes) + answers.predictions.astype(np.int64)
@@ -196,7 +210,8 @@ def _compare(
     seed: int,
 ) -> ChampionComparison:
     """Compare on the rows that the champion was not fitted on, or say why that is not possible."""
-    if champion.schema.target.classes != schema.target.classes and schema.task is not Task.CLUSTERING:
+    may_differ = (Task.CLUSTERING, Task.DECISION)
+    if champion.schema.target.classes != schema.target.classes and schema.task not in may_differ:
         return _not_compared("the classes of the target changed")
     unseen = np.ones(test.num_rows, dtype=bool)
     if schema.time_column and champion.trained_through:
@@ -210,6 +225,11 @@ def _compare(
     truth, answers = truth[unseen], answers.take(unseen)
     if schema.task in UNSUPERVISED:
         return compare_unlabelled(chain, truth, answers, champion_answers, task=schema.task, metric=metric, seed=seed)
+    if schema.task is Task.DECISION:
+        champion_answers, effective = widen(champion_answers, champion.schema, answers, schema, truth)
+        if effective < FEWEST_COMPARED_ROWS:
+            told = f"the {rows} newer rows are worth only {effective:.0f} of its own decisions"
+            return _not_compared(f"{told} or the champion's and {FEWEST_COMPARED_ROWS} are needed")
     interval = compare(metric, truth, answers, champion_answers, seed=seed)
     comparison = Comparison(
         metric=metric,

@@ -25,10 +25,15 @@ from driftloop.reports.page import Card, Header, cards, fact_table, figures, mat
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.stages.evaluate import Judged
 from driftloop.stages.examinationpage import build_sections
+from driftloop.stages.policypage import policy_section
 from driftloop.stages.records import Evaluation
 from driftloop.stages.unlabelledpage import build_sections as build_unlabelled
 
-_TITLES = {Task.CLUSTERING: "Which groups are there?", Task.ANOMALY_DETECTION: "Which rows are odd?"}
+_TITLES = {
+    Task.CLUSTERING: "Which groups are there?",
+    Task.ANOMALY_DETECTION: "Which rows are odd?",
+    Task.DECISION: "What does the policy earn of {}?",
+}
 _MOST_BINS = 30
 _MOST_CLASSES_DRAWN = 20
 """A larger confusion matrix is left out; the table by class says more."""
@@ -42,7 +47,7 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     evaluation = judged.evaluation
     unlabelled, judged = _unlabelled(judged, schema), _known(judged)
     header = Header(
-        _TITLES.get(schema.task, f"How well is {schema.target.name} predicted?"),
+        _TITLES.get(schema.task, "How well is {} predicted?").format(schema.target.name),
         f"How good is the model on {evaluation.judged_on}, how sure is that, where does it err, and is it better than "
         "the champion?",
         {
@@ -58,6 +63,7 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     return render_page(
         header,
         _key_figures(judged),
+        policy_section(judged, schema),
         section("Against the champion", _against_champion(judged)),
         section(
             "Metrics on the test rows",
@@ -154,7 +160,7 @@ def _verdict(comparison: Comparison) -> str:
 
 
 def _scores(evaluation: Evaluation) -> str:
-    """Draw the scores that end at 1; losses have units of their own."""
+    """Draw the scores that end at 1, or the rewards; losses have units of their own."""
     scores = {key: value for key, value in evaluation.metrics.items() if not key.startswith(_LOSS)}
     rows = []
     for key, value in scores.items():
@@ -163,10 +169,11 @@ def _scores(evaluation: Evaluation) -> str:
     limits = [bound for row in rows for bound in (row.low, row.high)]
     if not rows:
         return ""
+    is_reward = bool(evaluation.policies)
     return interval_chart(
-        "Scores (1 is perfect)",
+        "Reward a decision, by each estimator" if is_reward else "Scores (1 is perfect)",
         rows,
-        number_axis("", [*limits, 1.0], room=0.0),
+        number_axis("", [*limits, *([] if is_reward else [1.0])], room=0.0),
         alt=f"{len(rows)} scores with their 95 % intervals",
     )
 

@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.metrics import Answers, Interval, compare, score, standard_error
-from driftloop.algorithms.tasks import answer
+from driftloop.algorithms.tasks import answer, set_up
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
+from driftloop.stages.policies import simple_policies
 from driftloop.stages.records import Evaluation, Explanation
 from driftloop.stages.sample import choose_rows
 from driftloop.stages.table import encode_target, read_features, read_target
@@ -75,7 +76,7 @@ def study(
     *,
     evaluation: Evaluation,
     explanation: Explanation,
-    seed: int,
+    training: TrainingSpec,
 ) -> Study:
     """Measure what the rules need.
 
@@ -87,25 +88,28 @@ def study(
         schema: what the columns are.
         evaluation: what the test rows say of the model.
         explanation: what the model looks at.
-        seed: of every random choice.
+        training: seed of every random choice, and what is not tuned.
     """
-    metric = evaluation.metric
+    metric, seed = evaluation.metric, training.random_state
     truth = encode_target(read_target(test, schema), schema)
     frame = read_features(test, schema)
     ours = answer(chain, frame, schema.task)
-    dummy = _dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
     prepared = frame
     for _, step in chain.steps[:-1]:
         prepared = step.transform(prepared)
-    tree = answer(_fit_tree(matrices, schema, seed), prepared, schema.task)
+    if schema.task is Task.DECISION:
+        dummy, tree = simple_policies(matrices, np.asarray(prepared), ours, schema, depth=TREE_DEPTH, training=training)
+    else:
+        dummy = _dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
+        tree = answer(_fit_tree(matrices, schema, seed), prepared, schema.task)
     rarest = None
-    if schema.target.classes:
+    if schema.task is Task.CLASSIFICATION:
         counts = np.bincount(truth.astype(np.int64), minlength=len(schema.target.classes))
         rarest = (str(schema.target.classes[int(counts.argmin())]), int(counts.min()))
     return Study(
         evaluation=evaluation,
         explanation=explanation,
-        curve=_measure_curve(matrices, train, schema, evaluation, seed=seed),
+        curve=_measure_curve(matrices, train, schema, evaluation, training),
         dummy_score=score(metric, truth, dummy),
         over_dummy=compare(metric, truth, ours, dummy, seed=seed),
         tree_score=score(metric, truth, tree),
@@ -262,11 +266,12 @@ def _advice_on_rows(found: Study, threshold: float | None, value: float, *, rows
 
 
 def _measure_curve(
-    matrices: Matrices, train: pa.Table, schema: DataSchema, evaluation: Evaluation, *, seed: int
+    matrices: Matrices, train: pa.Table, schema: DataSchema, evaluation: Evaluation, training: TrainingSpec
 ) -> Curve:
     from threadpoolctl import threadpool_limits
 
-    algorithm = get_algorithm(evaluation.algorithm)
+    algorithm = set_up(get_algorithm(evaluation.algorithm), training, evaluation.metric, schema)
+    seed = training.random_state
     truth = encode_target(matrices.validation_y, schema)
     sizes: list[int] = []
     scores: list[float] = []
@@ -276,7 +281,8 @@ def _measure_curve(
     for share in CURVE_SHARES:
         chosen = choose_rows(train, schema, int(share * train.num_rows), seed=seed)
         y = matrices.train_y[chosen]
-        if share < 1 and (len(chosen) < FEWEST_CURVE_ROWS or len(np.unique(y)) < len(schema.target.classes)):
+        lacks_class = schema.task is Task.CLASSIFICATION and len(np.unique(y)) < len(schema.target.classes)
+        if share < 1 and (len(chosen) < FEWEST_CURVE_ROWS or lacks_class):
             continue
         estimator = algorithm.build(schema.task, evaluation.params, seed)
         with threadpool_limits(limits=1):

@@ -14,6 +14,7 @@ from driftloop.errors import InvalidInputError
 
 TRUSTED_TYPES = (
     "driftloop.algorithms.anomalymodel.AnomalyModel",
+    "driftloop.algorithms.bandit.BanditPolicy",
     "driftloop.algorithms.blend.Blend",
     "driftloop.algorithms.clustermodel.Centres",
     "driftloop.algorithms.clustermodel.ClusterModel",

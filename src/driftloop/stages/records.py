@@ -213,6 +213,18 @@ class CandidateRecord(Travelling):
     """What a person should know of a model made elsewhere, in plain sentences."""
 
 
+class PolicyValue(Boundary):
+    """What a policy earns a decision, by the doubly robust estimate on the test rows."""
+
+    name: str
+    value: float
+    lower: float
+    """Of the 95 % interval by the bootstrap over rows."""
+    upper: float
+    effective_rows: float
+    """How many of its own decisions the logged ones are worth."""
+
+
 class Evaluation(Boundary):
     """What the test rows say of the selected candidate; travels in the Bento as `training.json`."""
 
@@ -246,6 +258,8 @@ class Evaluation(Boundary):
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
     """What a person should know of the model, in plain sentences."""
+    policies: tuple[PolicyValue, ...] = ()
+    """Decision: the policy as it serves first, then what it is to be compared with."""
 
     @property
     def judged_on(self) -> str:

@@ -158,7 +158,10 @@ def resample(
     if task is not Task.CLASSIFICATION:
         if sampling not in ("Auto", "None"):
             raise SamplingError(sampling, task)
-        return Sampling(), SamplingRecord(method="None", reason=f"the task {task} has no classes to balance")
+        reason = f"the task {task} has no classes to balance"
+        if task is Task.DECISION:
+            reason = "logged actions are weighted by their propensities"
+        return Sampling(), SamplingRecord(method="None", reason=reason)
     classes, codes = np.unique(y, return_inverse=True)
     counts = np.bincount(codes, minlength=len(classes))
     method, reason = _resolve(sampling, dict(zip(classes.tolist(), counts.tolist(), strict=True)))

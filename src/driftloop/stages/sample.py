@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from driftloop.errors import InvalidInputError
-from driftloop.spec import DataSchema
+from driftloop.spec import DataSchema, Task
 from driftloop.spec.data import SampleSpec
 from driftloop.stages.rowcodes import encode_values
 
@@ -98,7 +98,7 @@ def choose_rows(table: pa.Table, schema: DataSchema, most_rows: int, *, seed: in
     if rows <= most_rows:
         return order
     codes = np.zeros(rows, dtype=np.int64)
-    if schema.target.classes:
+    if schema.task is Task.CLASSIFICATION:
         labels = table.column(schema.target.name).combine_chunks()
         codes = labels.dictionary_encode().indices.to_numpy(zero_copy_only=False)
     generator = np.random.default_rng(seed)

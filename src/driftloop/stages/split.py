@@ -26,6 +26,17 @@ class MissingClassError(InvalidInputError):
         )
 
 
+class TooFewMomentsError(InvalidInputError):
+    """Rows of few moments can't be parted by time."""
+
+    def __init__(self, time_column: str, part: str, moments: int) -> None:
+        super().__init__(
+            f"The rows must be of enough moments to be parted by '{time_column}', because rows of one moment stay "
+            f"together. Got {moments}, and no {part} rows. Collect rows over a longer time, or note their time more "
+            "finely."
+        )
+
+
 @dataclass(frozen=True)
 class Splits:
     """Three tables without a row in common."""
@@ -45,6 +56,7 @@ def split(table: pa.Table, schema: DataSchema, *, seed: int) -> Splits:
 
     Raises:
         MissingClassError: a part lacks a class.
+        TooFewMomentsError: a part has no rows.
     """
     if schema.time_column:
         parts = _by_time(table, schema.time_column)
@@ -55,8 +67,13 @@ def split(table: pa.Table, schema: DataSchema, *, seed: int) -> Splits:
             codes = labels.dictionary_encode().indices.to_numpy(zero_copy_only=False)
         parts = _at_random(codes, seed)
     train, validation, test = (table.take(pa.array(rows)) for rows in parts)
+    named = {"training": train, "validation": validation, "test": test}
+    for name, part in named.items():
+        if schema.time_column and not part.num_rows:
+            moments = pc.count_distinct(table.column(schema.time_column)).as_py()
+            raise TooFewMomentsError(schema.time_column, name, moments)
     if schema.task is Task.CLASSIFICATION:
-        for name, part in (("training", train), ("validation", validation), ("test", test)):
+        for name, part in named.items():
             present = set(pc.unique(part.column(schema.target.name)).to_pylist())
             for label in schema.target.classes:
                 if label not in present:

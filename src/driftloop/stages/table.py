@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from driftloop.algorithms.offpolicy import REWARD
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.frame import frame_to_model_frame
 
@@ -16,14 +17,28 @@ def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
     return frame_to_model_frame(table.select(schema.feature_names).to_pandas(), schema)
 
 
+def target_columns(schema: DataSchema) -> list[str]:
+    """Return the columns that `read_target` reads; none where there is no target."""
+    columns = [schema.target.name]
+    if schema.task is Task.DECISION:
+        columns += [name for name in (schema.action_column, schema.propensity_column) if name]
+    return [name for name in columns if name]
+
+
 def read_target(table: pa.Table, schema: DataSchema) -> npt.NDArray[Any]:
     """Return the target, shape (n_rows,): for classification the classes as bool, int64 or text, else float64.
 
-    Anomalies are 1, other rows 0; known groups are numbered. NaN where the rows say nothing of it.
+    Anomalies are 1, other rows 0; known groups are numbered. NaN where the rows say nothing of it. Of a Decision index
+    of the action, reward and propensity, shape (n_rows, 3); see `algorithms.offpolicy`.
     """
     if not schema.target.name:
         return np.full(table.num_rows, np.nan)
     column = table.column(schema.target.name)
+    if schema.task is Task.DECISION:
+        actions = np.array(schema.target.classes)
+        codes_of = np.searchsorted(actions, table.column(schema.action_column).to_numpy().astype(actions.dtype))
+        propensities = table.column(schema.propensity_column).to_numpy()
+        return np.column_stack([codes_of, column.to_numpy(), propensities]).astype(np.float64)
     if schema.task is Task.CLUSTERING:
         codes: npt.NDArray[np.float64] = (
             column.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
@@ -36,7 +51,12 @@ def read_target(table: pa.Table, schema: DataSchema) -> npt.NDArray[Any]:
 
 
 def encode_target(labels: npt.NDArray[Any], schema: DataSchema) -> npt.NDArray[np.float64]:
-    """Return labels as the metrics take them: index of the class (classes are sorted), or the number."""
+    """Return labels as the metrics take them: index of the class (classes are sorted), the number, or the decision."""
     if schema.task is not Task.CLASSIFICATION:
         return labels.astype(np.float64)
     return np.searchsorted(np.array(schema.target.classes), labels).astype(np.float64)
+
+
+def outcome(target: npt.NDArray[Any], schema: DataSchema) -> npt.NDArray[Any]:
+    """Return what inputs can tell something of, shape (n_rows,): the target itself, or the reward of a decision."""
+    return target[:, REWARD] if schema.task is Task.DECISION else target

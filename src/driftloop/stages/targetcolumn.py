@@ -64,10 +64,10 @@ def _read_classes(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     return column, tuple(sorted(counts))
 
 
-def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
-    task = Task.REGRESSION
+def _read_numbers(column: pa.Array, name: str, task: Task = Task.REGRESSION) -> tuple[pa.Array, _Classes]:
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        remedy = "Use the task Classification, or convert the column."
+        other = "Use the task Classification, or convert" if task is Task.REGRESSION else "Convert"
+        remedy = f"{other} the column."
         raise TargetError(name, task, "must hold numbers", str(column.type), remedy)
     column = column.cast(pa.float64(), safe=False)
     if pc.count_distinct(column).as_py() == 1:
@@ -76,8 +76,16 @@ def _read_numbers(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     return column, ()
 
 
+def _read_rewards(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int64())
+    return _read_numbers(column, name, Task.DECISION)
+
+
 def _read_groups(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     """Known groups to compare clusters with; some or all rows may have none."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), pa.string()), ()
     if not (is_text(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
         remedy = "Name a column of known groups, or leave 'data.targetColumn' out."
         raise TargetError(name, Task.CLUSTERING, "must hold texts, whole numbers or booleans", str(column.type), remedy)
@@ -101,6 +109,7 @@ _TRUTHS = dict.fromkeys(("true", "1", "1.0"), True) | dict.fromkeys(("false", "0
 _READERS: dict[Task, Callable[[pa.Array, str], tuple[pa.Array, _Classes]]] = {
     Task.CLASSIFICATION: _read_classes,
     Task.REGRESSION: _read_numbers,
+    Task.DECISION: _read_rewards,
     Task.CLUSTERING: _read_groups,
     Task.ANOMALY_DETECTION: _read_anomalies,
 }

@@ -17,7 +17,7 @@ import numpy as np
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
-from driftloop.algorithms.tasks import answer
+from driftloop.algorithms.tasks import answer, answer_fitted_on
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
@@ -179,7 +179,7 @@ def fit_candidate(
         best = search.run(bench, watch)
         if best.answers is None:
             raise NoScoreError(algorithm.name, metric)
-        on_train = answer(best.estimator, matrices.train_x, schema.task)
+        on_train = answer_fitted_on(best.estimator, matrices.train_x, matrices.train_y, schema.task)
     record = CandidateRecord(
         algorithm=algorithm.name,
         score=best.score,

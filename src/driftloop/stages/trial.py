@@ -233,12 +233,8 @@ def _increment(sizes: Sequence[int], step: int) -> float:
 def _join(parts: Sequence[Answers]) -> Answers:
     if len(parts) == 1:
         return parts[0]
-    predictions = np.concatenate([part.predictions for part in parts])
-    if parts[0].probabilities is None:
-        return Answers(predictions)
-    return Answers(
-        predictions, np.concatenate([part.probabilities for part in parts if part.probabilities is not None])
-    )
+    known = [name for name, values in vars(parts[0]).items() if values is not None]
+    return Answers(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
 
 
 def _split(

@@ -129,15 +129,14 @@ def _differences(frame: pd.DataFrame, inside: npt.NDArray[np.bool_], schema: Dat
     """Return how far each column's values lie from those of all rows, and that in words."""
     found = []
     for feature in schema.features:
-        values = frame[feature.name]
+        values, known = frame[feature.name], frame[feature.name][inside].dropna()
+        if known.empty:
+            continue
         if feature.type is FeatureType.NUMERIC:
-            spread, middle, own = values.std(), values.median(), values[inside].median()
-            if spread > 0 and not np.isnan(own) and (size := abs(own - middle) / spread) > _WIDE:
+            spread, middle, own = values.std(), values.median(), known.median()
+            if spread > 0 and (size := abs(own - middle) / spread) > _WIDE:
                 found.append((float(size), f"{name(feature.name)} {figure(float(own))} (all: {figure(float(middle))})"))
         elif feature.type in {FeatureType.CATEGORICAL, FeatureType.BOOLEAN}:
-            known = values[inside].dropna()
-            if known.empty:
-                continue
             top = known.mode().iloc[0]
             share, usual = float((known == top).mean()), float((values.dropna() == top).mean())
             if share - usual > _FAR:

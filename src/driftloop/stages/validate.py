@@ -18,6 +18,7 @@ from driftloop.spec import DataSchema, DataSpec, Feature, FeatureType, Target, T
 from driftloop.spec.problem import NEEDS_TARGET
 from driftloop.spec.words import encode_vocabulary
 from driftloop.stages.collect import ColumnNotFoundError
+from driftloop.stages.decisions import doubts, read_actions, read_propensities
 from driftloop.stages.freetext import is_free_text
 from driftloop.stages.personalpolicy import as_pseudonyms, protect
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
@@ -132,8 +133,8 @@ def validate(
             no others, be they constant or empty here. None: what a model can learn from.
 
     Raises:
-        ColumnNotFoundError, TargetError, TimeColumnError, TooFewRowsError, NoFeaturesError, ChampionInputsMissingError,
-        ChampionTypeError, InputTypeError, PersonalDataError: see there.
+        ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError,
+        NoFeaturesError, ChampionInputsMissingError, ChampionTypeError, InputTypeError, PersonalDataError: see there.
     """
     notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
@@ -149,13 +150,14 @@ def validate(
         has_time = pc.is_valid(times)
         rows_without_time = pc.sum(pc.and_(keep, pc.invert(has_time))).as_py() or 0
         keep = pc.and_(keep, has_time)
-    columns = {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
+    columns = _kept_rows(columns, keep)
     rows = len(next(iter(columns.values())))
     if rows < data.min_rows:
         raise TooFewRowsError(rows, data.min_rows, task)
 
     target, classes = read_target_column(columns.get(data.target_column), data.target_column, task)
-    roles = [name for name in (data.target_column, data.time_column, data.key_column) if name]
+    decided, actions = _read_decisions(columns, data, champion, notes)
+    roles = [name for name in (data.target_column, data.time_column, data.key_column, *decided) if name]
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
@@ -176,7 +178,7 @@ def validate(
         )
 
     kept = {name: values for name, (_, values) in features.items()}
-    kept |= {} if target is None else {data.target_column: target}
+    kept |= ({} if target is None else {data.target_column: target}) | decided
     if data.time_column:
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
@@ -186,10 +188,12 @@ def validate(
         table=pa.table(kept),
         schema=DataSchema(
             task=task,
-            target=Target(name=data.target_column, classes=classes),
+            target=Target(name=data.target_column, classes=actions or classes),
             features=tuple(feature for feature, _ in features.values()),
             key_column=data.key_column,
             time_column=data.time_column,
+            action_column=data.action_column,
+            propensity_column=data.propensity_column,
         ),
         report=ValidationReport(
             rows=rows,
@@ -199,6 +203,25 @@ def validate(
             notes=tuple(notes),
         ),
     )
+
+
+def _read_decisions(
+    columns: Mapping[str, pa.Array], data: DataSpec, champion: DataSchema | None, notes: list[str]
+) -> tuple[dict[str, pa.Array], tuple[str | bool | int, ...]]:
+    """Return the columns of actions and propensities, and the actions; nothing for other tasks."""
+    if not (data.action_column and data.propensity_column):
+        return {}, ()
+    known = champion.target.classes if champion else ()
+    taken, actions = read_actions(columns[data.action_column], data.action_column, known)
+    propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
+    notes += doubts(taken, propensities)
+    return {data.action_column: taken, data.propensity_column: propensities}, actions
+
+
+def _kept_rows(columns: Mapping[str, pa.ChunkedArray], keep: pa.ChunkedArray) -> dict[str, pa.Array]:
+    if pc.all(keep).as_py():  # the usual case takes no second table's memory
+        return {name: column.combine_chunks() for name, column in columns.items()}
+    return {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
 
 
 def _present_sensitive_columns(
