@@ -17,7 +17,7 @@ import numpy as np
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
-from driftloop.algorithms.tasks import answer, answer_fitted_on
+from driftloop.algorithms.tasks import answer_fitted_on
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
