@@ -179,7 +179,7 @@ def _algorithms(loop: ModelLoop) -> str:
     )
 
 
-def _trials(loop: ModelLoop) -> str:
+def _trials(_: ModelLoop) -> str:
     return "parted by what each algorithm has use for; a first model begins with each algorithm's own defaults"
 
 
