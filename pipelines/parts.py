@@ -111,7 +111,13 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         schema=schema,
         **given.pick("preparation", "training"),
     )
-    balanced = resample(matrices=transformed.outputs["matrices"], **given.pick("task", "preparation", "training"))
+    balanced = resample(
+        matrices=transformed.outputs["matrices"],
+        cleaned_train=cleaned.outputs["cleaned_train"],
+        transformer=transformed.outputs["transformer"],
+        schema=schema,
+        **given.pick("task", "preparation", "training"),
+    )
     planned = plan(
         matrices=transformed.outputs["matrices"],
         schema=schema,
@@ -176,7 +182,9 @@ def judge_candidate(
         preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
         **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
-    explained = explain(model=model, test=rows.test, schema=schema, **given.pick("metric", "training"))
+    explained = explain(
+        model=model, test=rows.test, matrices=rows.matrices, schema=schema, **given.pick("metric", "training")
+    )
     return Judged(evaluated, explained)
 
 
@@ -185,7 +193,15 @@ def register_candidate(
 ) -> None:
     """Assess groups, package, verify and register the candidate."""
     evaluation, explanation = judged.evaluate.outputs["evaluation"], judged.explain.outputs["explanation"]
-    assessed = assess(model=model, test=test, schema=schema, **given.pick("metric", "data_uri", "data"))
+    assessed = assess(
+        model=model,
+        test=test,
+        schema=schema,
+        evaluation=evaluation,
+        baseline=judged.evaluate.outputs["baseline"],
+        sample=judged.evaluate.outputs["sample"],
+        **given.pick("metric", "data_uri", "data"),
+    )
     packaged = package(
         model=model,
         schema=schema,

@@ -175,7 +175,8 @@ def test_an_algorithm_without_weights_is_voted_for_by_logistic_regression(chain,
 
 def test_rows_that_cleaning_left_out_are_no_trouble(chain, table):
     some = prepared(chain, table, rows=slice(100, ROWS))
-    record = CandidateRecord(algorithm="Blend", trials=1, fit_seconds=0, params={})
+    parts = [{"algorithm": "Linear", "params": {"C": 1.0}, "weight": 0.5}] * 2
+    record = CandidateRecord(algorithm="Blend", trials=1, fit_seconds=0, params={"parts": parts})
     fair = AcceptanceSpec.model_validate(FAIR)
     model, told = adjust(
         chain,
@@ -189,6 +190,7 @@ def test_rows_that_cleaning_left_out_are_no_trouble(chain, table):
         seed=0,
     )
     assert parity(model, table) < 0.08
+    assert "logistic regression" in told.decision, "a blend can't be copied"
     assert "1,400 training rows" in told.decision
 
 

@@ -13,7 +13,7 @@ from kfp.dsl import HTML, Artifact, Dataset, Model
 from components.assess import component
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
 from driftloop.stages.assess import MISSING, OTHERS, assess, group_rows
-from driftloop.stages.records import Assessment
+from driftloop.stages.records import Assessment, Evaluation
 from driftloop.stages.tablefile import write_table
 
 SCHEMA = DataSchema(
@@ -167,10 +167,18 @@ def test_the_rarest_of_many_groups_are_put_together():
 def write(tmp_path, data: dict) -> Assessment:
     write_table(pa.Table.from_pylist(confusion("w", 30, 40, 10, 20)), tmp_path / "test")
     (tmp_path / "schema").write_text(SCHEMA.model_dump_json(by_alias=True))
+    judged = Evaluation(
+        algorithm="x", params={}, metric="accuracy", score=0.5, standard_error=0.1, metrics={}, test_rows=9
+    )
+    for part, content in (("evaluation", judged.to_dict()), ("baseline", {}), ("sample", {"predictions": [1, 0]})):
+        (tmp_path / part).write_text(json.dumps(content))
     component.assess.python_func(
         model=Model(uri=str(tmp_path / "no such model")),
         test=Dataset(uri=str(tmp_path / "test")),
         schema=Artifact(uri=str(tmp_path / "schema")),
+        evaluation=Artifact(uri=str(tmp_path / "evaluation")),
+        baseline=Artifact(uri=str(tmp_path / "baseline")),
+        sample=Artifact(uri=str(tmp_path / "sample")),
         metric="accuracy",
         data_uri="x",
         data=data,

@@ -16,7 +16,7 @@ from components.explain import component
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task
 from driftloop.stages.explain import FEWEST_ROWS, MOST_ROWS, explain
 from driftloop.stages.modelfile import save_model
-from driftloop.stages.records import Explanation
+from driftloop.stages.records import CandidateRecord, Explanation
 from driftloop.stages.tablefile import write_table
 
 ROWS = 800
@@ -139,11 +139,13 @@ def test_a_rare_class_is_among_the_chosen_rows():
 def test_the_component_writes_the_record_and_a_page(tmp_path):
     task = Task.CLASSIFICATION
     save_model(fit(task), tmp_path / "model")
+    made = CandidateRecord(algorithm="x", trials=0, fit_seconds=0, params={}, origin="elsewhere")
     write_table(rows(), tmp_path / "test")
     (tmp_path / "schema").write_text(schema(task).model_dump_json(by_alias=True))
     component.explain.python_func(
-        model=Model(uri=str(tmp_path / "model")),
+        model=Model(uri=str(tmp_path / "model"), metadata=made.to_metadata()),
         test=Dataset(uri=str(tmp_path / "test")),
+        matrices=Dataset(uri=str(tmp_path / "none")),
         schema=Artifact(uri=str(tmp_path / "schema")),
         metric="roc_auc",
         training={},
@@ -153,4 +155,5 @@ def test_the_component_writes_the_record_and_a_page(tmp_path):
     )
     written = Explanation.model_validate(json.loads((tmp_path / "explanation").read_text()))
     assert written.columns[0].column == "strong"
+    assert written.attributions.columns[0][0] == "strong"
     assert "not distinguishable from 0" in (tmp_path / "report").read_text()

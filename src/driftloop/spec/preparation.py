@@ -102,5 +102,4 @@ class PreparationSpec(Boundary):
     augmentation: AugmentationName = "Auto"
     """More training rows than there are. GaussianJitter: copies with a tenth of a standard deviation of noise. Mixup:
     mixtures of two rows and of their targets (of the same class in a classification). WordDropout: copies of texts with
-    a tenth of the words left out. Auto: None; GaussianJitter below 200 training rows of numbers, where it validates
-    better."""
+    a tenth of the words left out. Auto: None, because models of tables seldom gain by it."""

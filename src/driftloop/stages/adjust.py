@@ -71,6 +71,7 @@ def adjust(
     import numpy as np
     from sklearn.pipeline import Pipeline
 
+    from driftloop.algorithms import get_algorithm
     from driftloop.stages.assess import group_rows
     from driftloop.stages.decisionlinks import ValueDecision, undecided
     from driftloop.stages.mitigate import mitigate
@@ -90,7 +91,7 @@ def adjust(
             rows = np.arange(train.num_rows) if prepared.train_rows is None else prepared.train_rows
             found = mitigate(
                 last,
-                _builder(record, schema, seed),
+                lambda: get_algorithm(record.algorithm).build(schema.task, record.params, seed),
                 prepared.train_x,
                 encode_target(prepared.train_y, schema),
                 groups=[group_rows(train.column(name))[0][rows] for name in sensitive_columns],
@@ -109,18 +110,6 @@ def _why_not(record: CandidateRecord, train: "pa.Table", sensitive_columns: Sequ
     if missing or not sensitive_columns:
         return f"the rows don't carry {', '.join(missing) or 'sensitive columns'}"
     return ""
-
-
-def _builder(record: CandidateRecord, schema: DataSchema, seed: int) -> "Callable[[], Any] | None":
-    """Return what makes another classifier of the model's kind; None for a model put together from several."""
-    from driftloop.algorithms import get_algorithm
-    from driftloop.algorithms.catalogue import UnknownAlgorithmError
-
-    try:
-        algorithm = get_algorithm(record.algorithm)
-    except UnknownAlgorithmError:
-        return None
-    return lambda: algorithm.build(schema.task, record.params, seed)
 
 
 def _mitigation(acceptance: AcceptanceSpec) -> str:

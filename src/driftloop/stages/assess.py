@@ -15,6 +15,7 @@ from driftloop.reports.charts import Tone
 from driftloop.reports.markup import name
 from driftloop.reports.page import Card, Header, cards, figures, paragraph, render_page, section, table
 from driftloop.spec import DataSchema, Task
+from driftloop.stages.packageprivacy import build_privacy_section
 from driftloop.stages.records import DEMOGRAPHIC_PARITY, EQUALIZED_ODDS, Assessment, ColumnAssessment, GroupMetrics
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class _Tested:
     answers: "Answers"
     schema: DataSchema
     metric: str
+    before: "Answers | None" = None
+    """The most probable classes, where the model decides otherwise."""
 
 
 def assess(
@@ -66,11 +69,14 @@ def assess(
     from driftloop.algorithms.tasks import answer
     from driftloop.stages.table import encode_target, read_features, read_target
 
+    chain = load()
+    answers = answer(chain, read_features(test, schema), schema.task)
     tested = _Tested(
         truth=encode_target(read_target(test, schema), schema),
-        answers=answer(load(), read_features(test, schema), schema.task),
+        answers=answers,
         schema=schema,
         metric=metric,
+        before=_undecided_answers(chain, answers),
     )
     return Assessment(
         metric=metric,
@@ -78,7 +84,27 @@ def assess(
             _assess_column(name, *group_rows(test.column(name)), tested) if name in present else _absent(name)
             for name in sensitive_columns
         ),
+        **_accuracies(tested),
     )
+
+
+def _undecided_answers(chain: Any, answers: "Answers") -> "Answers | None":
+    """Return the answers as they were without the last link's rule of decision; None where it has none."""
+    import dataclasses
+
+    last = chain.steps[-1][1] if hasattr(chain, "steps") else chain
+    if not hasattr(last, "decide") or answers.probabilities is None:
+        return None
+    return dataclasses.replace(answers, predictions=answers.probabilities.argmax(axis=1).astype(float))
+
+
+def _accuracies(tested: _Tested) -> dict[str, float]:
+    from driftloop.algorithms.metrics import score
+
+    if tested.before is None:
+        return {}
+    both = {"accuracy": tested.answers, "accuracy_before": tested.before}
+    return {field: score("accuracy", tested.truth, answers) for field, answers in both.items()}
 
 
 def group_rows(column: "pa.ChunkedArray") -> tuple["npt.NDArray[np.object_]", list[str]]:
@@ -117,9 +143,30 @@ def build_page(assessment: Assessment) -> str:
         "Is the model as good for each group, and does it answer alike?",
         {"Metric": assessment.metric},
     )
-    if not assessment.columns:
-        return render_page(header, paragraph("The loop names no sensitive columns: nothing was assessed."))
-    return render_page(header, *(_column_section(column, assessment.metric) for column in assessment.columns))
+    groups = [_column_section(column, assessment.metric) for column in assessment.columns]
+    return render_page(
+        header,
+        *(groups or [paragraph("The loop names no sensitive columns: no groups were assessed.")]),
+        _decision_section(assessment),
+        build_privacy_section(assessment.privacy) if assessment.privacy else "",
+    )
+
+
+def _decision_section(assessment: Assessment) -> str:
+    if not assessment.decision:
+        return ""
+    shown = ""
+    if assessment.accuracy is not None and assessment.accuracy_before is not None:
+        rows = [
+            (name(f"{kind}, by {column.column}"), _number(column.before.get(kind)), _number(value))
+            for column in assessment.columns
+            for kind, value in column.differences.items()
+        ]
+        rows.append(("accuracy", _number(assessment.accuracy_before), _number(assessment.accuracy)))
+        shown = table(("On the test rows", "most probable class", "as it decides"), rows, numbers=(1, 2))
+    return section(
+        "How the class is decided, and what that changes", paragraph(f"It decides {assessment.decision}."), shown
+    )
 
 
 def _column_section(column: ColumnAssessment, metric: str) -> str:
@@ -193,6 +240,7 @@ def _assess_column(
         column=name,
         groups=measured,
         differences=differences,
+        before={} if tested.before is None else _differences(groups, compared, tested.truth, tested.before)[0],
         not_compared=tuple(group.group for group in measured if group.is_small),
         not_compared_in_odds=tuple(dict.fromkeys(left_out)),
     )

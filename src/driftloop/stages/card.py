@@ -7,6 +7,7 @@ Cards for Model Reporting.
 from collections.abc import Iterable, Iterator, Sequence
 
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
+from driftloop.stages.packageprivacy import tell
 from driftloop.stages.policies import caution
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
 from driftloop.stages.split import TRAIN_SHARE
@@ -15,6 +16,7 @@ _UNSAID = "not stated"
 _MOST_COLUMNS = 15
 """Columns of the table of importance; the others are counted."""
 _FEW_TEST_ROWS = 200
+_MOST_DISTURBANCES = 5
 
 
 def build_card(
@@ -31,16 +33,21 @@ def build_card(
     """Return the card of the selected model."""
     sections = {
         "Intended use": _intended_use(problem, governance),
-        "How good it is": _metrics(evaluation),
-        "For whom": _groups(assessment),
+        "How good it is": [*_metrics(evaluation), *_references(evaluation)],
+        "What its answers are worth": _worth(evaluation),
+        "Did it learn the right amount": _diagnosis(evaluation),
+        "For whom": [*_groups(assessment), *_slices(evaluation)],
+        "How it takes bad rows": _robustness(evaluation),
         "What it looks at": _importance(explanation),
         "How it was made": _making(schema, evaluation, data),
+        "Privacy": [f"- {text}" for text in tell(assessment.privacy)] if assessment.privacy else [],
         "Limits": [f"- {limit}" for limit in _limits(evaluation, explanation, assessment, data)],
         "Inputs": _inputs(schema),
     }
     lines = [f"# {_cell(loop)}", "", _in_short(schema, evaluation)]
     for title, content in sections.items():
-        lines += ["", f"## {title}", "", *content]
+        if content:
+            lines += ["", f"## {title}", "", *content]
     return "\n".join(lines) + "\n"
 
 
@@ -100,6 +107,70 @@ def _policies(evaluation: Evaluation) -> list[str]:
     return ["", *_table(["policy", "reward a decision, doubly robust", "95 % interval", "effective rows"], rows)]
 
 
+def _references(evaluation: Evaluation) -> list[str]:
+    found = evaluation.examination
+    lines: list[str] = []
+    if found.references:
+        rows = [
+            (one.what, f"{one.score:.4f}", f"{one.difference:+.4f}", f"{one.lower:+.4f} to {one.upper:+.4f}")
+            for one in found.references
+        ]
+        lines += ["", *_table(["instead", evaluation.metric, "gain of the model", "95 % interval"], rows)]
+    if found.cross_validation:
+        one = found.cross_validation
+        lines += ["", f"Cross-validated ({one.method}): {one.mean:.4f} ± {one.standard_deviation:.4f}."]
+    return lines
+
+
+def _worth(evaluation: Evaluation) -> list[str]:
+    worth = evaluation.examination.worth
+    if worth is None:
+        return []
+    told = (
+        f"Per 1,000 cases {worth.model:,.1f} (95 % interval {worth.lower:,.1f} to {worth.upper:,.1f}), by "
+        f"`problem.outcomeValues`. The best single answer for all is worth {worth.dummy:,.1f} (gain "
+        f"{worth.gain:+,.1f}, {worth.gain_lower:+,.1f} to {worth.gain_upper:+,.1f}), the most probable class "
+        f"{worth.most_probable:,.1f}, right answers alone {worth.perfect:,.1f}."
+    )
+    return [told]
+
+
+def _diagnosis(evaluation: Evaluation) -> list[str]:
+    found = evaluation.examination.diagnosis
+    if found is None:
+        return []
+    return [f"{evaluation.diagnosis.capitalize()}.", "", *(f"- {text}" for text in (*found.reasons, *found.advice))]
+
+
+def _slices(evaluation: Evaluation) -> list[str]:
+    found = evaluation.examination.slices
+    worse = [one for one in found.worst if one.is_worse] if found else []
+    if not found or not worse:
+        return []
+    rows = [
+        (one.column, one.group, f"{one.rows:,}", f"{one.score:.4f}", f"{one.lower:.4f} to {one.upper:.4f}")
+        for one in worse
+    ]
+    told = f"Worse than on all rows ({found.metric} {found.score:.4f}) beyond doubt, of {found.looked_at} groups:"
+    return ["", told, "", *_table(["column", "group", "test rows", found.metric, "interval"], rows)]
+
+
+def _robustness(evaluation: Evaluation) -> list[str]:
+    found = evaluation.examination.robustness
+    if found is None:
+        return []
+    order = "depend" if found.depends_on_order else "do not depend"
+    rows = [(one.what, f"{one.score:.4f}", f"{-one.loss:+.4f}") for one in found.noise]
+    rows += [
+        (f"{one.what} missing", f"{one.score:.4f}", f"{-one.loss:+.4f}") for one in found.missing[:_MOST_DISTURBANCES]
+    ]
+    told = (
+        f"Answers {order} on the other rows of a request. On {found.rows:,} test rows {evaluation.metric} is "
+        f"{found.score:.4f}; disturbed:"
+    )
+    return [told, "", *_table(["rows with", evaluation.metric, "change"], rows)]
+
+
 def _groups(assessment: Assessment) -> list[str]:
     if not assessment.columns:
         return ["Not assessed: the loop names no sensitive columns."]
@@ -114,6 +185,9 @@ def _column_groups(column: ColumnAssessment, metric: str) -> list[str]:
     if column.differences:
         told = ", ".join(f"{name} {value:.3f}" for name, value in column.differences.items())
         lines += [f"Differences between groups, 0 is equal treatment: {told}.", ""]
+    if column.before:
+        told = ", ".join(f"{name} {value:.3f}" for name, value in column.before.items())
+        lines += [f"If the most probable class were answered: {told}.", ""]
     if column.not_assessed:
         lines += [f"Differences not assessed: {column.not_assessed}.", ""]
     if not column.groups:
@@ -146,6 +220,9 @@ def _importance(explanation: Explanation) -> list[str]:
         f"({explanation.repeats} repeats). Columns that resemble each other share their importance."
     )
     lines = [measured, "", *_table(["column", "importance", ""], rows)]
+    if explanation.attributions:
+        pushes = ", ".join(f"`{_cell(name)}` {size:.3g}" for name, size in explanation.attributions.columns[:5])
+        lines += ["", f"Mean push of an answer, in {explanation.attributions.unit} (Shapley values): {pushes}."]
     hidden = len(explanation.columns) - len(shown)
     return [*lines, "", f"{hidden} further columns matter less."] if hidden else lines
 
@@ -161,6 +238,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
             "Hyperparameters": ", ".join(f"{name} {_plain(value)}" for name, value in evaluation.params.items()),
             "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
+            "Decides": evaluation.decision or ("for the most probable class" if schema.target.classes else "a number"),
             "Data from": data.provenance.source,
             "Data licence": data.provenance.licence,
             "Data collected for": data.provenance.purpose,

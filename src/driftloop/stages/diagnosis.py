@@ -99,7 +99,7 @@ def diagnose(
     dummy = by_name["dummy"]
     better = [one for one in references if one.name != "dummy" and one.upper < 0]
     told = (
-        f"{metric} {value:.4f} on the test rows, {dummy.score:.4f} by {dummy.what} "
+        f"On the test rows {metric} is {value:.4f}, and {dummy.score:.4f} by {dummy.what} "
         f"(difference {dummy.difference:+.4f}, 95 % interval {dummy.lower:+.4f} to {dummy.upper:+.4f})"
     )
     reasons = [told]
@@ -108,13 +108,13 @@ def diagnose(
         gained, lost = train_score - dummy.score, train_score - value
         share = f"{lost / gained:.0%} of".replace("%", " %") if gained > 0 else "with no"
         told = (
-            f"{train_score:.4f} on the training rows: {lost:+.4f} against the test rows (standard error {error:.4f}), "
-            f"{share} what it gains there over the dummy; more than a quarter and two standard errors count as "
+            f"On the training rows it is {train_score:.4f}: {lost:+.4f} against the test rows (standard error "
+            f"{error:.4f}), {share} what it gains there over the dummy; more than a quarter and two standard errors count as "
             "over-fitting"
         )
         reasons.append(told)
     reasons += [
-        f"{one.score:.4f} by {one.what} (model {one.difference:+.4f}, {one.lower:+.4f} to {one.upper:+.4f})"
+        f"By {one.what} it is {one.score:.4f} (model {one.difference:+.4f}, {one.lower:+.4f} to {one.upper:+.4f})"
         for one in references
         if one.name != "dummy"
     ]
@@ -128,7 +128,7 @@ def diagnose(
     else:
         verdict, advice = FINE, _further(gain, metric, error)
     return verdict, Diagnosis(
-        reasons=tuple(f"{reason[:1].upper()}{reason[1:]}." for reason in reasons),
+        reasons=tuple(f"{reason}." for reason in reasons),
         advice=tuple(advice),
         curve=curve,
         gain_per_doubling=gain,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from driftloop.algorithms.catalogue import UnknownAlgorithmError
 from driftloop.algorithms.tasks import answer
 from driftloop.spec import DataSchema, PreparationSpec, ProblemSpec
 from driftloop.spec.problem import SUPERVISED
@@ -24,7 +23,7 @@ from driftloop.stages.evaluate import Judged
 from driftloop.stages.judgements import CrossValidation, CurvePoint, Examination, Membership, Worth
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.outcomes import measure_worth, value_matrix
-from driftloop.stages.privacy import MOST_ROWS, measure_membership
+from driftloop.stages.privacy import MOST_ROWS, measure_membership, parts_with_rows
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.refit import fit_and_answer, fit_estimator
 from driftloop.stages.robustness import measure_robustness
@@ -66,16 +65,16 @@ def examine(
         preparation: how rows were prepared, to fit the same again.
         seed: of every random choice.
     """
+    found = Examination(parts_with_rows=parts_with_rows(chain))
     if schema.task not in SUPERVISED or not np.isfinite(judged.evaluation.score):
-        return judged
+        return replace(judged, evaluation=judged.evaluation.model_copy(update={"examination": found}))
     evaluation, metric = judged.evaluation, judged.evaluation.metric
     frame = read_features(test, schema)
     columns = [name for name in test.column_names if name not in (schema.target.name, schema.time_column)]
     with _quietly():
-        found = Examination(
-            slices=find_slices(test, columns, judged.truth, judged.answers, metric=metric, seed=seed),
-            robustness=measure_robustness(chain, frame, judged.truth, schema, metric=metric, seed=seed),
-        )
+        slices = find_slices(test, columns, judged.truth, judged.answers, metric=metric, seed=seed)
+        robustness = measure_robustness(chain, frame, judged.truth, schema, metric=metric, seed=seed)
+        found = found.model_copy(update={"slices": slices, "robustness": robustness})
         diagnosis = ""
         if not material.record.origin:
             made = _Making(chain, judged, test, schema, material, preparation, seed)
@@ -146,35 +145,29 @@ class _Making:
                 train_score=evaluation.train_score,
                 validation_score=evaluation.validation_score,
             )
-        try:
-            return learning_curve(
-                lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
-                (matrices.train_x, matrices.train_y),
-                (matrices.validation_x, matrices.validation_y),
-                self.schema,
-                metric=evaluation.metric,
-                last=last,
-                seed=self.seed,
-            )
-        except UnknownAlgorithmError:  # put together from several
-            return (last,) if last else ()
+        return learning_curve(
+            lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
+            (matrices.train_x, matrices.train_y),
+            (matrices.validation_x, matrices.validation_y),
+            self.schema,
+            metric=evaluation.metric,
+            last=last,
+            seed=self.seed,
+        )
 
     def _cross_validation(self) -> CrossValidation | None:
         if self.test.num_rows >= FEW_TEST_ROWS:
             return None
         record = self.material.record
-        try:
-            return cross_validate(
-                pa.concat_tables([self.material.train(), self.material.validation()]),
-                self.schema,
-                lambda fitted, judged: fit_and_answer(
-                    record, fitted, judged, self.schema, self.preparation, seed=self.seed
-                ),
-                metric=self.judged.evaluation.metric,
-                seed=self.seed,
-            )
-        except UnknownAlgorithmError:
-            return None
+        return cross_validate(
+            pa.concat_tables([self.material.train(), self.material.validation()]),
+            self.schema,
+            lambda fitted, judged: fit_and_answer(
+                record, fitted, judged, self.schema, self.preparation, seed=self.seed
+            ),
+            metric=self.judged.evaluation.metric,
+            seed=self.seed,
+        )
 
     def _membership(self, matrices: Matrices) -> Membership:
         random = np.random.default_rng(self.seed)

@@ -13,7 +13,6 @@ from driftloop.stages.judgements import (
     CrossValidation,
     Diagnosis,
     Disturbance,
-    Membership,
     Reference,
     Robustness,
     Slices,
@@ -34,7 +33,6 @@ def build_sections(evaluation: Evaluation) -> tuple[str, ...]:
         _cross_validation(found.cross_validation, evaluation) if found.cross_validation else "",
         _slices(found.slices) if found.slices else "",
         _robustness(found.robustness, evaluation.metric) if found.robustness else "",
-        _membership(found.membership) if found.membership else "",
     )
 
 
@@ -100,9 +98,9 @@ def _references(references: Sequence[Reference], evaluation: Evaluation) -> str:
                 number_axis("", bounds, include=0.0, room=0.1),
                 alt="; ".join(f"{one.difference:+.3g} over {one.what}" for one in references),
                 zero=0.0,
-            ),
-            table(("Instead", evaluation.metric, "Gain of the model", "95 % interval"), cells, numbers=(1, 2)),
+            )
         ),
+        table(("Instead", evaluation.metric, "Gain of the model", "95 % interval"), cells, numbers=(1, 2)),
         note="On the same test rows, learned from the same training rows, without tuning; intervals by the paired "
         "bootstrap.",
     )
@@ -181,9 +179,9 @@ def _slices(found: Slices) -> str:
                 alt=f"{found.metric} of {len(rows)} groups; of all rows {_score(found.score)}",
                 zero=found.score,
                 note="Dashed: all rows. Red: worse beyond doubt.",
-            ),
-            table(("Column", "Group", "Test rows", found.metric, "Interval", "Worse?"), cells, numbers=(2, 3)),
+            )
         ),
+        table(("Column", "Group", "Test rows", found.metric, "Interval", "Worse?"), cells, numbers=(2, 3)),
         note=f"Rows of which one column says the same; numbers in quartiles. Of {found.looked_at} groups about "
         f"{max(found.looked_at // 40, 1)} would look bad at 95 % by chance alone; these intervals are wider, so that "
         "all of them together hold with 95 %.",
@@ -192,9 +190,10 @@ def _slices(found: Slices) -> str:
 
 def _robustness(found: Robustness, metric: str) -> str:
     order = (
-        badge("answers depend on the other rows of a request", "bad")
+        badge("depends on the other rows", "bad") + " An answer changes with the rows that are asked about with it."
         if found.depends_on_order
-        else badge("answers do not depend on the order of rows, nor on the rows asked with them", "good")
+        else badge("independent of order", "good")
+        + " Answers do not depend on the order of rows, nor on those asked with them."
     )
     return section(
         "How it takes rows that are not as they should be",
@@ -225,31 +224,6 @@ def _losses(found: Robustness, disturbances: Sequence[Disturbance], metric: str)
         zero=found.score,
         note="Dashed: the rows as they are.",
     )
-
-
-def _membership(found: Membership) -> str:
-    return section(
-        "Does it give its training rows away?",
-        paragraph(
-            f"By how sure an answer is, a stranger could tell training rows from others with an advantage of "
-            f"{found.advantage:.3f} (0: not at all, 1: always). {membership_advice(found)}"
-        ),
-        note=f"Yeom et al. 2018; on {found.rows:,} rows of each kind.",
-    )
-
-
-def membership_advice(found: Membership) -> str:
-    """Return what the advantage means for the people in the data."""
-    if found.advantage > TELLING_ADVANTAGE:
-        return (
-            "That is much: a simpler model, or more rows, would keep more to itself. Where it matters that somebody is "
-            "in the data at all, do not publish its probabilities."
-        )
-    return "That is little."
-
-
-TELLING_ADVANTAGE = 0.2
-"""At which advice is given; an over-fitted forest has about 0.5, a good model of many rows below 0.1."""
 
 
 def _score(value: float) -> str:

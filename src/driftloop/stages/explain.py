@@ -1,4 +1,4 @@
-"""Stage `explain`: what the selected model looks at, as permutation importance of the raw columns on the test rows.
+"""Stage `explain`: what the selected model looks at: permutation importance and Shapley values of the raw columns.
 
 Between `evaluate` and `package`. It asks the whole chain, so that a column counts as its user knows it, however it
 was cleaned and encoded. It chooses and rejects nothing.
@@ -18,6 +18,7 @@ from driftloop.reports.bars import MOST_ROWS as MOST_DRAWN
 from driftloop.reports.bars import Interval, interval_chart
 from driftloop.reports.page import Card, Header, cards, paragraph, render_page
 from driftloop.spec import ColumnImportance, DataSchema, Task
+from driftloop.stages.attributionpage import build_attribution_section
 from driftloop.stages.records import SUSPICIOUS_SHARE, Explanation
 from driftloop.stages.table import encode_target, read_features, read_target
 
@@ -109,6 +110,7 @@ def build_page(explanation: Explanation) -> str:
             Card("Columns that matter", f"{matter:,}", f"of {len(columns):,}", "a"),
         ),
         picture,
+        build_attribution_section(explanation.attributions) if explanation.attributions else "",
     )
 
 

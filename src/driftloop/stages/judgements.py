@@ -143,3 +143,5 @@ class Examination(Boundary):
     robustness: Robustness | None = None
     worth: Worth | None = None
     membership: Membership | None = None
+    parts_with_rows: tuple[str, ...] = ()
+    """Parts of the model that keep training rows, e.g. nearest neighbours."""

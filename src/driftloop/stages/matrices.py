@@ -83,15 +83,23 @@ class Matrices:
     def load(cls, path: Path) -> "Matrices":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as arrays:
-            columns = json.loads(arrays[_COLUMNS].item())
             return cls(
                 **{name: arrays[name] for name in _ARRAYS},
-                columns=tuple(
-                    MatrixColumn(column["name"], column["feature"], MatrixColumnKind(column["kind"]))
-                    for column in columns
-                ),
+                columns=_read_columns(arrays[_COLUMNS].item()),
                 train_rows=arrays.get(_ROWS),
             )
+
+
+def load_matrix_columns(path: Path) -> tuple[MatrixColumn, ...]:
+    """Read alone what the columns are from what `Matrices.save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return _read_columns(arrays[_COLUMNS].item())
+
+
+def _read_columns(text: str) -> tuple[MatrixColumn, ...]:
+    return tuple(
+        MatrixColumn(column["name"], column["feature"], MatrixColumnKind(column["kind"])) for column in json.loads(text)
+    )
 
 
 def load_train_target(path: Path) -> npt.NDArray[Any]:

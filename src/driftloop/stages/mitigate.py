@@ -56,7 +56,7 @@ def check_mitigation(fairness: FairnessSpec | None, schema: DataSchema) -> None:
 
 def mitigate(
     estimator: Any,
-    build: Callable[[], Any] | None,
+    build: Callable[[], Any],
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
     *,
@@ -68,7 +68,7 @@ def mitigate(
 
     Args:
         estimator: the fitted last link; its probabilities stay.
-        build: makes another one of its kind, not fitted; None where there is no such thing.
+        build: makes another one of its kind, not fitted.
         x: training rows, shape (n_rows, n_columns).
         y: their classes as 0 and 1.
         groups: of the same rows, one array for each sensitive column.
@@ -85,9 +85,9 @@ def mitigate(
     group = _intersections([column[chosen] for column in groups], labels)
     if len(set(group)) < _TWO:
         return f"fewer than two groups have {FEWEST_ROWS} training rows with both classes"
-    voter, kind = build() if build else None, "its own kind"
-    if voter is None or not has_fit_parameter(voter, "sample_weight"):
-        voter, kind = LogisticRegression(max_iter=500), "logistic regression, for its own kind takes no weights"
+    voter, kind = build(), "its own kind"
+    if not hasattr(voter, "get_params") or not has_fit_parameter(voter, "sample_weight"):  # the first: to be copied
+        voter, kind = LogisticRegression(max_iter=500), "logistic regression, for its own kind can't be fitted so"
     constraint = EqualizedOdds if fairness.metric == EQUALIZED_ODDS else DemographicParity
     reduction = ExponentiatedGradient(
         voter, constraint(difference_bound=fairness.max / 2), max_iter=MOST_ITERATIONS, eps=fairness.max / 2

@@ -9,7 +9,7 @@ from pydantic import Field
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.training import Effort
-from driftloop.stages.judgements import Examination
+from driftloop.stages.judgements import Examination, Membership
 
 SUSPICIOUS_SHARE = 0.8
 """A column with this share of all importance may leak the target."""
@@ -286,6 +286,48 @@ class SamplingRecord(Travelling):
     """Rows of each class that are fitted on."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Weight of a row of each class."""
+    rows_made: int = 0
+    """Rows among them that were made up."""
+    augmentation: str = ""
+    """How more rows were made of those that there are, as the rest of a sentence; empty: none were."""
+
+
+class Contribution(Boundary):
+    """What the value of one column did to one answer."""
+
+    column: str
+    value: str
+    """The value, as text."""
+    amount: float
+    """How far it pushed the answer up or down from the mean answer."""
+
+
+class LocalExplanation(Boundary):
+    """Why one row of the sample got its answer."""
+
+    why: str
+    """Why this row is shown, e.g. 'the surest'."""
+    prediction: str
+    truth: str
+    answer: float
+    """In the unit of the attributions: mean answer + all contributions."""
+    contributions: tuple[Contribution, ...]
+    """Of every column, from the one that pushed most."""
+
+
+class Attributions(Boundary):
+    """How far each column pushes answers, by Shapley values (SHAP, Lundberg and Lee 2017)."""
+
+    method: str
+    unit: str
+    """What contributions are measured in."""
+    of: str
+    """What is explained: the class, or the target."""
+    rows: int
+    mean_answer: float
+    columns: tuple[tuple[str, float], ...]
+    """Mean size of the contributions of each column, from the greatest down."""
+    examples: tuple[LocalExplanation, ...]
 
 
 class Explanation(Boundary):
@@ -299,6 +341,8 @@ class Explanation(Boundary):
     """The metric on these rows."""
     columns: tuple[ColumnImportance, ...]
     """Every input column, from the most important down."""
+    attributions: Attributions | None = None
+    """Absent where there is no one answer to be pushed, as for clusters."""
     leakage_suspect: str = ""
     """Column that alone carries nearly all importance; empty: there is none."""
 
@@ -327,8 +371,31 @@ class GroupMetrics(Boundary):
     """Whether the group has too few rows to be compared with others."""
 
 
+class RareCategories(Boundary):
+    """Categories of a column that few rows have."""
+
+    column: str
+    categories: int
+    fewest_rows: int
+
+
+class Privacy(Boundary):
+    """What of the rows the Bento carries with it."""
+
+    sample_rows: int
+    rare_categories: tuple[RareCategories, ...] = ()
+    listed_columns: tuple[str, ...] = ()
+    """Numeric columns whose every value is in a sketch, for there are few rows."""
+    parts_with_rows: tuple[str, ...] = ()
+    """Parts of the model that keep training rows."""
+    membership: Membership | None = None
+
+
 class ColumnAssessment(GroupDifferences):
     """The groups of one sensitive column."""
+
+    before: dict[str, float] = Field(default_factory=dict)
+    """The differences if the most probable class were answered; only where the model decides otherwise."""
 
     groups: tuple[GroupMetrics, ...] = ()
     """From the largest down; quartiles rising."""
@@ -348,3 +415,10 @@ class Assessment(Boundary):
     metric: str
     columns: tuple[ColumnAssessment, ...] = ()
     """One for each sensitive column."""
+    accuracy: float | None = None
+    """Share of right answers, and the same if the most probable class were answered; only where the model decides
+    otherwise: what treating groups more alike costs."""
+    accuracy_before: float | None = None
+    decision: str = ""
+    """How the class is decided, as of `Evaluation`."""
+    privacy: Privacy | None = None

@@ -27,10 +27,13 @@ def fit_estimator(
     seed: int,
 ) -> Any:
     """Fit the selected algorithm with its hyperparameters, balanced as the loop asks."""
+    from sklearn.utils.validation import has_fit_parameter
+
     algorithm = get_algorithm(record.algorithm)
     sampling, _ = resample(y, schema.task, preparation.sampling, seed=seed)
-    weights = {} if sampling.weights is None else {"sample_weight": sampling.weights}
     estimator = algorithm.build(schema.task, record.params, seed)
+    is_weighted = sampling.weights is not None and has_fit_parameter(estimator, "sample_weight")
+    weights = {"sample_weight": sampling.weights} if is_weighted else {}
     estimator.fit(sampling.take(x), sampling.take(y), **weights)
     factors = sampling.prior_factors(y)
     return estimator if factors is None else PriorCorrection(estimator, factors)

@@ -168,7 +168,9 @@ def _fairness_rules(assessment: Assessment, acceptance: AcceptanceSpec) -> Itera
         groups = ", ".join(column.left_out(fairness.metric))
         left_out = f" ({groups} left out: too few rows)" if groups else ""
         figures = f"{fairness.metric} {difference:.4f} between the groups of '{column.column}'{left_out}"
-        yield difference <= fairness.max, f"{figures}, at most {fairness.max:g} wanted"
+        remedy = "" if fairness.mitigation != "None" else "; acceptance.fairness.mitigation can bring groups closer"
+        is_held = difference <= fairness.max
+        yield is_held, f"{figures}, at most {fairness.max:g} wanted{'' if is_held else remedy}"
 
 
 def write_result(store: ObjectStore, result_uri: str, result: RunResult | FeasibilityResult) -> None:

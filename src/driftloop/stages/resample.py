@@ -1,10 +1,10 @@
 """Stage `resample`: balances rare classes among the training rows, by weights or by drawing rows again.
 
-Between `transform` and `train`. It sees the training target and nothing else, so that validation and test rows can't
-be touched; imbalanced-learn is imported only where one of its samplers is asked for.
+Between `transform` and `train`. It sees training rows and nothing else, so that validation and test rows can't be
+touched; their numbers, and imbalanced-learn, are loaded only where a sampler is asked for that needs them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from driftloop.errors import InvalidInputError
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import Task
 from driftloop.spec.preparation import SamplingName
+from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import SamplingRecord
+from driftloop.stages.samplers import draw
 
 WEIGHT_BELOW = 0.02
 """`Auto` weights the classes where the rarest has less than this part of an equal share: 1 % of two classes.
@@ -44,11 +46,24 @@ class Sampling:
     rows: npt.NDArray[np.int64] | None = None
     """Rows to fit on, by position, one as often as it was drawn; None for all, once."""
     weights: npt.NDArray[np.float64] | None = None
-    """Weight of each training row; None for equal ones. Never together with `rows`."""
+    """Weight of each training row; None for equal ones. Never together with `rows` or rows made up."""
+    made_x: npt.NDArray[np.float64] | None = None
+    """Rows made up, to be fitted on besides, shape (n_made, n_columns)."""
+    made_y: npt.NDArray[Any] | None = None
+    """Their targets, shape (n_made,)."""
 
     def take(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the rows to fit on of an array with one entry for each training row."""
+        """Return the rows to fit on of an array with one entry for each training row; without those made up."""
         return values if self.rows is None else values[self.rows]
+
+    def targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the targets of all rows that are fitted on, those made up last."""
+        return self.take(y) if self.made_y is None else np.concatenate([self.take(y), self.made_y])
+
+    def fit_on(self, matrices: Matrices) -> tuple[npt.NDArray[np.float64], npt.NDArray[Any]]:
+        """Return matrix and targets of all rows that are fitted on, those made up last."""
+        x = self.take(matrices.train_x)
+        return x if self.made_x is None else np.concatenate([x, self.made_x]), self.targets(matrices.train_y)
 
     def prior_factors(self, y: npt.NDArray[Any]) -> npt.NDArray[np.float64] | None:
         """Return for each class its true share over the share it is fitted with, shape (n_classes,); None if all are 1.
@@ -56,12 +71,14 @@ class Sampling:
         Args:
             y: target of all training rows.
         """
-        if self.rows is None and self.weights is None:
+        if self.rows is None and self.weights is None and self.made_y is None:
             return None
         classes, codes = np.unique(y, return_inverse=True)
         true = np.bincount(codes, minlength=len(classes)) / len(codes)
-        fitted = np.bincount(self.take(codes), self.weights, minlength=len(classes))
-        return np.asarray(true / (fitted / fitted.sum()), dtype=np.float64)
+        fitted_on = np.searchsorted(classes, self.targets(y))
+        fitted = np.bincount(fitted_on, self.weights, minlength=len(classes))
+        factors: npt.NDArray[np.float64] = true / (fitted / fitted.sum())
+        return None if np.allclose(factors, 1) else factors
 
     def save(self, path: Path) -> None:
         """Write to one file."""
@@ -117,10 +134,14 @@ class PriorCorrection:
         return predicted
 
 
-_NO_CLASSES = "a regression has no classes to balance"
-
-
-def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: int) -> tuple[Sampling, SamplingRecord]:
+def resample(
+    y: npt.NDArray[Any],
+    task: Task,
+    sampling: SamplingName,
+    *,
+    seed: int,
+    load: Callable[[], Matrices] | None = None,
+) -> tuple[Sampling, SamplingRecord]:
     """Decide how the training rows are fitted on.
 
     Args:
@@ -128,9 +149,11 @@ def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: i
         task: what is learned.
         sampling: `preparation.sampling`; Auto is resolved here.
         seed: of the draws.
+        load: gives the matrices, for samplers that compare rows; None where there are none.
 
     Raises:
         SamplingError: balancing was asked for in another task than classification.
+        SamplerError: see `samplers.draw`.
     """
     if task is not Task.CLASSIFICATION:
         if sampling not in ("Auto", "None"):
@@ -142,23 +165,27 @@ def resample(y: npt.NDArray[Any], task: Task, sampling: SamplingName, *, seed: i
     classes, codes = np.unique(y, return_inverse=True)
     counts = np.bincount(codes, minlength=len(classes))
     method, reason = _resolve(sampling, dict(zip(classes.tolist(), counts.tolist(), strict=True)))
-    match method:
-        case "ClassWeights":
-            chosen = Sampling(weights=(len(y) / (len(classes) * counts))[codes])
-        case "RandomOverSampler" | "RandomUnderSampler":
-            chosen = Sampling(rows=_draw(method, codes, seed))
-        case _:
-            chosen = Sampling()
-    fitted = np.bincount(chosen.take(codes), minlength=len(classes))
-    weights = np.ones(len(classes)) if chosen.weights is None else len(y) / (len(classes) * counts)
+    chosen, weights = Sampling(), np.ones(len(classes))
+    if method == "ClassWeights":
+        weights = len(y) / (len(classes) * counts)
+        chosen = Sampling(weights=weights[codes])
+    elif method != "None":
+        drawn = draw(method, y, load or _no_matrices, seed)
+        chosen = Sampling(rows=drawn.rows, made_x=drawn.made_x, made_y=drawn.made_y)
+    fitted = np.bincount(np.searchsorted(classes, chosen.targets(y)), minlength=len(classes))
     record = SamplingRecord(
         method=method,
         reason=reason,
         rows_before={str(label): int(count) for label, count in zip(classes.tolist(), counts, strict=True)},
         rows_after={str(label): int(count) for label, count in zip(classes.tolist(), fitted, strict=True)},
         weights={str(label): float(weight) for label, weight in zip(classes.tolist(), weights, strict=True)},
+        rows_made=0 if chosen.made_y is None else len(chosen.made_y),
     )
     return chosen, record
+
+
+def _no_matrices() -> Matrices:
+    raise ValueError("A sampler that compares rows needs their matrix.")
 
 
 def build_page(record: SamplingRecord) -> str:
@@ -171,6 +198,10 @@ def build_page(record: SamplingRecord) -> str:
         for label, rows in record.rows_before.items()
     }
     facts = {"Sampling": record.method, "Why": record.reason, "Correction": corrected}
+    if record.rows_made:
+        facts["Rows made up"] = f"{record.rows_made:,}"
+    if record.augmentation:
+        facts["Augmentation"] = record.augmentation
     return render_page("Sampling of the training rows", fact_table(facts), fact_table(classes) if classes else "")
 
 
@@ -183,16 +214,3 @@ def _resolve(sampling: SamplingName, counts: Mapping[Any, int]) -> tuple[Samplin
         return sampling, f"the loop asks for it; {found}"
     words = f"Auto weights classes below {limit:.2%}".replace("%", " %")
     return ("ClassWeights" if share < limit else "None"), f"{found}, and {words}"
-
-
-def _draw(method: str, codes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    import imblearn.over_sampling
-    import imblearn.under_sampling
-
-    samplers = {
-        "RandomOverSampler": imblearn.over_sampling.RandomOverSampler,
-        "RandomUnderSampler": imblearn.under_sampling.RandomUnderSampler,
-    }
-    sampler = samplers[method](random_state=seed)
-    sampler.fit_resample(np.arange(len(codes)).reshape(-1, 1), codes)
-    return np.sort(sampler.sample_indices_).astype(np.int64)

@@ -125,31 +125,32 @@ def lay_out(
         seconds: the candidate's time; more rows than can be fitted in half of it are not fitted on.
         seed: of draws and folds.
     """
-    y = matrices.train_y
-    factors = sampling.prior_factors(y)
-    rows = np.arange(len(y)) if sampling.rows is None else sampling.rows
+    factors = sampling.prior_factors(matrices.train_y)
+    x, y, rows = matrices.train_x, matrices.train_y, np.arange(len(matrices.train_y))
+    if sampling.made_x is not None or sampling.rows is not None:
+        x, y = sampling.fit_on(matrices)
+        rows = np.arange(len(y))
     weights = sampling.weights
     random = np.random.default_rng(seed)
     if weights is not None and not algorithm.takes_weights:
         rows, weights = np.sort(random.choice(len(y), len(y), p=weights / weights.sum())), None
-    affordable = affordable_rows(
-        algorithm, rows=len(rows), columns=matrices.train_x.shape[1], schema=schema, seconds=seconds
-    )
+    affordable = affordable_rows(algorithm, rows=len(rows), columns=x.shape[1], schema=schema, seconds=seconds)
     if affordable < len(rows):
         rows = _thin(rows, y, affordable, schema.task, random)
     held_out = encode_target(matrices.validation_y, schema)
 
     def fold(chosen: npt.NDArray[np.int64], judged: npt.NDArray[np.float64]) -> Fold:
         taken = None if weights is None else weights[chosen]
-        return Fold(matrices.train_x[chosen], y[chosen], judged, taken, factors)
+        return Fold(x[chosen], y[chosen], judged, taken, factors)
 
     whole = fold(rows, matrices.validation_x)
-    is_small = len(held_out) < FEW_VALIDATION_ROWS and not schema.time_column and sampling.rows is None
+    is_drawn = sampling.rows is not None or sampling.made_x is not None  # equal or alike rows would be in two folds
+    is_small = len(held_out) < FEW_VALIDATION_ROWS and not schema.time_column and not is_drawn
     is_small = is_small and schema.task in SUPERVISED
     splits = _split(y[rows], schema.task, algorithm, seed) if is_small and weights is None else []
     if not splits:
         return Bench([whole], held_out, metric, schema.task, f"{len(held_out):,} validation rows")
-    folds = [fold(rows[inside], matrices.train_x[rows[outside]]) for inside, outside in splits]
+    folds = [fold(rows[inside], x[rows[outside]]) for inside, outside in splits]
     truth = np.concatenate([encode_target(y[rows[outside]], schema) for _, outside in splits] + [held_out])
     told = f"{len(held_out):,} validation rows and, held out fold by fold, the {len(rows):,} training rows"
     return Bench([*folds, whole], truth, metric, schema.task, told)
