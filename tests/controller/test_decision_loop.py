@@ -103,7 +103,7 @@ def test_a_fall_of_the_reward_retrains_from_the_loops_own_decisions_and_promotes
     assert np.mean(days[1]) == pytest.approx(5.0, abs=0.5)
     found = verdicts(loop)
     assert {v["verdict"] for v in found if v["window"]["start"] < (START + DAY).isoformat()} == {"Stable"}
-    fallen = [v for v in found if v["kind"] == "Performance" and v["verdict"] != "Stable"]
+    fallen = [v for v in found if v["kind"] == "performance" and v["verdict"] != "Stable"]
     assert "doubly_robust fell to" in fallen[0]["summary"]
     entries = read_ledger(loop.workspace.ledger)
     assert len([entry for entry in entries if isinstance(entry, RunStarted)]) == 2
