@@ -147,19 +147,23 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         train=train_rows,
         matrices=transformed.outputs["matrices"],
         schema=schema,
+        champion_uri=given.values.get("champion_uri", ""),
     )
     parts = Rows(rows, train_rows, validation_rows, parted.outputs["test"], transformed.outputs["matrices"])
     return Trained(model, parts, parted.outputs["Output"])
 
 
-def adjust_candidate(given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any) -> Any:
-    """Set how a model decides; return the model."""
+def adjust_candidate(
+    given: Parameters, *, model: Any, train: Any, matrices: Any, schema: Any, champion_uri: Any = ""
+) -> Any:
+    """Set how a model answers; return the model."""
     adjusted = adjust(
         selected=model,
         train=train,
         matrices=matrices,
         schema=schema,
         acceptance=given.acceptance,
+        champion_uri=champion_uri,
         **given.pick("task", "problem", "data_uri", "data", "training"),
     )
     return adjusted.outputs["model"]
@@ -204,12 +208,13 @@ def register_candidate(
     )
     packaged = package(
         model=model,
-        schema=schema,
+        schema=judged.evaluate.outputs["answered_schema"],
         baseline=judged.evaluate.outputs["baseline"],
         sample=judged.evaluate.outputs["sample"],
         evaluation=evaluation,
         explanation=explanation,
         assessment=assessed.outputs["assessment"],
+        data_digest=data_in.snapshot.output,
         **given.pick("loop", "problem", "data_uri", "data", "governance", "store_uri", "runtime_image"),
     )
     # The Bento goes on as address and digest: equal content has equal ones, so that a packaging step that is never

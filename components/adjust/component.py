@@ -17,10 +17,11 @@ def adjust(
     data: dict,
     acceptance: dict,
     training: dict,
+    champion_uri: str,
     model: Output[Model],
     code_digest: str,
 ) -> None:
-    """Set how the selected model decides: by what outcomes are worth, or more alike for groups of people.
+    """Set how the selected model answers: by what outcomes are worth, more alike for groups, clusters as before.
 
     Args:
         selected: The selected chain.
@@ -33,13 +34,15 @@ def adjust(
         data: Group `data` of the ModelLoop; names the sensitive columns.
         acceptance: Group `acceptance` of the ModelLoop; says how a difference between groups is made smaller.
         training: Group `training` of the ModelLoop; its random state.
+        champion_uri: Bento of the model that serves now, whose numbers clusters keep; empty for a first model.
         model: The chain with its rule of decision; as it was where none is asked for.
         code_digest: Identity of the driftloop code.
     """
     import shutil
     from pathlib import Path
 
-    from driftloop.spec import AcceptanceSpec, DataSchema, TrainingSpec
+    from driftloop.adapters.bento import fetched
+    from driftloop.spec import AcceptanceSpec, DataSchema, Task, TrainingSpec
     from driftloop.stages.adjust import adjust, is_needed
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
@@ -49,11 +52,20 @@ def adjust(
 
     goal, rules = read_problem_group(problem, task=task), AcceptanceSpec.model_validate(acceptance)
     record = CandidateRecord.from_metadata(selected.metadata)
+    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    if champion_uri and goal.task is Task.CLUSTERING:
+        from driftloop.stages.unlabelled import keep_numbers
+
+        chain = load_model(Path(selected.path))
+        with fetched(champion_uri) as content:
+            keep_numbers(chain, content, read_table(train.path), read_schema)
+        save_model(chain, Path(model.path))
+        model.metadata.update(record.to_metadata())
+        return
     if not is_needed(goal, rules):
         shutil.copyfile(selected.path, model.path)
         model.metadata.update(record.to_metadata())
         return
-    read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     chain, told = adjust(
         load_model(Path(selected.path)),
         record,

@@ -24,6 +24,7 @@ def evaluate(
     monitoring: dict,
     evaluation: Output[Artifact],
     against_champion: Output[Artifact],
+    answered_schema: Output[Artifact],
     baseline: Output[Artifact],
     sample: Output[Artifact],
     metrics: Output[Metrics],
@@ -51,6 +52,7 @@ def evaluate(
         monitoring: Group `monitoring` of the ModelLoop.
         evaluation: What the test rows say.
         against_champion: How the model did against the champion.
+        answered_schema: What the columns are, and what the model answers.
         baseline: What live traffic will be compared with.
         sample: Rows and the answers expected, to verify the Bento with.
         metrics: All metrics, for the run's page.
@@ -63,6 +65,7 @@ def evaluate(
 
     from driftloop.adapters.bento import fetched
     from driftloop.spec import DataSchema, MonitoringSpec, PreparationSpec, TrainingSpec
+    from driftloop.stages.evaluate import answered_schema as complete
     from driftloop.stages.evaluate import describe, evaluate, load_champion
     from driftloop.stages.evaluationpage import build_evaluation_page
     from driftloop.stages.examination import Material, examine
@@ -105,11 +108,13 @@ def evaluate(
         preparation=PreparationSpec.model_validate(preparation),
         seed=seed,
     )
+    told = complete(chain, read_schema)
     window = MonitoringSpec.model_validate(monitoring).window.duration
     for output, value in (
         (evaluation, judged.evaluation.to_dict()),
         (against_champion, judged.against_champion.to_dict()),
-        (baseline, describe(judged, read_table(rows.path), tested, read_schema, window=window).to_dict()),
+        (baseline, describe(judged, read_table(rows.path), tested, told, window=window).to_dict()),
+        (answered_schema, told.to_dict()),
         (sample, build_sample(chain, tested.to_pandas(), read_schema)),
     ):
         Path(output.path).write_text(json.dumps(value))

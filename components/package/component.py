@@ -19,6 +19,7 @@ def package(
     assessment: Input[Artifact],
     problem: dict,
     data_uri: str,
+    data_digest: str,
     data: dict,
     governance: dict,
     store_uri: str,
@@ -38,7 +39,8 @@ def package(
         assessment: Metrics by group of people.
         problem: Group `problem` of the ModelLoop, for the model card.
         data_uri: Where the data came from.
-        data: Group `data` of the ModelLoop, for the model card.
+        data_digest: Digest of their content, for the manifest.
+        data: Group `data` of the ModelLoop, for the model card and the manifest.
         governance: Group `governance` of the ModelLoop, for the model card.
         store_uri: Root of the object store.
         runtime_image: Image that the model shall be served on.
@@ -55,11 +57,12 @@ def package(
     from driftloop.adapters.bento import build, put, serving_requirements
     from driftloop.spec import DataSchema, GovernanceSpec
     from driftloop.stages.card import build_card
-    from driftloop.stages.package import ModelFiles, assemble
+    from driftloop.stages.package import ModelFiles, assemble, data_origin
     from driftloop.stages.parameters import read_data_group, read_problem_group
     from driftloop.stages.records import Assessment, Evaluation, Explanation
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
+    read_data = read_data_group(data, uri=data_uri, target_column=read_schema.target.name)
     card = build_card(
         loop,
         read_schema,
@@ -67,7 +70,7 @@ def package(
         Explanation.model_validate_json(Path(explanation.path).read_text()),
         Assessment.model_validate_json(Path(assessment.path).read_text()),
         problem=read_problem_group(problem, task=read_schema.task),
-        data=read_data_group(data, uri=data_uri, target_column=read_schema.target.name),
+        data=read_data,
         governance=GovernanceSpec.model_validate(governance),
     )
     artifacts = (model, schema, baseline, sample, evaluation, explanation, assessment)
@@ -79,6 +82,7 @@ def package(
             card=card,
             requirements=serving_requirements(),
             runtime_image=runtime_image,
+            origin=data_origin(read_data, data_digest),
         )
         bento = build(content, loop)
     return (bento.tag, put(bento, content.digest, store_uri), content.digest)

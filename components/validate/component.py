@@ -20,7 +20,7 @@ def validate(
     page: Output[HTML],
     code_digest: str,
 ) -> None:
-    """Infer the schema; leave out the rows and columns that no model can use, and say why.
+    """Infer the schema; leave out the rows and columns that no model can use; say what the rest are like.
 
     Args:
         loop: Name of the ModelLoop.
@@ -32,7 +32,7 @@ def validate(
         champion_uri: Bento of the model that serves now, whose inputs are kept; empty for a first model.
         rows: The rows and columns that are used.
         schema: What the columns are.
-        report: What was left out, and why.
+        report: What was left out and why, and what the rows are like: amount, quality, leaks, relevance, diversity.
         page: What came in, column by column.
         code_digest: Identity of the driftloop code.
     """
@@ -42,6 +42,7 @@ def validate(
     from driftloop.adapters.bento import fetched
     from driftloop.reports.dataquality import build_quality_page
     from driftloop.spec import DataSchema, Task
+    from driftloop.stages.checkup import checked
     from driftloop.stages.package import MODEL_FOLDER, SCHEMA_FILE
     from driftloop.stages.parameters import read_data_group
     from driftloop.stages.profile import profile
@@ -54,7 +55,7 @@ def validate(
         with fetched(champion_uri) as content:
             champion = DataSchema.model_validate_json((content / MODEL_FOLDER / SCHEMA_FILE).read_bytes())
     collected = read_table(table.path)
-    validated = validate(collected, task=Task(task), data=spec, champion=champion)
+    validated = checked(validate(collected, task=Task(task), data=spec, champion=champion), spec)
     write_table(validated.table, rows.path)
     Path(schema.path).write_text(json.dumps(validated.schema.to_dict()))
     Path(report.path).write_text(json.dumps(validated.report.to_dict()))

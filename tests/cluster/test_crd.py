@@ -116,12 +116,21 @@ BAD = [
     ("spec.retraining.limit.per", "-1d"),
     ("spec.promotion.approval", "automatic"),
     ("spec.deletionPolicy", "Keep"),
+    ("spec.preparation.noise", "Smooth"),
 ]
 # Several fields make these wrong.
 BAD_TOGETHER = [
     {"spec.maturity": "ProofOfConcept", "spec.model.uri": "models:/energy/1"},
     {"spec.problem.task": "Regression", "spec.preparation.sampling": "ClassWeights"},
     {"spec.problem.task": "Regression", "spec.acceptance.fairness": {}},
+    {"spec.problem.task": "Regression", "spec.preparation.noise": "LabelFilter"},
+    {"spec.problem.task": "Clustering", "spec.preparation.encoding": "Target"},
+    {"spec.problem.task": "Clustering", "spec.preparation.selection": "ANOVA"},
+    {"spec.preparation.missing": "Mean", "spec.preparation.missingConstant": 1.5},
+    {"spec.preparation.outliers": "None", "spec.preparation.outlierAction": "Drop"},
+    {"spec.preparation.outliers": "IsolationForest", "spec.preparation.outlierAction": "Clip"},
+    {"spec.preparation.extraction": "None", "spec.preparation.components": 5},
+    {"spec.preparation.selection": "VarianceThreshold", "spec.preparation.selectedColumns": 5},
     {"spec.data.keyColumn": "id", "spec.data.timeColumn": "id"},
     {"spec.data.keyColumn": "id", "spec.data.sensitiveColumns": ["id"]},
     {"spec.data.timeColumn": "at", "spec.data.sensitiveColumns": ["at"]},

@@ -24,7 +24,7 @@ def at(hours) -> list[datetime | None]:
 def test_a_table_is_joined_by_key_and_the_rows_stay_as_they_are():
     rows = pa.table({"city": ["Oslo", "Rome", None, "Oslo", "Bern"], "y": [1, 2, 3, 4, 5]})
     further = pa.table({"city": ["Rome", "Oslo", None], "people": [2, 1, 9], "north": [False, True, True]})
-    joined = join(rows, further, spec(on=["city"], prefix="town_"), None)
+    joined = join(rows, further, spec(by=["city"], prefix="town_"), None)
     assert joined.column_names == ["city", "y", "town_people", "town_north"]
     assert joined.column("y").to_pylist() == [1, 2, 3, 4, 5]
     assert joined.column("town_people").to_pylist() == [1, 2, None, 1, None]
@@ -33,15 +33,15 @@ def test_a_table_is_joined_by_key_and_the_rows_stay_as_they_are():
 def test_keys_of_several_columns_and_kinds_fit():
     rows = pa.table({"shop": [1.0, 1.0, 2.0], "day": ["2026-01-01", "2026-01-02", "2026-01-02"]})
     further = pa.table({"shop": [2, 1], "day": ["2026-01-02", "2026-01-02"], "open": [True, False]})
-    assert join(rows, further, spec(on=["shop", "day"]), None).column("open").to_pylist() == [None, False, True]
+    assert join(rows, further, spec(by=["shop", "day"]), None).column("open").to_pylist() == [None, False, True]
 
 
 def test_by_time_the_newest_values_before_a_row_are_taken():
     rows = pa.table({"t": at([5, 1, 9, None, 30]), "shop": ["a", "a", "b", "a", "a"]})
     further = pa.table({"known": at([1, 4, 5, 8, None]), "shop": ["a", "a", "a", "b", "a"], "price": [1, 2, 3, 4, 5]})
-    plain = join(rows, further, spec(on=["shop"], timeColumn="known"), "t")
+    plain = join(rows, further, spec(by=["shop"], timeColumn="known"), "t")
     assert plain.column("price").to_pylist() == [2, None, 4, None, 3]
-    young = join(rows, further, spec(on=["shop"], timeColumn="known", within="24h"), "t")
+    young = join(rows, further, spec(by=["shop"], timeColumn="known", within="24h"), "t")
     assert young.column("price").to_pylist() == [2, None, 4, None, None]
 
 
@@ -69,7 +69,7 @@ def test_no_value_of_a_later_or_the_same_moment_is_ever_taken(rows, further, wit
             "place": pa.array(range(len(further)), pa.int64()),
         }
     )
-    how = spec(on=["shop"], timeColumn="known", **({"within": f"{within}h"} if within else {}))
+    how = spec(by=["shop"], timeColumn="known", **({"within": f"{within}h"} if within else {}))
     expected = []
     for key, hour in rows:
         fitting = [
@@ -93,25 +93,25 @@ ROWS = pa.table({"city": ["Oslo"], "n": [1], "t": at([3]), "word": ["x"]})
     [
         (
             {"town": ["Oslo"], "x": [1]},
-            {"on": ["city"]},
+            {"by": ["city"]},
             "must have the column 'city'. There are: town, x. Correct the name.",
         ),
         (
             {"town": ["Oslo"], "x": [1]},
-            {"on": ["town"]},
+            {"by": ["town"]},
             "must have the column 'town', and so must the rows. In the rows are: city",
         ),
-        ({"city": ["Oslo"], "x": [1]}, {"on": ["city"], "columns": ["y"]}, "must have the column 'y'. There are"),
-        ({"city": ["Oslo"], "n": [1]}, {"on": ["city"]}, "There is 'n' already. Set a 'prefix'"),
-        ({"city": ["Oslo"]}, {"on": ["city"]}, "must have a column to take"),
+        ({"city": ["Oslo"], "x": [1]}, {"by": ["city"], "columns": ["y"]}, "must have the column 'y'. There are"),
+        ({"city": ["Oslo"], "n": [1]}, {"by": ["city"]}, "There is 'n' already. Set a 'prefix'"),
+        ({"city": ["Oslo"]}, {"by": ["city"]}, "must have a column to take"),
         (
             {"city": [7], "x": [1]},
-            {"on": ["city"]},
+            {"by": ["city"]},
             "must have 'city' in the same type as the rows. Got string in the rows and int64",
         ),
         (
             {"city": ["Oslo", "Oslo"], "x": [1, 2]},
-            {"on": ["city"]},
+            {"by": ["city"]},
             "each combination of 'city' only once. 1 are there again, such as city Oslo. Remove the duplicates",
         ),
         (
@@ -145,5 +145,5 @@ def test_an_empty_further_table_gives_missing_values():
             "x": pa.array([], pa.int64()),
         }
     )
-    assert join(ROWS, further, spec(on=["city"], columns=["x"]), None).column("x").to_pylist() == [None]
-    assert join(ROWS, further, spec(on=["city"], timeColumn="known"), "t").column("x").to_pylist() == [None]
+    assert join(ROWS, further, spec(by=["city"], columns=["x"]), None).column("x").to_pylist() == [None]
+    assert join(ROWS, further, spec(by=["city"], timeColumn="known"), "t").column("x").to_pylist() == [None]

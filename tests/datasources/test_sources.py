@@ -262,8 +262,8 @@ def test_joined_tables_of_other_kinds_count_in_the_digest(tmp_path, sales):
     spec = data(
         tmp_path / "a.csv",
         joins=[
-            {"uri": str(people), "on": ["city"]},
-            {"uri": f"sqlite:///{sales}", "query": "orders", "on": ["order"], "columns": ["price"], "prefix": "old_"},
+            {"uri": str(people), "by": ["city"]},
+            {"uri": f"sqlite:///{sales}", "query": "orders", "by": ["order"], "columns": ["price"], "prefix": "old_"},
         ],
     )
     digest, table = digest_data(spec), collected(spec)
@@ -274,7 +274,7 @@ def test_joined_tables_of_other_kinds_count_in_the_digest(tmp_path, sales):
     with pytest.raises(DataChangedError):
         collect_data(spec, Task.REGRESSION, digest)
     with pytest.raises(JoinError, match="must have the column 'town'"):
-        collected(spec.model_copy(update={"joins": (spec.joins[0].model_copy(update={"on": ("town",)}),)}))
+        collected(spec.model_copy(update={"joins": (spec.joins[0].model_copy(update={"by": ("town",)}),)}))
 
 
 def test_samples_keep_shares_and_order(tmp_path):

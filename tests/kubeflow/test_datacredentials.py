@@ -31,6 +31,19 @@ def test_the_secrets_keys_reach_the_pods_under_names_of_their_own():
     assert {reference.key for reference in references if not reference.optional} == NEEDED
 
 
+def test_databases_need_a_password_and_other_addresses_nothing():
+    secret = {"name": "warehouse"}
+    database = a_spec(uri="postgresql+psycopg://db/shop", query="orders", secretRef=secret).run_pods.env[1:]
+    assert {(one.secret_key_ref.key, one.secret_key_ref.optional) for one in database} == {
+        ("DATABASE_USERNAME", True),
+        ("DATABASE_PASSWORD", False),
+    }
+    join = {"uri": "s3://lake/prices.csv", "by": ["day"]}
+    both = a_spec(uri="postgresql://db/shop", query="orders", joins=[join], secretRef=secret).run_pods.env[1:]
+    assert {one.secret_key_ref.key for one in both if not one.secret_key_ref.optional} == {*NEEDED, "DATABASE_PASSWORD"}
+    assert len(a_spec(uri="https://host/a.csv", secretRef=secret).run_pods.env) == 1
+
+
 def test_without_a_secret_pods_get_what_the_pipeline_says():
     spec = a_spec()
     assert spec.run_pods == spec.pipeline

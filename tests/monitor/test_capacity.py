@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from driftloop.monitor.budget import SPENT_BY, Share
 from driftloop.monitor.capacity import assess_capacity, capacity
 from driftloop.spec import MonitoringSpec
 from tests.monitor import traffic
@@ -41,6 +42,19 @@ def test_an_hourly_window_wants_two_days_of_reference():
     assert "daily season" in found.reasons[-1]
 
 
+def test_neighbours_that_chance_makes_alike_are_no_season():
+    """Of 50 columns one is, by chance; a part of a daily wave makes blocks alike over hours."""
+    baseline = _baseline(traffic.rows(500, seed=1))
+    flat, *others = baseline.features
+
+    def alike(*autocorrelation):
+        streams = tuple(s.model_copy(update={"autocorrelation": autocorrelation}) for s in flat.streams)
+        return baseline.model_copy(update={"features": (flat.model_copy(update={"streams": streams}), *others)})
+
+    assert capacity(alike(0.25), HOURLY).carried == 1
+    assert capacity(alike(0.6, 0.4), HOURLY).carried == 60
+
+
 def test_a_reference_that_drifts_itself_is_said():
     table = traffic.rows(8000, seed=1)
     drifting = table.assign(temp=table["temp"] + np.linspace(0, 20, len(table)))
@@ -55,10 +69,15 @@ def test_without_times_the_promise_has_a_condition():
     assert "no times" in found.reasons[0]
 
 
+def test_the_shares_of_the_budget_are_all_of_it():
+    assert sum(share.value for share in Share) == pytest.approx(1)
+    assert sorted(share.name for spent in SPENT_BY.values() for share in spent) == sorted(s.name for s in Share)
+
+
 def test_every_verdict_says_which_budget_is_kept_and_what_it_cost(judge):
     budget = judged(judge, traffic.rows(500, seed=2)).budget
     assert (budget.asked, budget.carried) == (1.0, 1.0)
-    assert budget.spent == pytest.approx(1 / 30 * (0.5 + 0.5 * 0.2))
+    assert budget.spent == pytest.approx(1 / 30 * (0.5 + 0.1 + 0.08))
 
 
 def test_the_stated_power_is_that_of_simulated_windows(judge, baseline):

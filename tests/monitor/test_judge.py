@@ -190,9 +190,9 @@ def test_labels_are_the_schemas_classes_whatever_their_json_type(judge, table, w
 
 def test_the_budget_is_shared_by_all_tests_of_a_window(judge, table):
     thresholds = {drift.feature: drift.threshold for drift in judged(judge, table).features}
-    # 1 in 30 days, daily windows, half for the inputs; 0.7 of it for drift, of that 0.85 for 4 inputs and 2 outputs.
-    assert thresholds["temp"] == pytest.approx(1 / 30 / 2 * 0.7 * 0.85 / 6)
-    assert thresholds["(all)"] == pytest.approx(1 / 30 / 2 * 0.7 * 0.15)
+    # 1 in 30 days, daily windows, half for drift, of that 0.9 for 4 inputs and 2 outputs.
+    assert thresholds["temp"] == pytest.approx(1 / 30 / 2 * 0.9 / 6)
+    assert thresholds["(all)"] == pytest.approx(1 / 30 / 2 * 0.1)
 
 
 def test_a_generous_budget_makes_no_evidence_of_chance(baseline, table):

@@ -73,7 +73,10 @@ def _choices(name: str) -> tuple[str, ...]:
 
 
 def _preparation(turn: int, *names: str, **given: Any) -> dict[str, Any]:
-    return {name: _choices(name)[turn % len(_choices(name))] for name in names} | given
+    chosen = {name: _choices(name)[turn % len(_choices(name))] for name in names} | given
+    if chosen["outliers"] in ("Auto", "None"):  # nothing to act on
+        chosen["outlierAction"] = "Auto"
+    return chosen
 
 
 def _algorithms(task: Task) -> list[str]:
@@ -135,7 +138,8 @@ def _regression() -> list[Run]:
         spec = {
             "problem": {"task": "Regression"},
             "data": data,
-            "preparation": _preparation(turn * 2, *SHAPES, "selection", "text"),
+            # Without classes there are no labels to filter.
+            "preparation": _preparation(turn * 2, *SHAPES, "selection", "text", noise=("Auto", "Smooth", "None")[turn]),
             "training": {"algorithms": algorithms[turn::3], "maxTrialCount": 1},
         }
         runs.append(Run(f"regression-{turn}", SOURCES[turn], spec))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from kfp.dsl import Artifact, Dataset, Model
 
 from components.clean import component as clean
@@ -24,7 +25,15 @@ def make_table() -> pa.Table:
     number = random.normal(size=ROWS)
     y = number + random.normal(size=ROWS) > 1
     number[::9] = np.nan
-    return pa.table({"number": number, "city": [f"city {index}" for index in random.integers(30, size=ROWS)], "y": y})
+    return pa.table(
+        {
+            "number": number,
+            "weight": random.normal(size=ROWS),
+            "city": [f"city {index}" for index in random.integers(30, size=ROWS)],
+            "note": [" ".join(random.choice(["late", "fine", "again", "never", "broken"], 7)) for _ in range(ROWS)],
+            "y": y,
+        }
+    )
 
 
 def odd(table: pa.Table) -> pa.Table:
@@ -32,13 +41,29 @@ def odd(table: pa.Table) -> pa.Table:
     return pa.table(
         {
             "number": [1e6] * table.num_rows,
+            "weight": [None] * table.num_rows,
+            "note": ["words of another kind"] * table.num_rows,
             "city": ["elsewhere"] * table.num_rows,
             "y": [not label for label in table.column("y").to_pylist()],
         }
     ).select(table.column_names)
 
 
-def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: str) -> dict[str, bytes]:
+PREPARATIONS = [
+    {},
+    {"missing": "KNN", "outliers": "LocalOutlierFactor", "normalization": "Quantile", "encoding": "Ordinal",
+     "selection": "MutualInformation", "extraction": "PCA"},
+    {"missing": "Iterative", "outliers": "IsolationForest", "outlierAction": "Drop", "normalization": "YeoJohnson",
+     "encoding": "Target", "selection": "ANOVA", "extraction": "TruncatedSVD", "text": "TFIDFSVD"},
+    {"missing": "DropRows", "noise": "LabelFilter", "outliers": "IQR", "scaling": "Robust", "encoding": "OneHot",
+     "selection": "VarianceThreshold"},
+    {"missing": "DropColumns", "outliers": "ZScore", "outlierAction": "Flag", "scaling": "MinMax", "text": "TFIDF"},
+]  # fmt: skip
+
+
+def fit(
+    folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: str, preparation: dict
+) -> dict[str, bytes]:
     """Run the stages that fit; return what they fitted."""
     folder.mkdir()
     path = {name: str(folder / name) for name in ("train", "validation", "schema")}
@@ -87,12 +112,13 @@ def fit(folder: Path, train_rows: pa.Table, validation_rows: pa.Table, schema: s
     return {name: (folder / name).read_bytes() for name in ("cleaner", "transformer", "sampling", "candidate")}
 
 
-def test_fitted_state_depends_on_training_rows_and_not_on_validation_rows(tmp_path):
+@pytest.mark.parametrize("preparation", PREPARATIONS, ids=lambda choices: "-".join(choices.values()) or "Auto")
+def test_fitted_state_depends_on_training_rows_and_not_on_validation_rows(preparation, tmp_path):
     spec = DataSpec(uri="x", target_column="y")
     validated = validate(make_table(), task=Task.CLASSIFICATION, data=spec)
     parts = split(validated.table, validated.schema, seed=0)
     schema = json.dumps(validated.schema.to_dict())
-    fitted = fit(tmp_path / "first", parts.train, parts.validation, schema)
-    assert fit(tmp_path / "second", parts.train, odd(parts.validation), schema) == fitted
-    other = fit(tmp_path / "other", parts.train.slice(20), parts.validation, schema)
+    fitted = fit(tmp_path / "first", parts.train, parts.validation, schema, preparation)
+    assert fit(tmp_path / "second", parts.train, odd(parts.validation), schema, preparation) == fitted
+    other = fit(tmp_path / "other", parts.train.slice(20), parts.validation, schema, preparation)
     assert [name for name in fitted if other[name] == fitted[name]] == []

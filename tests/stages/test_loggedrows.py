@@ -26,6 +26,7 @@ def test_the_component_makes_the_table_of_a_local_log(tmp_path):
         data_uri=uri,
         data_digest=data_digest(FsspecStore(), uri),
         target_column="late",
+        task="Classification",
         data={"keyColumn": "flight", "timeColumn": "departure"},
         table=SimpleNamespace(path=tmp_path / "table.parquet"),
         code_digest="",

@@ -227,7 +227,7 @@ def sum_up(cell: Cell, outcomes: list[Outcome], peers: list[Peers], tuning: list
     days = len(tuning) * HOURS / 24
     evidence, expected = np.array([p.evidence for p in tuning]), days / BUDGET_DAYS
     threshold = threshold_for(evidence, int(expected))
-    stricter = threshold_for(evidence, max(int(expected * Share.DRIFT.of_budget), 1))
+    stricter = threshold_for(evidence, max(int(expected * Share.DRIFT.value), 1))
     shifted = np.concatenate([p.shifted for p in peers])
     judged = [o.checks for o in outcomes if o.checks is not None]
     return Line(

@@ -11,6 +11,7 @@ import pandas as pd
 from driftloop.spec import Task
 
 TARGET = "target"
+_LATE_MINUTES = 15
 _MOST_ROWS = 12_000
 """Larger tables are sampled, so that three folds of one set take minutes."""
 
@@ -65,7 +66,7 @@ def _flights() -> pd.DataFrame:
 
     rows = flights.dropna(subset=["arr_delay"]).sample(_MOST_ROWS, random_state=0)
     kept = ["month", "day", "hour", "minute", "carrier", "origin", "dest", "distance"]
-    return rows[kept].assign(**{TARGET: np.where(rows["arr_delay"] > 15, "late", "on time")})
+    return rows[kept].assign(**{TARGET: np.where(rows["arr_delay"] > _LATE_MINUTES, "late", "on time")})
 
 
 def _from_river(name: str) -> Callable[[], pd.DataFrame]:

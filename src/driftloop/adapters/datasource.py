@@ -64,7 +64,7 @@ def collect_data(data: DataSpec, task: Task, digest: str = "") -> pa.Table:
         if data.simulation:
             return simulated(data, task, further)
         if is_training_rows(data.uri):
-            rows = collect_logged(first[0], data)
+            rows = collect_logged(first[0], data, task)
             return complete(rows, _sampled_by_what_is_logged(data, rows))
         return collect(first, data, further)
 

@@ -86,13 +86,13 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         share = np.searchsorted(self.levels_, _scores(self.detector_, x), side="left") / len(self.levels_)
         return np.stack([1 - share, share], axis=1)
 
-    def is_anomalous(self, share: Numbers) -> npt.NDArray[np.bool_]:
-        """Return whether rows with such a share of less anomalous ones count as anomalies."""
-        return np.asarray(share >= 1 - self.contamination_)
+    def decide(self, probabilities: Numbers, _: Any = None) -> npt.NDArray[np.int64]:
+        """Return 1 where a row counts as an anomaly, by its share of less anomalous rows, shape (n_rows,)."""
+        return np.asarray(probabilities[:, 1] >= 1 - self.contamination_, dtype=np.int64)
 
     def predict(self, x: Numbers) -> npt.NDArray[np.bool_]:
         """Return whether rows are anomalous, shape (n_rows,)."""
-        return self.is_anomalous(self.predict_proba(x)[:, 1])
+        return self.decide(self.predict_proba(x)).astype(np.bool_)
 
     def halves(self, x: Numbers) -> Numbers:
         """Return the scores by the models of both halves, shape (n_rows, 2), on scales of their own."""
@@ -104,7 +104,10 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _scores(detector: Any, x: Numbers) -> Numbers:
-    return -np.asarray(detector.score_samples(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+    scores = -np.asarray(detector.score_samples(np.asarray(x, dtype=np.float64)), dtype=np.float64)
+    if tree := getattr(detector, "_tree", None):
+        tree.reset_n_calls()  # a tree counts its questions; equal models must be equal files
+    return scores
 
 
 def _labelled_share(y: Numbers | None) -> float | None:

@@ -16,7 +16,7 @@ from driftloop.algorithms import offpolicy
 from driftloop.algorithms.offpolicy import Logged
 from driftloop.algorithms.unsupervised import WITHOUT_TRUTH, adjusted_rand
 from driftloop.spec import Task
-from driftloop.spec.problem import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, UNSUPERVISED
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -93,8 +93,10 @@ def scorer(metric: str, truth: Numbers, answers: Answers) -> Callable[[Numbers],
 
 
 def all_scores(task: Task, truth: Numbers, answers: Answers) -> dict[str, float]:
-    """Return every metric of the task that is defined on these rows."""
-    values = {metric: score(metric, truth, answers) for metric in METRICS_BY_TASK[task]}
+    """Return every metric of the task that is defined on these rows; logged answers lack what some are made of."""
+    is_logged = task in UNSUPERVISED and answers.halves is None
+    metrics = NEED_LABELS[task] if is_logged else METRICS_BY_TASK[task]
+    values = {metric: score(metric, truth, answers) for metric in metrics}
     return {metric: value for metric, value in values.items() if np.isfinite(value)}
 
 
@@ -119,11 +121,19 @@ def intervals(task: Task, truth: Numbers, answers: Answers, *, seed: int) -> dic
 
 def compare(metric: str, truth: Numbers, challenger: Answers, champion: Answers, *, seed: int) -> Interval:
     """Return challenger - champion with its 95 % interval by the paired bootstrap: both see the same rows."""
-    ours, theirs = scorer(metric, truth, challenger), scorer(metric, truth, champion)
-    differences = [ours(weights) - theirs(weights) for weights in _resamples(len(truth), seed)]
+    return compare_scorers(
+        scorer(metric, truth, challenger), scorer(metric, truth, champion), rows=len(truth), seed=seed
+    )
+
+
+def compare_scorers(
+    ours: Callable[[Numbers], float], theirs: Callable[[Numbers], float], *, rows: int, seed: int
+) -> Interval:
+    """Return ours - theirs with its 95 % interval, each a metric as a function of the rows' weights."""
+    differences = [ours(weights) - theirs(weights) for weights in _resamples(rows, seed)]
     lower, upper = np.nanpercentile(differences, _INTERVAL)
-    difference = score(metric, truth, challenger) - score(metric, truth, champion)
-    return Interval(difference=difference, lower=float(lower), upper=float(upper))
+    whole = np.ones(rows)
+    return Interval(difference=ours(whole) - theirs(whole), lower=float(lower), upper=float(upper))
 
 
 def _resamples(rows: int, seed: int) -> list[Numbers]:

@@ -85,9 +85,8 @@ def _clusters(model: Any, rows: Any) -> Answers:
 
 def _anomalies(model: Any, rows: Any) -> Answers:
     estimator, matrix = last_link(model, rows)
-    probabilities = estimator.predict_proba(matrix)
-    predictions = estimator.is_anomalous(probabilities[:, 1]).astype(np.float64)
-    return Answers(predictions, probabilities, halves=estimator.halves(matrix))
+    codes, probabilities = decide(estimator, matrix)
+    return Answers(codes.astype(np.float64), probabilities, halves=estimator.halves(matrix))
 
 
 def _decisions(model: Any, rows: Any) -> Answers:

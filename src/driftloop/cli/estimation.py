@@ -38,6 +38,7 @@ from driftloop.monitor.power import (
 )
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
+from driftloop.stages.encoding import TEXT_COMPONENTS
 from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
 from driftloop.stages.snapshot import NoDataError
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
@@ -280,6 +281,8 @@ def _parameters(loop: ModelLoop, schema: DataSchema) -> list[int]:
     def of(kind: FeatureType, categories: int, *, nullable: bool) -> int:
         if kind is FeatureType.CATEGORICAL:
             return categories - 1 + nullable if categories <= most else 1
+        if kind is FeatureType.TEXT:
+            return TEXT_COMPONENTS
         return (_DATE_PARTS if kind is FeatureType.DATE else 1) + nullable
 
     return [of(one.type, len(one.categories), nullable=one.nullable) for one in schema.features]

@@ -9,7 +9,7 @@ from typing import Any
 
 from driftloop.algorithms.catalogue import AUTO, get_algorithm, resolve_algorithms
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, Task
-from driftloop.spec.problem import METRICS_BY_TASK
+from driftloop.spec.problem import METRICS_BY_TASK, SUPERVISED
 from driftloop.spec.reference import field_reference
 from driftloop.stages.split import TRAIN_SHARE, VALIDATION_SHARE
 
@@ -103,22 +103,62 @@ def explain_columns(loop: ModelLoop, schema: DataSchema) -> list[ColumnExplanati
     ]
 
 
+_FILLED = {
+    "Auto": "the median, with a flag",
+    "Mean": "the mean",
+    "Median": "the median",
+    "MostFrequent": "the most frequent value",
+    "Constant": "the constant, with a flag",
+    "KNN": "what the nearest rows have",
+    "Iterative": "what the other columns predict",
+    "DropRows": "the median (training rows are left out)",
+}
+_SCALED = {"None": "", "MinMax": "; between 0 and 1", "MaxAbs": "; divided by the largest", "Robust": "; by quartiles"}
+_DATES = {"Cyclic": "days since 1970, and sine and cosine of year, week and day"}
+_TEXTS = {"None": "left out", "TFIDF": "weights of words", "TFIDFSVD": "weights of words, reduced to 100 numbers"}
+
+
 def _prepare(loop: ModelLoop, kind: FeatureType, *, nullable: bool, categories: int) -> str:
     preparation = loop.spec.preparation
     missing = preparation.missing
-    filled = {"Auto": "median", "Mean": "mean", "Median": "median", "MostFrequent": "most frequent value"}[missing]
-    flag = ", with a flag" if missing == AUTO else ""
-    scaled = "" if preparation.scaling == "None" else "; standardised"
+    scaled = _SCALED.get(preparation.scaling, "; standardised")
     match kind:
         case FeatureType.CATEGORICAL:
-            many = categories > preparation.max_one_hot_categories
             gap = "a missing value is a category of its own; " if nullable else ""
-            return gap + ("target-encoded, cross-fitted" + scaled if many else "one-hot encoded")
+            return gap + _encoded(loop, categories, scaled)
+        case FeatureType.TEXT:
+            return _TEXTS.get(preparation.text, "weights of words, reduced to 100 numbers where there are many")
+    gap = ""
+    if nullable and missing == "DropColumns":
+        gap = "left out where training rows have gaps; "
+    elif nullable:
+        usual = kind is FeatureType.BOOLEAN and missing in ("Auto", "Mean", "Median", "Constant", "DropRows")
+        filled = _FILLED[missing]
+        gap = f"a missing value becomes {_most_frequent(missing) if usual else filled}; "
+    match kind:
         case FeatureType.BOOLEAN:
-            return (f"a missing value becomes the most frequent one{flag}; " if nullable else "") + "0 or 1"
+            return gap + "0 or 1"
         case FeatureType.DATE:
-            return "days since 1970, day of the year, weekday and hour" + scaled
-    return (f"a missing value becomes the {filled}{flag}" if nullable else "as it is") + scaled
+            return gap + _DATES.get(preparation.dates, "days since 1970, day of the year, weekday and hour") + scaled
+    return (gap.removesuffix("; ") or "as it is") + scaled
+
+
+def _most_frequent(missing: str) -> str:
+    return "the most frequent one" + (", with a flag" if missing in (AUTO, "Constant") else "")
+
+
+def _encoded(loop: ModelLoop, categories: int, scaled: str) -> str:
+    preparation = loop.spec.preparation
+    by_target = "target-encoded, cross-fitted" + scaled
+    match preparation.encoding:
+        case "Target":
+            return by_target
+        case "Ordinal":
+            return "its place in the alphabet" + scaled
+        case "OneHot":
+            return "one-hot encoded"
+    few = categories <= preparation.max_one_hot_categories or loop.spec.problem.task not in SUPERVISED
+    return "one-hot encoded" if few else by_target
 
 
 def _metric(loop: ModelLoop) -> str:

@@ -92,7 +92,7 @@ class LaptopController:
         self._ledger = Ledger(workspace.ledger)
         self._state = replay(self._ledger.entries)
         self._view = MonitorView(workspace.monitor)
-        self._log_view = LogView(workspace.log, loop.spec.monitoring)
+        self._log_view = LogView(workspace.log, loop.spec.monitoring, loop.spec.problem.task)
         self._requests = RequestBox(workspace.requests)
         self._data = DataWatch(loop.spec.data)
         self._children = HostView()

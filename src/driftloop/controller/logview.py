@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.predictionlog.columns import LABEL_TIME, TIME
 from driftloop.predictionlog.trainingtable import labelled_rows
-from driftloop.spec import MonitoringSpec, TrainingRows
+from driftloop.spec import MonitoringSpec, Task, TrainingRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +23,14 @@ class LogView:
     Args:
         folder: of the log.
         monitoring: which windows there are, and when their labels are due.
+        task: whether rows need a label to be learned from.
     """
 
-    def __init__(self, folder: Path, monitoring: MonitoringSpec) -> None:
+    def __init__(self, folder: Path, monitoring: MonitoringSpec, task: Task = Task.CLASSIFICATION) -> None:
         self._folder = folder
         self._reader = PredictionLogReader(folder)
         self._monitoring = monitoring
+        self._task = task
         self._counted: object = None
         self.labelled_rows = 0
         """Rows to train on, as last counted."""
@@ -43,7 +45,7 @@ class LogView:
         """Count again what is known at an event time, if that or the quarantine is another than at the last count."""
         if through is not None and (through, faulty) != self._counted:
             joined = self._reader.joined(EPOCH, through, labelled_by=through, columns=())
-            self.labelled_rows = len(labelled_rows(joined, faulty))
+            self.labelled_rows = len(labelled_rows(joined, faulty, task=self._task))
             self.labels = self._look_at_labels(through) | {"arrival": _tell_arrival(joined, through)}
             self._counted = (through, faulty)
 

@@ -22,6 +22,7 @@ from driftloop.loop.quiet import MUTABLE, active_mutes, tell_mute
 from driftloop.loop.requests import NEWEST, Acknowledge, Approve, Mute, Record, Request, Retrain, Rollback, Unmute
 from driftloop.spec import ModelLoopSpec, Verdict
 from driftloop.spec.driftreport import report_name
+from driftloop.spec.problem import NEEDS_TARGET
 from driftloop.spec.problems import did_you_mean
 
 
@@ -188,9 +189,10 @@ def _retrain(spec: ModelLoopSpec, state: LoopState, facts: Facts, request: Reque
         return Refuse(request, "; ".join(off))
     if state.candidate:  # it waits for a person, and a person wants another
         return Reject(state.candidate, f"set aside: {request.by} asked for a retraining")
+    kind = "labelled" if spec.problem.task in NEEDS_TARGET else "logged"
     return StartRun(
         run_key(facts.loop_uid, f"request/{request.id}"),
-        _reason(request, "on labelled traffic" if from_log else "on the data of the file"),
+        _reason(request, f"on {kind} traffic" if from_log else "on the data of the file"),
         from_log=from_log,
         basis=None if from_log else facts.basis,
         request=request,

@@ -5,6 +5,7 @@ from datetime import datetime
 from driftloop.loop.history import LoopState
 from driftloop.spec import ModelLoopSpec
 from driftloop.spec.boundary import format_duration
+from driftloop.spec.problem import NEEDS_TARGET
 
 
 def switched_off(spec: ModelLoopSpec) -> list[str]:
@@ -21,7 +22,8 @@ def too_few_labels(spec: ModelLoopSpec, labelled_rows: int) -> list[str]:
     """Why logged traffic does not suffice to learn from."""
     if labelled_rows >= spec.data.min_rows:
         return []
-    return [f"{labelled_rows:,} labelled rows of the {spec.data.min_rows:,} needed (spec.data.minRows)"]
+    what = "labelled rows" if spec.problem.task in NEEDS_TARGET else "logged rows"
+    return [f"{labelled_rows:,} {what} of the {spec.data.min_rows:,} needed (spec.data.minRows)"]
 
 
 def braked(spec: ModelLoopSpec, state: LoopState, now: datetime) -> list[str]:

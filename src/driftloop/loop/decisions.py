@@ -17,7 +17,7 @@ class Facts:
     verdicts: tuple[Verdict, ...] = ()
     """All verdicts so far, oldest first."""
     labelled_rows: int = 0
-    """Logged predictions with a label, outside quarantined windows."""
+    """Logged predictions to learn from, outside quarantined windows: with a label, where the task needs one."""
     requests: tuple[Request, ...] = ()
     """What people asked for, oldest first; answered ones may still be among them."""
     basis: Basis | None = None

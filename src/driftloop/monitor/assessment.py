@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from driftloop.monitor.calibration import StreamBaseline, widening_of
+from driftloop.monitor.calibration import LEAST_VARIANCE, StreamBaseline, widening_of
 from driftloop.monitor.columns import Numbers
 from driftloop.monitor.scores import LOCATION, RELATION, SKEWNESS, VALUE, Sums
 from driftloop.monitor.season import basis
@@ -63,12 +63,14 @@ class Calibration:
         return tuple(sorted({period for stream in self.streams for period in stream.periods}))
 
     @cached_property
-    def _coefficients(self) -> tuple[Numbers, Numbers]:
-        tables = np.zeros((2, len(self.streams), 1 + 2 * len(self._periods)))
+    def _coefficients(self) -> Numbers:
+        """Of mean, variance and cube, shape (3, k, terms)."""
+        tables = np.zeros((3, len(self.streams), 1 + 2 * len(self._periods)))
         for row, stream in enumerate(self.streams):
             places = [0, *(2 * self._periods.index(p) + offset for p in stream.periods for offset in (1, 2))]
-            tables[0, row, places], tables[1, row, places] = stream.mean, stream.square
-        return tables[0], tables[1]
+            for table, moment in zip(tables, (stream.mean, stream.variance, stream.cube), strict=True):
+                table[row, places] = moment
+        return tables
 
     @cached_property
     def _autocorrelation(self) -> Numbers:
@@ -78,12 +80,10 @@ class Calibration:
 
     @cached_property
     def _facts(self) -> dict[str, Numbers]:
-        names = ("rows", "skewness", "design_effect", "degrees", "blocks", "block_rows", "block_seconds")
+        names = ("rows", "design_effect", "degrees", "blocks", "block_rows", "block_seconds")
         facts = {name: np.array([float(getattr(s, name)) for s in self.streams]) for name in names}
         parameters = np.array([float(len(s.mean)) for s in self.streams])
-        total = np.array([s.square[0] - s.mean[0] ** 2 for s in self.streams])
-        season = np.array([sum(c**2 for c in s.mean[1:]) / 2 for s in self.streams])
-        variance = np.maximum(total - season, total / 4)  # as in the calibration: a season never explains everything
+        variance = np.array([s.variance[0] for s in self.streams])
         widening = widening_of(facts["blocks"], self._autocorrelation)
         facts["variance"] = variance
         # A location is bounded: means of few effective rows have lighter tails than the normal (Cornish and Fisher,
@@ -113,18 +113,16 @@ class Calibration:
         usual = facts["block_rows"][timed] * np.maximum(seconds / facts["block_seconds"][timed], 1.0)
         return float(np.median(facts["rows"][timed] / np.maximum(usual, 1)))
 
-    def expect(self, start: float, end: float) -> tuple[Numbers, Numbers]:
-        """Return mean and variance of one row's scores between two times in seconds, each of shape (k,)."""
-        mean, square = self._coefficients
+    def expect(self, start: float, end: float) -> tuple[Numbers, Numbers, Numbers]:
+        """Return one row's mean, variance and third moment between two times in seconds, each of shape (k,)."""
+        mean, variance, cube = self._coefficients
         if not self._periods:
-            return mean[:, 0], square[:, 0] - mean[:, 0] ** 2
+            return mean[:, 0], variance[:, 0], cube[:, 0]
         blocks = [s.block_seconds for s in self.streams if s.block_seconds > 0]
         pieces = min(max(round((end - start) / min(blocks)), 1), 1000)
         middles = start + (np.arange(pieces) + 0.5) / pieces * (end - start)
-        terms = basis(middles, self._periods)
-        means, squares = terms @ mean.T, terms @ square.T
-        floor = (square[:, 0] - mean[:, 0] ** 2) / 4
-        return means.mean(axis=0), np.maximum(squares - means**2, floor).mean(axis=0)
+        terms = basis(middles, self._periods).mean(axis=0)
+        return mean @ terms, np.maximum(variance @ terms, variance[:, 0] / LEAST_VARIANCE), cube @ terms
 
     def variance(self, counts: Numbers, spread: Numbers, seconds: float) -> Numbers:
         """Return the variance of the mean of so many rows in a stretch, around what is expected there.
@@ -145,15 +143,16 @@ class Calibration:
         from scipy.special import stdtr
 
         facts, k = self._facts, len(self.streams)
-        counts, totals, expected, variance = (np.zeros(k) for _ in range(4))
+        counts, totals, expected, variance, squares, cubes = np.zeros((6, k))
         lengths = 0.0
         for window in windows:
             start, end = window.start.timestamp(), window.end.timestamp()
-            mean, spread = self.expect(start, end)
+            mean, spread, cube = self.expect(start, end)
             of_mean = self.variance(window.counts, spread, end - start)
             counts, totals = counts + window.counts, totals + window.totals
             expected = expected + window.counts * mean
             variance = variance + window.counts**2 * of_mean
+            squares, cubes = squares + window.counts * spread, cubes + window.counts * cube
             lengths += end - start
         rows = np.maximum(counts, 1)
         variance = variance / rows**2
@@ -167,7 +166,8 @@ class Calibration:
         statistics = shifts / errors
         part = variance / predictive  # of the window itself, whose rows are few enough to be skewed
         clusters = facts["design_effect"]
-        skewness = facts["skewness"] * np.sqrt(clusters / rows) * (1 + _CLUSTERED_SKEW * (1 - 1 / clusters))
+        of_row = cubes / rows / np.maximum(squares / rows, _FLAT) ** 1.5
+        skewness = of_row * np.sqrt(clusters / rows) * (1 + _CLUSTERED_SKEW * (1 - 1 / clusters))
         statistics = _without_skewness(statistics, skewness * part**1.5)
         lighter = -facts["light_tail"] / 24 * clusters / rows * part**2 * statistics**2
         statistics = statistics * (1 + np.minimum(lighter, _LIGHTEST))

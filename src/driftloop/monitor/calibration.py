@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from driftloop.monitor.columns import Numbers
 from driftloop.monitor.scores import RELATION, SHAPES
-from driftloop.monitor.season import DAY, basis, fit_season
+from driftloop.monitor.season import DAY, basis, find_periods
 from driftloop.spec.boundary import Boundary
 
 BLOCKS = 40
 """Blocks wanted: fewer know neither the design effect nor the season."""
 ROWS_PER_BLOCK = 10
+LEAST_VARIANCE = 4
+"""A season's hour has at least a quarter of the usual variance: the fit may not say that nothing can happen there."""
 _RULE_OF_THREE = 3
 _ABOVE, _BELOW = 1.645, 3.0
 """Standard errors of a design effect's logarithm from the common one at which it is taken for its own."""
@@ -34,12 +36,12 @@ class StreamBaseline(Boundary):
     """Rows of the reference that have a score."""
     mean: tuple[float, ...]
     """Mean score: a constant, then cosine and sine of every period."""
-    square: tuple[float, ...]
-    """Mean squared score, in the same terms."""
+    variance: tuple[float, ...]
+    """Mean squared distance of one row's score from that mean, in the same terms."""
+    cube: tuple[float, ...]
+    """Mean cubed distance, likewise."""
     periods: tuple[float, ...] = ()
     """Periods of the season in seconds; none: no season was found."""
-    skewness: float = 0.0
-    """Of one row's score."""
     kurtosis: float = 0.0
     """Excess kurtosis of one row's score."""
     design_effect: float = 1.0
@@ -110,14 +112,21 @@ def calibrate(
     Args:
         scores: every row's scores in order of time, shape (n, k), NaN where a value is missing.
         names: of the streams.
-        owners: each stream's column, or pair; its streams share what is known of their autocorrelation.
+        owners: each stream's column, or pair; its streams share their season's periods and their autocorrelation.
         blocks: of the rows; None: rows are taken to be independent.
     """
     if blocks is None:
         return [_independent(name, column) for name, column in zip(names, scores.T, strict=True)], scores
-    fits = [_fit(column, blocks) for column in scores.T]
-    if not fits:
+    if not names:
         return [], np.empty((len(blocks.number), 0))
+    seasons: dict[str, set[float]] = {owner: set() for owner in owners}
+    for owner, column in zip(owners, scores.T, strict=True):
+        sizes, means = _block_means(column, blocks)
+        seasons[owner].update(find_periods(blocks.middles, means, sizes, blocks.seconds, blocks.span))
+    fits = [
+        _fit(column, tuple(sorted(seasons[owner], reverse=True)), blocks)
+        for owner, column in zip(owners, scores.T, strict=True)
+    ]
     of_owner: dict[str, list[_Fit]] = {}
     for owner, fit in zip(owners, fits, strict=True):
         of_owner.setdefault(owner, []).append(fit)
@@ -134,9 +143,9 @@ class _Fit:
 
     rows: int
     mean: Numbers
-    square: Numbers
+    variance: Numbers
+    cube: Numbers
     periods: tuple[float, ...]
-    skewness: float
     kurtosis: float
     sizes: Numbers
     """Rows per block, shape (blocks,)."""
@@ -147,9 +156,14 @@ class _Fit:
     def parameters(self) -> int:
         return len(self.mean)
 
+    @property
+    def skewness(self) -> float:
+        """Of a usual row's score."""
+        return float(self.cube[0] / self.variance[0] ** 1.5)
+
 
 def _moments(scores: Numbers) -> tuple[float, float, float, float]:
-    """Return mean, variance, skewness and excess kurtosis of a row's score.
+    """Return a row's score's mean, its second and third moment about it, and its excess kurtosis.
 
     As wide as three more rows at the far end would make them: what n rows never showed can still have a share of 3 / n
     (the rule of three: Hanley and Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983). Without it a
@@ -162,45 +176,49 @@ def _moments(scores: Numbers) -> tuple[float, float, float, float]:
     second, third, fourth = (float((away**power).mean()) if len(scores) else 0.0 for power in (2, 3, 4))
     if second <= unseen * farthest**2:
         second, third, fourth = (unseen * farthest**power for power in (2, 3, 4))
-    return mean, second, third / second**1.5, fourth / second**2 - 3
+    return mean, second, third, fourth / second**2 - 3
 
 
 def _independent(name: str, scores: Numbers) -> StreamBaseline:
     known = scores[~np.isnan(scores)]
-    mean, variance, skewness, kurtosis = _moments(known)
+    mean, variance, cube, kurtosis = _moments(known)
     return StreamBaseline(
         name=name,
         rows=len(known),
         mean=(mean,),
-        square=(variance + mean**2,),
-        skewness=skewness,
+        variance=(variance,),
+        cube=(cube,),
         kurtosis=kurtosis,
         degrees=max(len(known) - 1, 1),
     )
 
 
-def _fit(scores: Numbers, blocks: Blocks) -> _Fit:
+def _block_means(scores: Numbers, blocks: Blocks) -> tuple[Numbers, Numbers]:
+    """Return rows and mean score of each block, 0 where it has none."""
     present = ~np.isnan(scores)
-    known, of_row, count = scores[present], blocks.of_row[present], len(blocks.number)
+    of_row, count = blocks.of_row[present], len(blocks.number)
     sizes = np.bincount(of_row, minlength=count).astype(np.float64)
-    share = 1 / np.maximum(sizes, 1)
-    means = np.bincount(of_row, weights=known, minlength=count) * share
-    squares = np.bincount(of_row, weights=known**2, minlength=count) * share
-    mean, variance, skewness, kurtosis = _moments(known)
-    periods, coefficients = fit_season(blocks.middles, means, sizes, blocks.seconds, blocks.span)
-    if periods:
-        design = basis(blocks.middles, periods)
-        root = np.sqrt(sizes)
-        square = np.linalg.lstsq(design * root[:, np.newaxis], squares * root, rcond=None)[0]
-        expected, spread = (
-            design @ coefficients,
-            np.maximum(design @ square - (design @ coefficients) ** 2, variance / 4),
-        )
-    else:
-        coefficients, square = np.array([mean]), np.array([variance + mean**2])
-        expected, spread = np.full(count, mean), np.full(count, variance)
-    residuals = (means - expected) * np.sqrt(sizes / spread)
-    return _Fit(len(known), coefficients, square, periods, skewness, kurtosis, sizes, residuals)
+    return sizes, np.bincount(of_row, weights=scores[present], minlength=count) / np.maximum(sizes, 1)
+
+
+def _fit(scores: Numbers, periods: tuple[float, ...], blocks: Blocks) -> _Fit:
+    known = scores[~np.isnan(scores)]
+    sizes, means = _block_means(scores, blocks)
+    if not periods:
+        overall, second, third, kurtosis = _moments(known)
+        residuals = (means - overall) * np.sqrt(sizes / second)
+        mean, variance, cube = (np.array([moment]) for moment in (overall, second, third))
+        return _Fit(len(known), mean, variance, cube, periods, kurtosis, sizes, residuals)
+    design, root = basis(blocks.middles, periods), np.sqrt(sizes)[:, np.newaxis]
+    inverse = np.linalg.pinv(design * root) * root.T
+    mean = inverse @ means
+    away = scores - (design @ mean)[blocks.of_row]
+    variance, cube = (inverse @ _block_means(away**power, blocks)[1] for power in (2, 3))
+    _, second, _, kurtosis = _moments(away[~np.isnan(away)])
+    variance[0] = max(variance[0], second / LEAST_VARIANCE)
+    spread = np.maximum(design @ variance, variance[0] / LEAST_VARIANCE)
+    residuals = (means - design @ mean) * np.sqrt(sizes / spread)
+    return _Fit(len(known), mean, variance, cube, periods, kurtosis, sizes, residuals)
 
 
 def _autocorrelation(fits: Sequence[_Fit], blocks: Blocks) -> tuple[float, ...]:
@@ -247,9 +265,9 @@ def _stream(name: str, fit: _Fit, autocorrelation: tuple[float, ...], blocks: Bl
         name=name,
         rows=fit.rows,
         mean=tuple(fit.mean.tolist()),
-        square=tuple(fit.square.tolist()),
+        variance=tuple(fit.variance.tolist()),
+        cube=tuple(fit.cube.tolist()),
         periods=fit.periods,
-        skewness=fit.skewness,
         kurtosis=fit.kurtosis,
         design_effect=effect,
         degrees=max(degrees, 1.0),

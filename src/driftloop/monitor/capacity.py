@@ -21,6 +21,8 @@ RARER_THAN_BLOCKS = 100
 """A stable window's chance of an alarm is extrapolated to once in so many times the independent blocks, no further."""
 SIGNIFICANT_TREND = 0.01
 """p-value of a trend in the reference, for all its streams together."""
+LAGS_OF_A_WAVE = 2
+"""A part of a daily wave makes blocks alike over hours; by chance, some of many columns are like their neighbours."""
 ALARMS_A_DAY_UNKNOWN_SEASON = 2
 """Episodes of alarms that an unknown daily season brings: on its rise and on its fall."""
 ALARMS_A_DAY_TREND = 1
@@ -65,7 +67,7 @@ def assess_capacity(baseline: Baseline, monitoring: MonitoringSpec) -> Capacity:
     most = MONTH / length
     if _season_unknown(timed, length):
         span = _duration(timed[0].blocks * timed[0].block_seconds)
-        if _moving(timed) or any(stream.autocorrelation for stream in timed):
+        if _moving(timed) or any(len(stream.autocorrelation) >= LAGS_OF_A_WAVE for stream in timed):
             carried = max(carried, min(ALARMS_A_DAY_UNKNOWN_SEASON * 30, most))
             reasons.append(
                 f"the reference covers {span}, less than two days, and changes within it: a daily season can't be told "

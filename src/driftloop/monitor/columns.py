@@ -3,6 +3,7 @@
 Never raises on a bad value: what can't be read becomes missing and is counted, for `checks` to judge.
 """
 
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from driftloop.spec import DataSchema, FeatureType, Task
+from driftloop.spec import DataSchema, Feature, FeatureType, Task
+from driftloop.spec.words import decode_vocabulary, share_unknown, words_of
 
 PREDICTION = "prediction"
 PROBABILITY = "probability"
@@ -29,7 +31,7 @@ class ColumnKind(StrEnum):
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
     PRESENCE = "presence"
-    """Watched for missing values only."""
+    """Watched for missing values and repetitions only; a text is there as its hash."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any
     """Read the model's inputs; a column that is absent is all missing.
 
     A date is read as its age in seconds at the row's time, because dates themselves move on forever; without times it
-    is watched for missing values only.
+    is watched for missing values only. A text is watched for missing values and repetitions, and by two numbers: how
+    many words it has, and which share of them the training texts did not have.
     """
     columns = {}
     for feature in schema.features:
@@ -90,7 +93,19 @@ def read_features(frame: pd.DataFrame, schema: DataSchema, times: "pd.Series[Any
                 columns[feature.name] = _categorical(values, read_categories(values, boolean=True))
             case FeatureType.CATEGORICAL:
                 columns[feature.name] = _categorical(values, read_categories(values))
+            case FeatureType.TEXT:
+                columns |= _read_texts(values, feature)
     return columns
+
+
+def word_count(name: str) -> str:
+    """Return the name of the column that has the number of words of a text."""
+    return f"words of {name}"
+
+
+def unknown_words(name: str) -> str:
+    """Return the name of the column that has the share of a text's words that are unknown, 0 to 1."""
+    return f"unknown words of {name}"
 
 
 def read_outputs(frame: pd.DataFrame, schema: DataSchema) -> dict[str, Column]:
@@ -188,6 +203,23 @@ def _read_dates(values: "pd.Series[Any]", times: "pd.Series[Any] | None") -> Col
         return Column(ColumnKind.PRESENCE, seconds, _unreadable(values, seconds))
     ages = pd.to_datetime(times, utc=True).reset_index(drop=True) - dates.reset_index(drop=True)
     return _numeric(values, ages.dt.total_seconds().to_numpy())
+
+
+def _read_texts(values: "pd.Series[Any]", feature: Feature) -> dict[str, Column]:
+    """Read a text as its hash and its two numbers; one without words has no share of unknown ones."""
+    bits = decode_vocabulary(feature.vocabulary)
+    hashes, counts, shares = (np.full(len(values), np.nan) for _ in range(3))
+    for row, text in enumerate(values.tolist()):
+        if isinstance(text, str) and text.strip():
+            words = words_of(text)
+            hashes[row], counts[row] = zlib.crc32(text.encode()), len(words)
+            if words and feature.vocabulary:
+                shares[row] = share_unknown(words, bits)
+    return {
+        feature.name: Column(ColumnKind.PRESENCE, hashes, _unreadable(values.where(values != ""), hashes)),
+        word_count(feature.name): Column(ColumnKind.NUMERIC, counts),
+        unknown_words(feature.name): Column(ColumnKind.NUMERIC, shares),
+    }
 
 
 def _numeric(raw: "pd.Series[Any]", values: Numbers) -> Column:

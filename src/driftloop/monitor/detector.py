@@ -1,8 +1,8 @@
 """Which columns are significantly away from what is usual: two families of tests over one and several windows.
 
 The largest statistic over all columns sees a change of few columns; the sum of squares over the features' locations
-sees small shifts of many. Both are asked of the newest window and of the last four together; together they may alarm
-with the probability that the budget leaves a window.
+sees small shifts of many. Both are asked of the newest window, of the last two and of the last four together, and may
+alarm with the probability that the budget leaves a window.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,19 @@ from driftloop.monitor.assessment import WINDOW_SHARE, Assessment, Calibration
 from driftloop.monitor.baseline import ColumnBaseline
 from driftloop.monitor.columns import Numbers
 from driftloop.monitor.relations import JointBaseline, PairBaseline
-from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, VALUE, Scorer, Sums, pair_name
+from driftloop.monitor.scores import LOCATION, SKEWNESS, SPREAD, VALUE, RankScores, Scorer, Sums, pair_name
 
 LONG = 4
-"""Windows that are judged together besides the newest alone."""
-_SHARE_OF_NEWEST = 0.85
-"""Of the probability, where both are asked: what is seen late is seen for longer."""
-_WEIGHTS = {LOCATION: 0.42, VALUE: 0.42, SPREAD: 0.1, SKEWNESS: 0.06}
+"""Most windows that are judged together."""
+_SCALES = {1: 0.8, 2: 0.1, LONG: 0.1}
+"""Over how many of the last windows to look → share of the probability. What only several show is seen later anyway, so
+the newest has most; two together see in the second window what chance hid in the first."""
+_WEIGHTS = {LOCATION: 0.44, VALUE: 0.44, SPREAD: 0.07, SKEWNESS: 0.05}
 """Of a numeric column's streams within its share of the probability (weighted Bonferroni: Genovese et al., "False
 discovery control with p-value weighting", 2006); categories weigh the same."""
-SINGLE_SHARE = 0.85
+_FAR_OUT = 4.5
+"""Statistic that spends a budget of one alarm in a month; nearer thresholds are exceeded together more often."""
+SINGLE_SHARE = 0.9
 """Share of a window's probability for the largest statistic; the rest is for the joint one."""
 _WORTH_ADDING = 1.5
 """Windows are added up where the reference would carry this many times the rows of one."""
@@ -113,15 +116,22 @@ class Detector:
         """
         if self.calibration.windows_carried(seconds) <= _WORTH_ADDING * WINDOW_SHARE:
             return {1: 1.0}
-        return {1: _SHARE_OF_NEWEST, LONG: 1 - _SHARE_OF_NEWEST}
+        return _SCALES
 
     @cached_property
     def weights(self) -> Numbers:
-        """Share of its column's probability that each stream has, shape (k,)."""
+        """Share of its column's probability that each stream has, shape (k,).
+
+        Location and value of a column often say the same: what both would spend is spent once.
+        """
         weights = np.empty(len(self.calibration.streams))
-        for places in self.units.values():
+        for name, places in self.units.items():
             names = [stream.name for stream in self.calibration.streams[places]]
             weights[places] = [_WEIGHTS.get(name, 1 / len(names)) for name in names]
+            scores = self.scorer.columns.get(name)
+            if isinstance(scores, RankScores):
+                both = [places.start + names.index(LOCATION), places.start + names.index(VALUE)]
+                weights[both] /= 1 - _exceed_together(scores.agreement) / 2
         return weights
 
     def find(self, windows: Sequence[Sums], probability: float) -> Findings:
@@ -180,6 +190,17 @@ class Detector:
         total = float((assessment.normal[here] ** 2).sum())
         scale = self.joint.squares / len(self.joint_places)
         return float(chdtrc(len(here) / scale, total / scale))
+
+
+def _exceed_together(correlation: float) -> float:
+    """Return the chance that of two normal statistics the second is as far out, too, where the first is.
+
+    Willink, "Bounds on the bivariate normal distribution function", 2004: this bound is closest to it.
+    """
+    from scipy.special import ndtr
+
+    known = min(max(correlation, 0.0), 1.0)
+    return (1 + known) * float(ndtr(-_FAR_OUT * np.sqrt((1 - known) / (1 + known))))
 
 
 def _consecutive(windows: Sequence[Sums]) -> Sequence[Sums]:

@@ -48,11 +48,12 @@ def explain(
         references: their baselines, by name.
         schema: types of the features.
     """
-    dates = {feature.name for feature in schema.features if feature.type is FeatureType.DATE}
+    # Neither ages of dates nor numbers of texts have units, or hold each other's values.
+    values = {f.name for f in schema.features if f.type not in (FeatureType.DATE, FeatureType.TEXT)}
     names = [
         drift.feature
         for drift in moved
-        if drift.feature in references and drift.feature not in dates and len(columns[drift.feature].known)
+        if drift.feature in references and drift.feature in values and len(columns[drift.feature].known)
     ][:_MOST_COLUMNS]
     found, explained = [], set[str]()
     for one, other in combinations(names, 2):

@@ -43,6 +43,7 @@ from driftloop.spec import (
     VerdictKind,
     Window,
 )
+from driftloop.spec.problem import UNSUPERVISED
 
 
 def not_enough_data(kind: ReportKind, model_version: str, window: Window, summary: str) -> Verdict:
@@ -122,6 +123,9 @@ class Judge:
         window = window.model_copy(update={"labelled_rows": len(labelled)})
         if len(frame) < self.monitoring.window.min_rows:
             return self._too_few_rows(ReportKind.PERFORMANCE, len(frame), window)
+        if self._learned_without_target and self.baseline.label is None:
+            summary = "The model was trained without labels: there is no performance to compare answers with."
+            return not_enough_data(ReportKind.PERFORMANCE, self.model_version, window, summary)
         metric = self.baseline.metric
         measured = measure(metric, labelled[LABEL], unprefixed(labelled, OUTPUT_PREFIX), self.schema)
         if measured.rows < self.monitoring.window.min_rows / 2:
@@ -185,7 +189,12 @@ class Judge:
             segment=worst_of_window(self.baseline.segments, columns, self.baseline.features, inputs, checks),
             power=power_of_window(self._watch.detector, found.findings, len(frame), self.monitoring.min_effect_size),
             estimate=self._estimate(frame, columns, window),
+            learned_without_target=self._learned_without_target,
         )
+
+    @property
+    def _learned_without_target(self) -> bool:
+        return self.schema.task in UNSUPERVISED
 
     def _estimate(self, frame: DataFrame, columns: dict[str, Column], window: Window) -> Estimate | None:
         if self.baseline.estimation is None:

@@ -30,7 +30,7 @@ def find_in_quiet_window(baseline: Baseline, detector: Detector, monitoring: Mon
     """Return the findings in a window of the loop's length in which nothing moved."""
     length = monitoring.window.duration
     calibration = detector.calibration
-    expected, _ = calibration.expect(_NOON.timestamp(), (_NOON + length).timestamp())
+    expected, _, _ = calibration.expect(_NOON.timestamp(), (_NOON + length).timestamp())
     present = np.array([stream.rows / max(baseline.rows, 1) for stream in calibration.streams])
     counts = float(rows) * np.minimum(present, 1.0)
     sums = Sums(_NOON, _NOON + length, rows, counts, counts * expected)

@@ -120,6 +120,15 @@ class RankScores:
         legendre = (x, (3 * x**2 - 1) / 2, (5 * x**3 - 3 * x) / 2)
         return np.stack([np.sqrt(2 * degree + 1) * p for degree, p in enumerate(legendre, 1)], axis=1)
 
+    @cached_property
+    def agreement(self) -> float:
+        """Correlation of location and value over the reference; 0 of a constant."""
+        knots, repeated = self._knots
+        if len(knots) < 2:  # noqa: PLR2004 - a constant agrees with everything
+            return 0.0
+        (location, _), (both, value) = np.cov(self.table[1::2, 0], self._values(knots), fweights=repeated)
+        return float(both / np.sqrt(location * value)) if value > 0 else 0.0
+
     def codes(self, column: Column) -> Indices:
         """Return the row in the table of each value that is there, in the order of the rows."""
         knots, _ = self._knots

@@ -17,10 +17,10 @@ def basis(seconds: Numbers, periods: tuple[float, ...]) -> Numbers:
     return np.concatenate([np.ones((len(seconds), 1)), waves], axis=1)
 
 
-def fit_season(
+def find_periods(
     middles: Numbers, means: Numbers, weights: Numbers, block_seconds: float, span: float
-) -> tuple[tuple[float, ...], Numbers]:
-    """Return the periods that the block means follow, and the coefficients of `basis`.
+) -> tuple[float, ...]:
+    """Return the periods that the block means follow.
 
     Harmonics of a day, then of a week, are added as long as the Bayesian information criterion falls (Schwarz,
     "Estimating the dimension of a model", 1978).
@@ -35,7 +35,7 @@ def fit_season(
     filled = weights > 0
     times, values, root = middles[filled], means[filled], np.sqrt(weights[filled])
     chosen: tuple[float, ...] = ()
-    best, coefficients = _fit(times, values, root, chosen)
+    best = _criterion(times, values, root, chosen)
     for period in (DAY, WEEK):
         if span < CYCLES * period:
             continue
@@ -46,14 +46,14 @@ def fit_season(
             tried = (*kept, *(period / harmonic for harmonic in range(1, harmonics + 1)))
             if 1 + 2 * len(tried) > len(times) // 3:
                 break
-            criterion, found = _fit(times, values, root, tried)
+            criterion = _criterion(times, values, root, tried)
             if criterion < best:
-                best, chosen, coefficients = criterion, tried, found
-    return chosen, coefficients
+                best, chosen = criterion, tried
+    return chosen
 
 
-def _fit(times: Numbers, values: Numbers, root: Numbers, periods: tuple[float, ...]) -> tuple[float, Numbers]:
+def _criterion(times: Numbers, values: Numbers, root: Numbers, periods: tuple[float, ...]) -> float:
     design = basis(times, periods) * root[:, np.newaxis]
     coefficients = np.linalg.lstsq(design, values * root, rcond=None)[0]
     squares = float(((values * root - design @ coefficients) ** 2).sum())
-    return len(times) * np.log(max(squares, 1e-12)) + design.shape[1] * np.log(len(times)), coefficients
+    return float(len(times) * np.log(max(squares, 1e-12)) + design.shape[1] * np.log(len(times)))

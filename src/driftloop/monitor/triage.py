@@ -61,6 +61,8 @@ class Evidence:
     """Where it is worst."""
     power: Power | None = None
     """What would have been seen."""
+    learned_without_target: bool = False
+    """Whether the model's answers are nothing but a description of its inputs: clusters, anomalies."""
 
 
 def triage(evidence: Evidence, kind: ReportKind) -> Triage:
@@ -75,6 +77,10 @@ def _triage_inputs(evidence: Evidence) -> Triage:  # noqa: PLR0911 - one return 
     fault = _fault(evidence)
     if fault:
         return VerdictKind.DATA_FAULT, None, _told(fault, _basis(evidence))
+    if outputs and evidence.learned_without_target:
+        moved = f"The answers moved{_over(outputs)}: {_shifts(outputs)}."
+        also = f"So did the inputs: {_shifts(inputs)}." if inputs else "No input did by itself."
+        return VerdictKind.PRIOR_SHIFT, None, _told(moved, also, _estimated(evidence), _basis(evidence))
     if inputs:
         harm = _expected_harm(evidence.estimate)
         also = "So did the predictions." if outputs else "The predictions kept their distribution."

@@ -113,6 +113,8 @@ def _is_readable(values: "pd.Series[Any]", feature: Feature) -> npt.NDArray[np.b
     match feature.type:
         case FeatureType.CATEGORICAL:
             readable = values.notna()
+        case FeatureType.TEXT:
+            readable = values.map(lambda value: isinstance(value, str))
         case FeatureType.DATE:
             readable = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601" if is_text else None).notna()
         case FeatureType.BOOLEAN:

@@ -10,8 +10,10 @@ from driftloop.reports import charts
 from driftloop.reports.axes import number_axis, time_axis
 from driftloop.reports.bars import Bar, bar_chart, tiny_histogram
 from driftloop.reports.charts import Frame, Tone
+from driftloop.reports.datachecks import draw_checks, tell
 from driftloop.reports.markup import name, percent, plain
 from driftloop.reports.page import Card, Header, badge, cards, figures, paragraph, render_page, section, table
+from driftloop.spec.datachecks import DataChecks
 
 MOST_COLUMNS = 200
 """Columns with a row of their own; of more, those with remarks come first."""
@@ -65,6 +67,7 @@ class TableProfile:
     left_out: tuple[tuple[str, int], ...] = ()
     """Why rows were left out, in plain words, and how many."""
     notes: tuple[str, ...] = ()
+    checks: DataChecks | None = None
     target: str = ""
     target_counts: tuple[tuple[str, int], ...] = ()
     """Classification: rows of each class, the most frequent first."""
@@ -87,6 +90,7 @@ def build_quality_page(profile: TableProfile, loop: str) -> str:
         header,
         _key_figures(profile),
         section("What to look at", _remarks(profile)),
+        draw_checks(profile.checks),
         section("Target and time", figures(_target(profile), _times(profile))),
         section("Columns", _columns(profile)),
     )
@@ -110,6 +114,7 @@ def _key_figures(profile: TableProfile) -> str:
 
 def _remarks(profile: TableProfile) -> str:
     told = [f"<b>{rows:,} rows</b> {plain(reason)}" for reason, rows in profile.left_out if rows]
+    told += tell(profile.checks)
     told += [plain(note, 300) for note in profile.notes[:_MOST_REMARKS]]
     about = [(column, remark) for column in profile.columns for remark in column.remarks]
     about.sort(key=lambda pair: pair[0].role == "left out")  # what is in the model matters more

@@ -14,10 +14,12 @@ from typing import Any
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, Feature, FeatureType
+from driftloop.spec.pseudonyms import pseudonym
 
 _ACCEPTED: Mapping[FeatureType, tuple[frozenset[type], str]] = {
     FeatureType.NUMERIC: (frozenset({int, float, NoneType}), "a number"),
     FeatureType.CATEGORICAL: (frozenset({str, int, float, NoneType}), "a text"),
+    FeatureType.TEXT: (frozenset({str, NoneType}), "a text"),
     FeatureType.BOOLEAN: (frozenset({bool, NoneType}), "true or false"),
     FeatureType.DATE: (frozenset({str, NoneType}), "a date in ISO 8601, such as '2013-07-01T06:00:00Z'"),
 }
@@ -83,10 +85,17 @@ def read_predict(body: bytes, schema: DataSchema, max_rows: int) -> PredictReque
         raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message, "rows" if "rows" in payload else "columns")
     keys = columns.get(schema.key_column) if schema.key_column else None
     return PredictRequest(
-        columns={feature.name: _check(feature, columns[feature.name]) for feature in schema.features},
+        columns={feature.name: _seal(feature, _check(feature, columns[feature.name])) for feature in schema.features},
         keys=_check_keys(schema.key_column, keys) if schema.key_column and keys is not None else None,
         rows=rows,
     )
+
+
+def _seal(feature: Feature, values: list[Any]) -> list[Any]:
+    """Replace personal values by hashes where the model was trained on hashes; the log gets no others either."""
+    if not feature.is_hashed:
+        return values
+    return [None if value is None else pseudonym(value) for value in values]
 
 
 def read_time(text: Any, field: str) -> datetime:

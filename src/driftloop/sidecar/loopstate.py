@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from driftloop.monitor.windows import floor
-from driftloop.predictionlog.columns import LABEL, TIME
+from driftloop.predictionlog.columns import TIME
 from driftloop.predictionlog.reader import PredictionLogReader
 from driftloop.predictionlog.records import LogCounts
 from driftloop.predictionlog.segments import Commit, view_of
@@ -50,6 +50,7 @@ class StateWriter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monitoring = loop.spec.monitoring
+        self._task = loop.spec.problem.task
         self._settings = settings
         self._reader = PredictionLogReader(log_dir)
         self._journal = journal
@@ -120,7 +121,7 @@ class StateWriter:
         oldest = (through - self._monitoring.log_retention).date()
         before = self._journal.state.labelled_by_date if self._journal.state else {}
         kept = {day: rows for day, rows in before.items() if oldest <= day < since}
-        counted = joined[joined[LABEL].notna()].groupby(joined[TIME].dt.date).size()
+        counted = labelled_rows(joined, (), task=self._task).groupby(joined[TIME].dt.date).size()
         return kept | {day: int(rows) for day, rows in zip(counted.index, counted, strict=True)}
 
     def _faulty_windows(self, joined: "pd.DataFrame", start: datetime, through: datetime) -> tuple[LabelledWindow, ...]:
@@ -129,7 +130,8 @@ class StateWriter:
         found = {window.start: window for window in before if window.end >= oldest}
         for first, end in sorted(self._journal.faulty_windows):
             if first >= start:
-                rows = len(joined) - len(labelled_rows(joined, [(first, end)])) - int(joined[LABEL].isna().sum())
+                inside = joined[(joined[TIME] >= first) & (joined[TIME] < end)]
+                rows = len(labelled_rows(inside, (), task=self._task))
                 found[first] = LabelledWindow(start=first, end=end, labelled_rows=rows)
         return tuple(found[first] for first in sorted(found))
 

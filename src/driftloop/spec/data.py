@@ -99,7 +99,7 @@ class JoinSpec(Boundary):
     """Where it lies, as `data.uri`."""
     query: Query = None
     """SQL SELECT or name of a table, where `uri` is a database."""
-    on: Annotated[tuple[ColumnName, ...], Field(max_length=10)] = ()
+    by: Annotated[tuple[ColumnName, ...], Field(max_length=10)] = ()
     """Columns that must be equal in both tables. Without `timeColumn` at least one, and each combination only once in
     the further table."""
     time_column: Annotated[ColumnName | None, Field(validate_default=True)] = None
@@ -108,7 +108,7 @@ class JoinSpec(Boundary):
     within: Duration | None = None
     """How old values may be. Absent: however old."""
     columns: Annotated[tuple[ColumnName, ...], Field(max_length=200)] = ()
-    """Columns to take. Empty: all but those joined on."""
+    """Columns to take. Empty: all but those joined by."""
     prefix: Annotated[str, Field(max_length=50)] = ""
     """Put before the names of the columns taken."""
 
@@ -125,8 +125,8 @@ class JoinSpec(Boundary):
     @field_validator("time_column")
     @classmethod
     def _is_joined_by_something(cls, column: str | None, info: ValidationInfo) -> str | None:
-        if column is None and info.data.get("on") == ():
-            raise RuleError("must be set where on is empty", remedy="Name the columns to join by, or the time column.")
+        if column is None and info.data.get("by") == ():
+            raise RuleError("must be set where by is empty", remedy="Name the columns to join by, or the time column.")
         return column
 
     @field_validator("within")
@@ -266,8 +266,9 @@ class DataSpec(Boundary):
     """Smallest number of labelled rows a model may be trained on."""
     personal: Literal["Auto", "Report", "Refuse", "Drop", "Hash"] = "Auto"
     """What to do with columns that hold names, e-mail addresses, phone, card or national identity numbers. Report:
-    say so in the run's report. Refuse: end the run. Drop: leave the column out. Hash: replace values by hashes, so that
-    equal ones stay equal. Auto: drop inputs, report others."""
+    say so in the run's report. Refuse: end the run. Drop: leave such inputs out. Hash: replace values by hashes, so
+    that equal ones stay equal, in requests too; free texts that mention some are left out. Auto: drop inputs that hold
+    them, report others and texts that mention some. Key, time and target stay as they are."""
     provenance: ProvenanceSpec = ProvenanceSpec()
     """Origin and permitted use."""
 

@@ -4,6 +4,7 @@ Written by the stage `validate`, carried in the Bento as `schema.json`.
 """
 
 from enum import StrEnum
+from typing import Self
 
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.problem import Task
@@ -30,6 +31,8 @@ class Feature(Boundary):
     categories: tuple[str, ...] = ()
     """Categorical: the values seen in training, as strings, most frequent first. New ones are served, and watched.
     Where a run had none, these and the range are the champion's."""
+    is_hashed: bool = False
+    """Categorical: values are replaced by hashes (`spec.pseudonyms`), in requests too, before anything keeps them."""
     minimum: float | None = None
     """Numeric: smallest training value. Date: the same in epoch seconds."""
     maximum: float | None = None
@@ -64,6 +67,10 @@ class DataSchema(Boundary):
     """Decision: the action that was taken."""
     propensity_column: str | None = None
     """Decision: probability with which it was taken."""
+
+    def with_classes(self, classes: tuple[int, ...]) -> Self:
+        """Return the schema of a model that answers with these: the clusters, which only a trained model knows."""
+        return self.model_copy(update={"target": self.target.model_copy(update={"classes": classes})})
 
     @property
     def feature_names(self) -> list[str]:

@@ -18,8 +18,8 @@ from driftloop.spec.operation import (
     ServingSpec,
 )
 from driftloop.spec.placement import EnvironmentVariable, SecretKeyRef
-from driftloop.spec.preparation import PreparationSpec
-from driftloop.spec.problem import NEEDS_TARGET, ProblemSpec, Task
+from driftloop.spec.preparation import SELECTED_BY_TARGET, PreparationSpec
+from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED, ProblemSpec, Task
 from driftloop.spec.training import TrainingSpec
 
 API_GROUP = "driftloop.dev"
@@ -105,6 +105,26 @@ class ModelLoopSpec(Boundary):
         if problem and problem.task is not Task.CLASSIFICATION and preparation.sampling not in ("Auto", "None"):
             remedy = "Remove it: no classes to balance."
             raise RuleError(f"must be Auto or None for the task {problem.task}", field="sampling", remedy=remedy)
+        return preparation
+
+    @field_validator("preparation")
+    @classmethod
+    def _preparation_fits_data(cls, preparation: PreparationSpec, info: ValidationInfo) -> PreparationSpec:
+        problem, data = info.data.get("problem"), info.data.get("data")
+        if problem is None or data is None:
+            return preparation
+        if preparation.noise == "Smooth" and not data.time_column:
+            remedy = "Name the column that orders the rows, or remove Smooth."
+            raise RuleError("must come with data.timeColumn to smooth along", field="noise", remedy=remedy)
+        if preparation.noise == "LabelFilter" and problem.task is not Task.CLASSIFICATION:
+            remedy = "Remove LabelFilter: no classes to doubt."
+            raise RuleError(f"must not be LabelFilter for the task {problem.task}", field="noise", remedy=remedy)
+        if preparation.encoding == "Target" and problem.task not in SUPERVISED:
+            remedy = "Use OneHot or Ordinal: no target to encode by."
+            raise RuleError(f"must not be Target for the task {problem.task}", field="encoding", remedy=remedy)
+        if preparation.selection in SELECTED_BY_TARGET and problem.task not in SUPERVISED:
+            constraint = f"must be Auto, VarianceThreshold or None for the task {problem.task}"
+            raise RuleError(constraint, field="selection", remedy="Use VarianceThreshold: no target to tell of.")
         return preparation
 
     @field_validator("acceptance")

@@ -28,6 +28,11 @@ class Task(StrEnum):
     DECISION = "Decision"
 
 
+NEED_LABELS = {
+    Task.CLUSTERING: ("adjusted_rand",),
+    Task.ANOMALY_DETECTION: ("average_precision", "roc_auc", "f1"),
+}
+"""Metrics of tasks that can do without a target which can't."""
 METRICS_BY_TASK = {
     Task.CLASSIFICATION: CLASSIFICATION_METRICS,
     Task.REGRESSION: REGRESSION_METRICS,
@@ -37,6 +42,8 @@ METRICS_BY_TASK = {
 }
 SUPERVISED = (Task.CLASSIFICATION, Task.REGRESSION)
 """Tasks that learn a target."""
+UNSUPERVISED = (Task.CLUSTERING, Task.ANOMALY_DETECTION)
+"""Tasks that learn without a target; where there is one, models are compared by it."""
 NUMBERS = (Task.REGRESSION, Task.DECISION)
 """Tasks whose target is a number; a decision's is the reward."""
 NEEDS_TARGET = (*SUPERVISED, Task.DECISION)

@@ -27,6 +27,9 @@ class Comparison(Boundary):
     """Lower end of the paired bootstrap 95 % interval of the difference."""
     upper: float
     rows: int
+    agreement: float | None = None
+    """Where no truth decides: how far both answer alike, 1 at most: adjusted Rand index of clusters, rank correlation
+    of anomaly scores."""
 
 
 class ColumnImportance(Boundary):

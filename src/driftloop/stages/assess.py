@@ -53,7 +53,7 @@ def assess(
 ) -> Assessment:
     """Return metrics by group, and the differences between groups by fairlearn's names.
 
-    With more than two classes a difference is the largest over the classes, each against the rest. Regressions have
+    With more than two classes a difference is the largest over the classes, each against the rest. Other tasks have
     metrics by group and no difference.
 
     Args:
@@ -224,7 +224,7 @@ def _assess_column(
     name: str, groups: "npt.NDArray[np.object_]", order: Sequence[str], tested: _Tested
 ) -> ColumnAssessment:
     measured = tuple(_measure(group, groups == group, tested) for group in order)
-    if tested.schema.task is Task.REGRESSION:
+    if tested.schema.task is not Task.CLASSIFICATION:
         return ColumnAssessment(column=name, groups=measured)
     compared = [group.group for group in measured if not group.is_small]
     not_assessed = ""
@@ -258,7 +258,7 @@ def _measure(label: str, rows: "npt.NDArray[np.bool_]", tested: _Tested) -> Grou
         group=label,
         rows=len(truth),
         score=value if np.isfinite(value) else None,
-        base_rate=float(truth.mean()) if has_rates else None,
+        base_rate=float(truth.mean()) if has_rates and not np.isnan(truth).any() else None,
         selection_rate=float(answers.predictions.mean()) if has_rates else None,
         is_small=len(truth) < FEWEST_ROWS,
     )

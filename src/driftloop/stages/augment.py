@@ -6,6 +6,7 @@ Rows are made after balancing, so that they keep its shares. Validation and test
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from driftloop.stages.resample import Sampling
 JITTER = 0.1
 """Standard deviation of the noise, in those of the column."""
 MIXING = 0.2
-"""Both parameters of the Beta distribution of mixtures (Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization)."""
+"""Parameters of the mixtures' Beta distribution (Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization)."""
 DROPPED_WORDS = 0.1
 _JITTERED = (MatrixColumnKind.NUMBER, MatrixColumnKind.TEXT, MatrixColumnKind.COMPONENT)
 
@@ -91,9 +92,7 @@ def _jitter(x: Numbers, matrices: Matrices, random: np.random.Generator) -> Numb
     return np.asarray(x + random.standard_normal(x.shape) * scale)
 
 
-def _mix(
-    x: Numbers, y: npt.NDArray[np.generic], task: Task, random: np.random.Generator
-) -> tuple[Numbers, npt.NDArray[np.generic]]:
+def _mix(x: Numbers, y: npt.NDArray[Any], task: Task, random: np.random.Generator) -> tuple[Numbers, npt.NDArray[Any]]:
     """Mix each row with another: of its class, because a class has no half; with any where the target is a number."""
     partner = np.arange(len(y))
     groups = [partner] if task is Task.REGRESSION else [np.flatnonzero(y == label) for label in np.unique(y)]

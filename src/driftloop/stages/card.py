@@ -7,6 +7,7 @@ Cards for Model Reporting.
 from collections.abc import Iterable, Iterator, Sequence
 
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, ProblemSpec, Task
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.packageprivacy import tell
 from driftloop.stages.policies import caution
 from driftloop.stages.records import EQUALIZED_ODDS, Assessment, ColumnAssessment, Evaluation, Explanation
@@ -54,12 +55,15 @@ def build_card(
 def _in_short(schema: DataSchema, evaluation: Evaluation) -> str:
     classes = schema.target.classes
     answer = f"one of {len(classes)} classes" if classes else "a number"
-    told = f"Predicts `{schema.target.name}`, {answer}"
-    if schema.task is Task.DECISION:
-        told = f"Takes one of {len(classes)} actions for the sake of `{schema.target.name}`"
+    does = {
+        Task.CLUSTERING: "Tells which cluster a row belongs to",
+        Task.ANOMALY_DETECTION: "Tells whether a row is anomalous",
+        Task.DECISION: f"Takes one of {len(classes)} actions for the sake of `{schema.target.name}`",
+    }.get(schema.task, f"Predicts `{schema.target.name}`, {answer}")
+    notes = f" {' '.join(evaluation.notes)}" if schema.task in UNSUPERVISED else ""
     return (
-        f"{told}, from {len(schema.features)} columns. {evaluation.algorithm}, "
-        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows."
+        f"{does}, from {len(schema.features)} columns. {evaluation.algorithm}, "
+        f"{evaluation.metric} {evaluation.score:.3f} on {evaluation.test_rows:,} test rows.{notes}"
     )
 
 
@@ -95,16 +99,6 @@ def _metrics(evaluation: Evaluation) -> list[str]:
         ),
         *_policies(evaluation),
     ]
-
-
-def _policies(evaluation: Evaluation) -> list[str]:
-    if not evaluation.policies:
-        return []
-    rows = [
-        (p.name, f"{p.value:.4f}", f"{p.lower:.4f} to {p.upper:.4f}", f"{p.effective_rows:,.0f}")
-        for p in evaluation.policies
-    ]
-    return ["", *_table(["policy", "reward a decision, doubly robust", "95 % interval", "effective rows"], rows)]
 
 
 def _references(evaluation: Evaluation) -> list[str]:
@@ -169,6 +163,16 @@ def _robustness(evaluation: Evaluation) -> list[str]:
         f"{found.score:.4f}; disturbed:"
     )
     return [told, "", *_table(["rows with", evaluation.metric, "change"], rows)]
+
+
+def _policies(evaluation: Evaluation) -> list[str]:
+    if not evaluation.policies:
+        return []
+    rows = [
+        (p.name, f"{p.value:.4f}", f"{p.lower:.4f} to {p.upper:.4f}", f"{p.effective_rows:,.0f}")
+        for p in evaluation.policies
+    ]
+    return ["", *_table(["policy", "reward a decision, doubly robust", "95 % interval", "effective rows"], rows)]
 
 
 def _groups(assessment: Assessment) -> list[str]:
@@ -239,7 +243,7 @@ def _making(schema: DataSchema, evaluation: Evaluation, data: DataSpec) -> list[
             "Training rows": f"not known; adopted from {evaluation.origin}" if evaluation.origin else share,
             "Sampling": evaluation.sampling,
             "Decides": evaluation.decision or ("for the most probable class" if schema.target.classes else "a number"),
-            "Data from": data.provenance.source,
+            "Data from": data.provenance.source or ("made up (`data.simulation`)" if data.simulation else ""),
             "Data licence": data.provenance.licence,
             "Data collected for": data.provenance.purpose,
             "Consent": data.provenance.consent,
@@ -268,7 +272,9 @@ def _limits(evaluation: Evaluation, explanation: Explanation, assessment: Assess
             f"{len(weak)} of {len(explanation.columns)} columns make no measurable difference when shuffled alone: "
             f"{named}{', …' if len(weak) > _MOST_COLUMNS else '.'}"
         )
-    if not data.provenance.consent:
+    if data.simulation:
+        yield "The rows are made up (`data.simulation`): every figure above is about them, not about the world."
+    elif not data.provenance.consent:
         yield "What the people in the data agreed to is not stated (`data.provenance.consent`)."
     yield "Importance tells what the model uses, not what causes the target."
 

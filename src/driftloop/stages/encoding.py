@@ -3,7 +3,7 @@
 A block is one entry of scikit-learn's ColumnTransformer. What it is called tells what its columns become.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -43,6 +43,15 @@ class BlockName(StrEnum):
     ORDINAL = "ordered_categories"
     BOOLEANS = "booleans"
     TEXT = "text"
+
+
+_ALIKE: Mapping[str, MatrixColumnKind] = {
+    BlockName.NUMBERS: MatrixColumnKind.NUMBER,
+    BlockName.RESHAPED: MatrixColumnKind.NUMBER,
+    BlockName.BOOLEANS: MatrixColumnKind.BOOLEAN,
+    BlockName.ORDINAL: MatrixColumnKind.ORDINAL,
+}
+"""Blocks in which each input is one column."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +112,9 @@ def plan_blocks(
 def columns_of(block: Block, fitted: Any) -> list[MatrixColumn]:
     """Return the matrix columns that a fitted block gives, in its order."""
     kind, inputs = block.name, block.inputs
+    if kind in _ALIKE:
+        return [MatrixColumn(name, name, _ALIKE[kind]) for name in inputs]
     last = fitted[0] if hasattr(fitted, "steps") else fitted
-    if kind in (BlockName.NUMBERS, BlockName.RESHAPED):
-        return [MatrixColumn(name, name, MatrixColumnKind.NUMBER) for name in inputs]
-    if kind == BlockName.BOOLEANS:
-        return [MatrixColumn(name, name, MatrixColumnKind.BOOLEAN) for name in inputs]
     if kind == BlockName.DATES:
         parts = CYCLES if last.func is date_cycles else PARTS
         return [MatrixColumn(f"{name}: {part}", name, MatrixColumnKind.NUMBER) for part in parts for name in inputs]
@@ -118,8 +125,6 @@ def columns_of(block: Block, fitted: Any) -> list[MatrixColumn]:
             for name, values in told
             for value in values
         ]
-    if kind == BlockName.ORDINAL:
-        return [MatrixColumn(name, name, MatrixColumnKind.ORDINAL) for name in inputs]
     if kind == BlockName.TARGET:
         classes = last.classes_ if last.target_type_ == "multiclass" else [None]
         return [

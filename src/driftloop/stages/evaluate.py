@@ -19,11 +19,13 @@ from driftloop.algorithms.metrics import Answers, all_scores, compare, intervals
 from driftloop.algorithms.tasks import answer
 from driftloop.monitor.baseline import Baseline, build_baseline
 from driftloop.spec import Comparison, DataSchema, Task
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.package import MODEL_FILE, MODEL_FOLDER, SCHEMA_FILE, TRAINING_FILE
 from driftloop.stages.policies import policy_values, widen
 from driftloop.stages.records import CandidateRecord, ChampionComparison, Evaluation
 from driftloop.stages.table import encode_target, read_features, read_target
+from driftloop.stages.unlabelled import compare_unlabelled, tell_model, watched_metric
 
 _TWO = 2
 FEWEST_COMPARED_ROWS = 30
@@ -52,6 +54,10 @@ class Judged:
     """Classification: names of the classes, rows per true (down) and predicted class (across)."""
     roc: tuple[list[float], list[float], list[float]] | None
     """Two classes: false positive rate, true positive rate, threshold."""
+    frame: pd.DataFrame | None = None
+    """Tasks that learn without a target: the model's frame of the test rows, to describe clusters and anomalies by."""
+    wanted_share: float = 0.0
+    """AnomalyDetection: share of rows to call anomalous."""
 
 
 def evaluate(
@@ -78,10 +84,11 @@ def evaluate(
         seed: of the bootstrap.
     """
     truth = encode_target(read_target(test, schema), schema)
-    answers = answer(chain, read_features(test, schema), schema.task)
+    frame = read_features(test, schema)
+    answers = answer(chain, frame, schema.task)
     against_champion = ChampionComparison()
     if champion:
-        against_champion = _compare(champion, test, schema, truth, answers, metric=metric, seed=seed)
+        against_champion = _compare(champion, test, schema, truth, answers, chain=chain, metric=metric, seed=seed)
     evaluation = Evaluation(
         algorithm=record.algorithm,
         params=record.params,
@@ -98,7 +105,7 @@ def evaluate(
         decision=record.decision,
         history=record.history,
         origin=record.origin,
-        notes=record.notes,
+        notes=(*record.notes, *tell_model(chain, schema.task)),
         policies=policy_values(truth, answers, schema, seed=seed) if schema.task is Task.DECISION else (),
     )
     classes = schema.target.classes
@@ -108,7 +115,9 @@ def evaluate(
         truth,
         answers,
         confusion=_confusion(truth, answers, schema),
-        roc=roc_curve(truth, answers) if schema.task is Task.CLASSIFICATION and len(classes) == _TWO else None,
+        roc=_roc(truth, answers) if schema.task is not Task.DECISION and len(classes) == _TWO else None,
+        frame=frame if schema.task in UNSUPERVISED else None,
+        wanted_share=chain[-1].contamination_ if schema.task is Task.ANOMALY_DETECTION else 0.0,
     )
 
 
@@ -137,7 +146,13 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
     if schema.task is Task.DECISION and judged.answers.probabilities is not None:
         codes = _as_served(judged.answers.probabilities)
     outputs: dict[str, Any] = {"prediction": [classes[int(code)] for code in codes] if classes else codes}
-    if judged.answers.probabilities is not None:
+    evaluation = judged.evaluation
+    watched = evaluation.metric, evaluation.score, evaluation.standard_error
+    if schema.task in UNSUPERVISED:
+        watched = watched_metric(evaluation, judged.truth, judged.answers, schema.task)
+    if schema.task is Task.CLUSTERING:
+        outputs["prediction"] = codes.astype(np.int64)
+    elif judged.answers.probabilities is not None:
         probabilities = judged.answers.probabilities
         outputs["probability"] = probabilities[:, 1] if len(classes) == _TWO else probabilities.tolist()
     return build_baseline(
@@ -145,9 +160,9 @@ def describe(judged: Judged, rows: pa.Table, test: pa.Table, schema: DataSchema,
         test.to_pandas(),
         pd.DataFrame(outputs),
         schema,
-        metric=judged.evaluation.metric,
-        metric_value=judged.evaluation.score,
-        metric_standard_error=judged.evaluation.standard_error,
+        metric=watched[0],
+        metric_value=watched[1],
+        metric_standard_error=watched[2],
         window=window,
     )
 
@@ -162,11 +177,25 @@ def _confusion(
     truth: npt.NDArray[np.float64], answers: Answers, schema: DataSchema
 ) -> tuple[list[str], list[list[int]]] | None:
     classes = schema.target.classes
-    if schema.task is not Task.CLASSIFICATION:
+    if schema.task is Task.DECISION or not classes:
         return None
+    known = ~np.isnan(truth)
+    if not known.any():
+        return None
+    truth, answers = truth[known], answers.take(known)
     pairs = truth.astype(np.int64) * len(classes) + answers.predictions.astype(np.int64)
     counts = np.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), len(classes))
     return [str(label) for label in classes], counts.tolist()
+
+
+def _roc(truth: npt.NDArray[np.float64], answers: Answers) -> tuple[list[float], list[float], list[float]] | None:
+    known = ~np.isnan(truth)
+    return roc_curve(truth[known], answers.take(known)) if len(np.unique(truth[known])) == _TWO else None
+
+
+def answered_schema(chain: Any, schema: DataSchema) -> DataSchema:
+    """Return the schema with what the model answers: of a clustering, its clusters."""
+    return schema.with_classes(tuple(chain[-1].clusters_)) if schema.task is Task.CLUSTERING else schema
 
 
 def _compare(
@@ -176,11 +205,13 @@ def _compare(
     truth: npt.NDArray[np.float64],
     answers: Answers,
     *,
+    chain: Any,
     metric: str,
     seed: int,
 ) -> ChampionComparison:
     """Compare on the rows that the champion was not fitted on, or say why that is not possible."""
-    if champion.schema.target.classes != schema.target.classes and schema.task is not Task.DECISION:
+    may_differ = (Task.CLUSTERING, Task.DECISION)
+    if champion.schema.target.classes != schema.target.classes and schema.task not in may_differ:
         return _not_compared("the classes of the target changed")
     unseen = np.ones(test.num_rows, dtype=bool)
     if schema.time_column and champion.trained_through:
@@ -192,6 +223,8 @@ def _compare(
     features = read_features(test.filter(pa.array(unseen)), champion.schema)
     champion_answers = answer(champion.chain, features, schema.task)
     truth, answers = truth[unseen], answers.take(unseen)
+    if schema.task in UNSUPERVISED:
+        return compare_unlabelled(chain, truth, answers, champion_answers, task=schema.task, metric=metric, seed=seed)
     if schema.task is Task.DECISION:
         champion_answers, effective = widen(champion_answers, champion.schema, answers, schema, truth)
         if effective < FEWEST_COMPARED_ROWS:

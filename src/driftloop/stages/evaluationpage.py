@@ -4,6 +4,7 @@ Draws what `evaluate` found; judges nothing itself.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,13 @@ from driftloop.stages.evaluate import Judged
 from driftloop.stages.examinationpage import build_sections
 from driftloop.stages.policypage import policy_section
 from driftloop.stages.records import Evaluation
+from driftloop.stages.unlabelledpage import build_sections as build_unlabelled
 
+_TITLES = {
+    Task.CLUSTERING: "Which groups are there?",
+    Task.ANOMALY_DETECTION: "Which rows are odd?",
+    Task.DECISION: "What does the policy earn of {}?",
+}
 _MOST_BINS = 30
 _MOST_CLASSES_DRAWN = 20
 """A larger confusion matrix is left out; the table by class says more."""
@@ -38,10 +45,9 @@ _LARGE = 100
 def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
     """Return the evaluation as one self-contained HTML page."""
     evaluation = judged.evaluation
+    unlabelled, judged = _unlabelled(judged, schema), _known(judged)
     header = Header(
-        f"What does the policy earn of {schema.target.name}?"
-        if schema.task is Task.DECISION
-        else f"How well is {schema.target.name} predicted?",
+        _TITLES.get(schema.task, "How well is {} predicted?").format(schema.target.name),
         f"How good is the model on {evaluation.judged_on}, how sure is that, where does it err, and is it better than "
         "the champion?",
         {
@@ -52,7 +58,7 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
         },
     )
     pictures = _regression_pictures(judged, schema) if schema.task is Task.REGRESSION else ()
-    if schema.task is Task.CLASSIFICATION:
+    if schema.task in {Task.CLASSIFICATION, Task.ANOMALY_DETECTION} and judged.confusion:
         pictures = _two_class_pictures(judged, schema) if judged.roc else _many_class_pictures(judged)
     return render_page(
         header,
@@ -65,7 +71,8 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
             _metrics(evaluation),
             note="Greater is better for each; the intervals hold 95 % and come from drawing the test rows again.",
         ),
-        section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)),
+        unlabelled,
+        section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)) if pictures else "",
         *build_sections(evaluation),
         section(
             "How it was made",
@@ -76,6 +83,21 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
             note="How rare classes were sampled, and the hyperparameters that did best on the validation rows.",
         ),
     )
+
+
+def _known(judged: Judged) -> Judged:
+    """Return the rows whose truth is known."""
+    known = ~np.isnan(judged.truth)
+    if known.all() or not known.any():
+        return judged
+    return replace(judged, truth=judged.truth[known], answers=judged.answers.take(known))
+
+
+def _unlabelled(judged: Judged, schema: DataSchema) -> str:
+    if judged.frame is None:
+        return ""
+    notes = "".join(f"<p>{plain(note, 300)}</p>" for note in judged.evaluation.notes)
+    return notes + build_unlabelled(judged.answers, judged.truth, judged.frame, schema, judged.wanted_share)
 
 
 def _setting(value: object) -> str:

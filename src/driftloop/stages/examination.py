@@ -146,7 +146,9 @@ class _Making:
                 validation_score=evaluation.validation_score,
             )
         return learning_curve(
-            lambda x, y: fit_estimator(record, x, y, self.schema, self.preparation, seed=self.seed),
+            lambda x, y: fit_estimator(
+                record, x, y, self.schema, self.preparation, columns=matrices.columns, seed=self.seed
+            ),
             (matrices.train_x, matrices.train_y),
             (matrices.validation_x, matrices.validation_y),
             self.schema,

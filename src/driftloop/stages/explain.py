@@ -4,6 +4,8 @@ Between `evaluate` and `package`. It asks the whole chain, so that a column coun
 was cleaned and encoded. It chooses and rejects nothing.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +13,21 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from driftloop.algorithms.metrics import score
+from driftloop.algorithms.metrics import Answers, score
 from driftloop.algorithms.tasks import answer
+from driftloop.algorithms.unsupervised import adjusted_rand, rank_correlation
 from driftloop.reports.axes import number_axis
 from driftloop.reports.bars import MOST_ROWS as MOST_DRAWN
 from driftloop.reports.bars import Interval, interval_chart
 from driftloop.reports.page import Card, Header, cards, paragraph, render_page
 from driftloop.spec import ColumnImportance, DataSchema, Task
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.attributionpage import build_attribution_section
 from driftloop.stages.records import SUSPICIOUS_SHARE, Explanation
 from driftloop.stages.table import encode_target, read_features, read_target
 
+AGREEMENT = "agreement"
+"""Named in the place of a metric where no truth decides."""
 REPEATS = 10
 MOST_ROWS, FEWEST_ROWS = 1000, 200
 MOST_ANSWERS = 200_000
@@ -36,6 +42,8 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
 
     Each repeat has a shuffle and a bootstrap sample of its own, so that the standard deviation tells how far the
     importance depends on which rows happened to be there. Columns that resemble each other share their importance.
+
+    Where no truth decides, what is lost is the agreement with the model's own answers to the rows as they are.
 
     Args:
         chain: the whole model; takes the model's frame.
@@ -60,13 +68,17 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
     columns = []
     with threadpool_limits(limits=1):  # on a busy machine, threads that wait for one another take six times as long
         whole = answer(chain, frame, schema.task)
-        before = [score(metric, truth, whole, weights) for weights in samples]
+        if schema.task in UNSUPERVISED:
+            metric, measure = AGREEMENT, agreement_with(whole)
+        else:
+            measure = partial(score, metric, truth)
+        before = [measure(whole, weights) for weights in samples]
         for name in schema.feature_names:
             values = frame[name].to_numpy()
             shuffled = repeated.assign(**{name: np.concatenate([values[order] for order in orders])})
             answers = answer(chain, shuffled, schema.task)
             losses = [
-                before[repeat] - score(metric, truth, answers.take(repeat_of_row == repeat), samples[repeat])
+                before[repeat] - measure(answers.take(repeat_of_row == repeat), samples[repeat])
                 for repeat in range(REPEATS)
             ]
             columns.append(_summarise(name, losses))
@@ -75,10 +87,22 @@ def explain(chain: Any, test: pa.Table, schema: DataSchema, *, metric: str, seed
         metric=metric,
         rows=rows,
         repeats=REPEATS,
-        score=score(metric, truth, whole),
+        score=measure(whole, np.ones(rows)),
         columns=tuple(columns),
         leakage_suspect=_leakage_suspect(columns),
     )
+
+
+def agreement_with(whole: Answers) -> Callable[[Answers, npt.NDArray[np.float64]], float]:
+    """Return how far answers agree with earlier ones: adjusted Rand index of clusters, rank correlation of scores."""
+
+    def measure(answers: Answers, weights: npt.NDArray[np.float64]) -> float:
+        if whole.space is not None:
+            return adjusted_rand(whole.predictions, answers.predictions, weights)
+        scores = [np.zeros(0) if one.probabilities is None else one.probabilities[:, 1] for one in (whole, answers)]
+        return rank_correlation(scores[0], scores[1], weights)
+
+    return measure
 
 
 def build_page(explanation: Explanation) -> str:

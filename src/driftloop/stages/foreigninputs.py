@@ -28,6 +28,8 @@ class ForeignInputs:
 
 
 def _restore(column: "pd.Series[Any]", kind: FeatureType) -> "pd.Series[Any]":
+    if kind is FeatureType.TEXT:
+        return column
     if kind is FeatureType.CATEGORICAL:
         return column.where(column.notna(), np.nan)
     if kind is FeatureType.BOOLEAN and not column.isna().any():

@@ -15,6 +15,7 @@ import pandas as pd
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import DataSchema, Feature, FeatureType
+from driftloop.spec.pseudonyms import pseudonym
 
 _Column: TypeAlias = "Sequence[Any] | pd.Series[Any]"
 
@@ -50,8 +51,8 @@ def to_model_frame(columns: Mapping[str, Sequence[Any]], schema: DataSchema) -> 
     """Return the model's frame of plain columns, e.g. those of a request.
 
     Shape (n_rows, n_features) in the schema's order: numeric as float64; categorical as object of `str`, None where
-    missing; text as object of `str`, empty where missing; boolean as float64 0, 1 or NaN; date as float64 seconds since the epoch (UTC where no zone is given) or
-    NaN. Other columns are ignored.
+    missing; text as object of `str`, empty where missing; boolean as float64 0, 1 or NaN; date as float64 seconds since
+    the epoch (UTC where no zone is given) or NaN. Other columns are ignored.
 
     Raises:
         MissingColumnsError: an input column is absent.
@@ -96,7 +97,8 @@ def _read_columns(
     arrays = {}
     for feature in schema.features:
         try:
-            arrays[feature.name] = _READERS[feature.type](columns[feature.name])
+            values = _READERS[feature.type](columns[feature.name])
+            arrays[feature.name] = _hashes(values) if feature.is_hashed else values
         except (TypeError, ValueError, OverflowError) as error:
             raise ColumnTypeError(feature, error) from error
     return arrays
@@ -124,6 +126,12 @@ def _categories(values: _Column) -> npt.NDArray[np.object_]:
     names = np.empty(len(values), dtype=object)
     names[:] = [_category(value) for value in values]
     return names
+
+
+def _hashes(values: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    hashed = np.empty(len(values), dtype=object)
+    hashed[:] = [None if value is None else pseudonym(value) for value in values]
+    return hashed
 
 
 def _texts(values: _Column) -> npt.NDArray[np.object_]:

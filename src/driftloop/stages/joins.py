@@ -57,13 +57,13 @@ def join(rows: pa.Table, further: pa.Table, spec: JoinSpec, time_column: str | N
 
 
 def _columns_to_take(rows: pa.Table, further: pa.Table, spec: JoinSpec) -> list[str]:
-    joined_on = [*spec.on, *([spec.time_column] if spec.time_column else [])]
-    for table, names, who in ((further, [*joined_on, *spec.columns], ""), (rows, spec.on, ", and so must the rows")):
+    joined_by = [*spec.by, *([spec.time_column] if spec.time_column else [])]
+    for table, names, who in ((further, [*joined_by, *spec.columns], ""), (rows, spec.by, ", and so must the rows")):
         for name in names:
             if name not in table.column_names:
                 remedy = f"{'There' if table is further else 'In the rows'} are: {', '.join(table.column_names)}."
                 raise JoinError(spec.uri, f"must have the column '{name}'{who}", f"{remedy} Correct the name.")
-    taken = list(spec.columns) or [name for name in further.column_names if name not in joined_on]
+    taken = list(spec.columns) or [name for name in further.column_names if name not in joined_by]
     for name in taken:
         if spec.prefix + name in rows.column_names:
             remedy = "Set a 'prefix', or list only the 'columns' to take."
@@ -71,16 +71,16 @@ def _columns_to_take(rows: pa.Table, further: pa.Table, spec: JoinSpec) -> list[
                 spec.uri, f"must bring columns of other names. There is '{spec.prefix + name}' already", remedy
             )
     if not taken:
-        raise JoinError(spec.uri, "must have a column to take beside those it is joined on", "Correct 'on'.")
+        raise JoinError(spec.uri, "must have a column to take beside those it is joined by", "Correct 'by'.")
     return taken
 
 
 def _keys(rows: pa.Table, further: pa.Table, spec: JoinSpec) -> tuple[Codes, Codes]:
     """Return numbers for the combinations of keys, the same for equal ones in both tables; -1 where one is missing."""
-    if not spec.on:
+    if not spec.by:
         return np.zeros(rows.num_rows, dtype=np.int64), np.zeros(further.num_rows, dtype=np.int64)
     both = []
-    for name in spec.on:
+    for name in spec.by:
         ours, theirs = (_as_key(table.column(name)) for table in (rows, further))
         if not ours.type.equals(theirs.type):
             empty = next(
@@ -175,13 +175,13 @@ def _refuse_twins(
     twins = np.flatnonzero(equals_next & (keys[1:] >= 0))
     if not len(twins):
         return
-    names = [*spec.on, *([spec.time_column] if spec.time_column else [])]
+    names = [*spec.by, *([spec.time_column] if spec.time_column else [])]
     shown = further.select(names).take(pa.array(order[twins[:_SHOWN]])).to_pylist()
     examples = "; ".join(", ".join(f"{name} {value}" for name, value in row.items()) for row in shown)
     raise JoinError(
         spec.uri,
         f"must have each combination of {_listed(names)} only once. {len(twins):,} are there again, such as {examples}",
-        "Remove the duplicates, add a column to 'on', or set 'timeColumn' if they are of different times.",
+        "Remove the duplicates, add a column to 'by', or set 'timeColumn' if they are of different times.",
     )
 
 

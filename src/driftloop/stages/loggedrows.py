@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from driftloop.errors import InvalidInputError
 from driftloop.predictionlog import PredictionLogReader
 from driftloop.predictionlog.trainingtable import labelled_rows, training_table
-from driftloop.spec import DataSpec, TrainingRows
+from driftloop.spec import DataSpec, Task, TrainingRows
+from driftloop.spec.problem import NEEDS_TARGET
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,12 +32,13 @@ class UnreadableTrainingRowsError(InvalidInputError):
 
 
 class NoTrainingRowsError(InvalidInputError):
-    """No logged prediction has a label."""
+    """No logged prediction can be learned from."""
 
-    def __init__(self, rows: TrainingRows) -> None:
+    def __init__(self, rows: TrainingRows, task: Task) -> None:
+        wanted, remedy = ("labelled rows", "Send labels") if task in NEEDS_TARGET else ("rows", "Wait for requests")
         super().__init__(
-            f"The prediction log '{rows.log_uri}' must hold labelled rows up to {rows.through.isoformat()}, outside of "
-            f"{len(rows.leave_out)} quarantined windows. Got none. Send labels, then start the run again."
+            f"The prediction log '{rows.log_uri}' must hold {wanted} up to {rows.through.isoformat()}, outside of "
+            f"{len(rows.leave_out)} quarantined windows. Got none. {remedy}, then start the run again."
         )
 
 
@@ -52,20 +54,21 @@ def read_training_rows(content: bytes, uri: str) -> TrainingRows:
         raise UnreadableTrainingRowsError(uri, error) from error
 
 
-def logged_table(rows: TrainingRows, log: Path, data: DataSpec) -> pa.Table:
-    """Return the labelled rows under the names of the user's own table.
+def logged_table(rows: TrainingRows, log: Path, data: DataSpec, task: Task = Task.CLASSIFICATION) -> pa.Table:
+    """Return the rows under the names of the user's own table.
 
     Args:
         rows: which ones.
         log: the log, or a copy that holds all of the rows' view.
         data: names of the target, key and time columns.
+        task: whether rows need a label.
 
     Raises:
         LogDamagedError: a file of the log can't be read.
         NoTrainingRowsError: there is no row.
     """
     joined = PredictionLogReader(log).joined(EPOCH, rows.through, labelled_by=rows.through, view=rows.view)
-    labelled = labelled_rows(joined, rows.leave_out)
+    labelled = labelled_rows(joined, rows.leave_out, task=task)
     if labelled.empty:
-        raise NoTrainingRowsError(rows)
+        raise NoTrainingRowsError(rows, task)
     return pa.Table.from_pandas(training_table(labelled, data), preserve_index=False)

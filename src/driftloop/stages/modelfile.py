@@ -54,6 +54,9 @@ TRUSTED_TYPES = (
 """What the algorithms of the catalogue, and common models made elsewhere, need beyond skops' own defaults
 (scikit-learn's public estimators, numpy)."""
 
+_HEADER = 128
+"""Bytes in which a NumPy file says what it holds."""
+
 
 class UntrustedModelError(InvalidInputError):
     """A model file holds types that are not on the trusted list."""
@@ -114,13 +117,17 @@ def _untrusted(data: bytes) -> list[str]:
 
 
 def _canonical(data: bytes) -> bytes:
-    """Return a skops archive without the times and memory addresses that differ between equal models."""
-    ids: dict[int, int] = {}
+    """Return a skops archive without the times and memory addresses that differ between equal models.
+
+    Equal plain values count as one, because whether they are one object says nothing of the model.
+    """
+    ids: dict[int | str, int] = {}
     members: dict[str, str] = {}
 
     def renumber(node: dict[str, Any]) -> dict[str, Any]:
         if isinstance(node.get("__id__"), int):
-            node["__id__"] = ids.setdefault(node["__id__"], len(ids))
+            identity = node["content"] if node.get("__loader__") == "JsonNode" else node["__id__"]
+            node["__id__"] = ids.setdefault(identity, len(ids))
         if isinstance(file := node.get("file"), str):
             node["file"] = members.setdefault(file, f"{len(members)}{PurePosixPath(file).suffix}")
         return node
@@ -129,6 +136,21 @@ def _canonical(data: bytes) -> bytes:
     with ZipFile(io.BytesIO(data)) as source, ZipFile(target, "w") as archive:
         schema = json.loads(source.read("schema.json"), object_hook=renumber)
         for old, new in members.items():
-            archive.writestr(ZipInfo(new), source.read(old))
+            archive.writestr(ZipInfo(new), _without_padding(source.read(old)))
         archive.writestr(ZipInfo("schema.json"), json.dumps(schema))
+    return target.getvalue()
+
+
+def _without_padding(member: bytes) -> bytes:
+    """Return an array of records, such as a tree's nodes, with zeros between the fields instead of what lay there."""
+    if b"'descr': [" not in member[:_HEADER]:
+        return member
+    import numpy as np
+
+    records = np.load(io.BytesIO(member), allow_pickle=False)
+    clean = np.zeros(records.shape, records.dtype)
+    for name in records.dtype.names:
+        clean[name] = records[name]
+    target = io.BytesIO()
+    np.save(target, clean, allow_pickle=False)
     return target.getvalue()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from driftloop.errors import DriftloopError
+from driftloop.spec import DataSpec
 
 MODEL_FOLDER = "model"
 MODEL_FILE = "model.skops"
@@ -86,7 +87,14 @@ class ModelFiles:
 
 
 def assemble(
-    folder: Path, files: ModelFiles, *, loop: str, card: str, requirements: Sequence[str], runtime_image: str
+    folder: Path,
+    files: ModelFiles,
+    *,
+    loop: str,
+    card: str,
+    requirements: Sequence[str],
+    runtime_image: str,
+    origin: Mapping[str, Any] | None = None,
 ) -> BentoContent:
     """Lay out the content of a Bento in `folder`, which must not exist yet.
 
@@ -97,6 +105,7 @@ def assemble(
         card: the model card, in Markdown.
         requirements: Python packages of the server, pinned.
         runtime_image: container image the model shall be served on.
+        origin: of the data, by `data_origin`; absent where nothing is known.
     """
     import driftloop
 
@@ -118,8 +127,21 @@ def assemble(
     (folder / "service.py").write_text(_SERVICE, encoding="utf-8")
     (folder / "bentofile.yaml").write_text(_bentofile(loop, card, requirements), encoding="utf-8")
     manifest = {"formatVersion": _FORMAT_VERSION, "runtimeImage": runtime_image, "files": _digests(folder)}
+    manifest |= {"data": dict(origin)} if origin else {}
     (model / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
     return BentoContent(folder, content_digest(folder))
+
+
+def data_origin(data: DataSpec, digest: str) -> dict[str, Any]:
+    """Return what the manifest tells of the data: their content's digest, and where they come from.
+
+    No addresses: equal content at another place makes the same Bento.
+    """
+    origin: dict[str, Any] = {"digest": digest}
+    if data.simulation:
+        origin["simulated"] = True
+    told = {name: text for name, text in data.provenance.to_dict().items() if text}
+    return origin | ({"provenance": told} if told else {})
 
 
 def content_digest(folder: Path) -> str:

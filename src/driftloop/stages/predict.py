@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from driftloop.algorithms.tasks import decide
+from driftloop.algorithms.tasks import decide, last_link
 from driftloop.errors import DriftloopError
 from driftloop.spec import DataSchema, Task
 from driftloop.stages.frame import frame_to_model_frame, to_request_columns
@@ -59,13 +59,13 @@ def predict(model: Any, frame: pd.DataFrame, schema: DataSchema) -> Answers:
     if schema.task is Task.REGRESSION:
         return Answers(model.predict(frame).astype(float).tolist(), None)
     classes = schema.target.classes
-    if not hasattr(model, "predict_proba"):  # clusters by distance
-        return Answers([int(cluster) for cluster in model.predict(frame)], None)
+    if schema.task is Task.CLUSTERING:
+        clusters, matrix = last_link(model, frame)
+        probabilities = clusters.predict_proba(matrix).tolist() if hasattr(clusters, "predict_proba") else None
+        return Answers([int(cluster) for cluster in clusters.predict(matrix)], probabilities)
     codes, probabilities = decide(model, frame)
     if probabilities.shape[1] != len(classes):
         raise ClassesDifferError(len(classes), probabilities.shape[1])
-    if schema.task is Task.ANOMALY_DETECTION:
-        return Answers(model[-1].is_anomalous(probabilities[:, 1]).tolist(), probabilities.tolist())
     return Answers([classes[index] for index in codes.tolist()], probabilities.tolist())
 
 

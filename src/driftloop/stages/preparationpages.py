@@ -19,7 +19,7 @@ _MISSING = {
     "Median": "the median of the training rows",
     "MostFrequent": "the most frequent value of the training rows",
     "Constant": "the constant, with a flag; a date the median, true or false the more frequent one",
-    "KNN": f"the mean of the five nearest of {MOST_ROWS_TO_COMPARE:,} training rows, evenly chosen where there are more",
+    "KNN": f"the mean of the five nearest training rows, of which {MOST_ROWS_TO_COMPARE:,} are kept, evenly chosen",
     "Iterative": "what the other columns predict, by Bayesian ridge regression on at most "
     f"{MOST_ROWS_TO_REGRESS:,} training rows",
     "DropRows": "the median in requests; training rows with a gap are left out",

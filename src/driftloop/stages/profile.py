@@ -65,6 +65,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
             remarks += (
                 [f"parts the rows exactly as '{twins[name]}' does: one of them is enough"] if name in twins else []
             )
+        remarks += report.checks.about(name) if report.checks else []
         profiles.append(_describe(name, column, role, tuple(remarks)))
     target = validated.table.column(data.target_column).combine_chunks() if data.target_column else None
     is_number = schema.task in NUMBERS
@@ -79,6 +80,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
             (f"have no time ('{data.time_column}') and are left out", report.rows_without_time),
         ),
         notes=report.notes,
+        checks=report.checks,
         target=data.target_column,
         target_counts=() if target is None or is_number else tuple(_counts(target.drop_null())),
         target_spread=_spread(_numbers(target), _COVERAGE_BINS) if target is not None and is_number else None,

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 TIMESTAMP = pa.timestamp("us", "UTC")
+_HEAD_VALUES = 100
 
 
 def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.ChunkedArray:
@@ -37,8 +38,10 @@ def read_dates(column: pa.ChunkedArray | pa.Array) -> Any:
     if pa.types.is_date(column.type):
         return column.cast(pa.timestamp("us")).cast(TIMESTAMP)
     if is_text(column.type) and column.null_count < len(column):
+        head = column.drop_null()[:_HEAD_VALUES]  # a cast that fails does so only after all rows, and slowly
         for with_zone in (False, True):
             try:
+                head.cast(TIMESTAMP if with_zone else pa.timestamp("us"))
                 return column.cast(TIMESTAMP if with_zone else pa.timestamp("us")).cast(TIMESTAMP)
             except pa.ArrowInvalid:
                 continue

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.datachecks import DataChecks
 from driftloop.spec.training import Effort
 from driftloop.stages.judgements import Examination, Membership
 
@@ -17,6 +18,8 @@ DEMOGRAPHIC_PARITY, EQUALIZED_ODDS = "demographic_parity_difference", "equalized
 """Differences between groups, by fairlearn's names."""
 
 
+SHARE_ERROR = "neg_share_error"
+"""Metric of a comparison without labels: how far the share of rows called anomalous is from the one wanted, negated."""
 RECORD = "record"
 """Key of an artifact's metadata that holds a record, as JSON."""
 
@@ -56,6 +59,8 @@ class ValidationReport(Boundary):
     dropped_columns: tuple[DroppedColumn, ...]
     notes: tuple[str, ...]
     """What was read as missing, or kept for the champion's sake, in plain sentences."""
+    checks: DataChecks | None = None
+    """What the rows are like; absent where nobody looked."""
 
 
 class LeftOutRows(Boundary):
@@ -252,7 +257,7 @@ class Evaluation(Boundary):
     origin: str = ""
     """Where a model made elsewhere came from; it may have seen the test rows. Empty: it was trained in this run."""
     notes: tuple[str, ...] = ()
-    """What a person should know of a model made elsewhere, in plain sentences."""
+    """What a person should know of the model, in plain sentences."""
     policies: tuple[PolicyValue, ...] = ()
     """Decision: the policy as it serves first, then what it is to be compared with."""
 

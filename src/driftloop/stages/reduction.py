@@ -63,9 +63,9 @@ def reduce_columns(
     matrix: npt.NDArray[np.float64],
     y: npt.NDArray[Any] | None,
     columns: Sequence[MatrixColumn],
-    task: Task,
     preparation: PreparationSpec,
     *,
+    task: Task,
     seed: int,
 ) -> Reduced:
     """Leave out constant columns, select, then combine, as the loop asks.
@@ -75,8 +75,8 @@ def reduce_columns(
         matrix: training rows, encoded and scaled, shape (n_rows, n_columns).
         y: their target; None where there is none.
         columns: what the columns are.
-        task: what is learned.
         preparation: group of the loop.
+        task: what is learned.
         seed: of mutual information and of randomised decompositions.
 
     Raises:
@@ -164,12 +164,10 @@ def _scores(
     chosen = evenly(len(matrix), MOST_ROWS_INFORMED)
     continuous = (MatrixColumnKind.NUMBER, MatrixColumnKind.TEXT, MatrixColumnKind.COMPONENT)
     informed = mutual_info_regression if task is Task.REGRESSION else mutual_info_classif
-    found: npt.NDArray[np.float64] = informed(
-        matrix[chosen],
-        y[chosen],
-        discrete_features=np.array([column.kind not in continuous for column in columns]),
-        random_state=seed,
-    )
+    looked_at, discrete = matrix[chosen], np.array([column.kind not in continuous for column in columns])
+    for place in np.flatnonzero(discrete):  # numbered, for scaled ones would be taken for continuous
+        looked_at[:, place] = np.unique(looked_at[:, place], return_inverse=True)[1]
+    found: npt.NDArray[np.float64] = informed(looked_at, y[chosen], discrete_features=discrete, random_state=seed)
     return found
 
 

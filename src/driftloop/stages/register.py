@@ -4,11 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from driftloop.errors import DriftloopError
-from driftloop.spec import AcceptanceSpec, FeasibilityResult, GroupDifferences, RunResult, RunVerdict
-from driftloop.stages.records import Assessment, ChampionComparison, Evaluation, Explanation
+from driftloop.spec import AcceptanceSpec, Comparison, FeasibilityResult, GroupDifferences, RunResult, RunVerdict
+from driftloop.spec.problem import CLUSTERING_METRICS
+from driftloop.stages.records import SHARE_ERROR, Assessment, ChampionComparison, Evaluation, Explanation
 from driftloop.stages.store import ObjectStore
 
 COLUMNS_IN_RESULT = 5
+FEWEST_AGREEMENT = 0.5
+"""Rank correlation below which two detectors mean different things by anomalous, so that only labels can decide."""
+FEWEST_STABILITY = 0.6
+"""Adjusted Rand index of two halves' clusters below which clusters are not to be relied on; Hennig, "Cluster-wise
+assessment of cluster stability", 2007, draws that line for the Jaccard index."""
 
 
 class ResultExistsError(DriftloopError):
@@ -121,19 +127,33 @@ def _champion_rules(
 ) -> Iterator[tuple[bool, str]]:
     comparison = against_champion.comparison
     if comparison:
+        rows = "labelled rows" if comparison.agreement is None else "rows"
         figures = (
-            f"{evaluation.metric} {comparison.challenger:.4f} against the champion's {comparison.champion:.4f} on the "
-            f"newest {comparison.rows} labelled rows (difference {comparison.difference:+.4f}, "
+            f"{comparison.metric} {comparison.challenger:.4f} against the champion's {comparison.champion:.4f} on the "
+            f"newest {comparison.rows} {rows} (difference {comparison.difference:+.4f}, "
             f"95 % interval {comparison.lower:+.4f} to {comparison.upper:+.4f})"
         )
         if acceptance.champion_comparison == "Better":
             yield comparison.lower > 0, f"{figures}, interval above 0 wanted"
         else:
             yield comparison.difference >= 0, f"{figures}, difference of at least 0 wanted"
+        yield from _trust_rules(evaluation, comparison)
     elif against_champion.failure:
         yield False, against_champion.failure
     else:
         yield True, "there is no champion to compare with; it is the first model"
+
+
+def _trust_rules(evaluation: Evaluation, comparison: Comparison) -> Iterator[tuple[bool, str]]:
+    """Return what a challenger must show besides, where a champion serves: whether it holds, and in words."""
+    agreement = comparison.agreement
+    if comparison.metric == SHARE_ERROR and agreement is not None:
+        told = f"scores of challenger and champion have the rank correlation {agreement:.2f}"
+        yield agreement >= FEWEST_AGREEMENT, f"{told}, at least {FEWEST_AGREEMENT} wanted where no labels decide"
+    elif comparison.metric in CLUSTERING_METRICS:
+        stability = evaluation.metrics.get("stability", 0.0)
+        told = f"clusters of models fitted on halves of the rows agree by {stability:.2f} (adjusted Rand index)"
+        yield stability >= FEWEST_STABILITY, f"{told}, at least {FEWEST_STABILITY} wanted"
 
 
 def _gap_rules(evaluation: Evaluation, acceptance: AcceptanceSpec) -> Iterator[tuple[bool, str]]:

@@ -112,7 +112,8 @@ def _smoteenn(matrices: Matrices, y: npt.NDArray[Any], seed: int, neighbours: in
     from imblearn.under_sampling import EditedNearestNeighbours
 
     more = _smote(matrices, y, seed, neighbours)
-    made_x, made_y = (more.made_x, more.made_y) if more.made_x is not None else (matrices.train_x[:0], y[:0])
+    made_x = matrices.train_x[:0] if more.made_x is None else more.made_x
+    made_y = y[:0] if more.made_y is None else more.made_y
     both_x, both_y = np.concatenate([matrices.train_x, made_x]), np.concatenate([y, made_y])
     kept = _chosen(EditedNearestNeighbours(sampling_strategy="all"), both_x, both_y)
     if len(np.unique(both_y[kept])) < len(np.unique(y)):

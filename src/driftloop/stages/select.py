@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.blend import NAME as BLEND
 from driftloop.algorithms.blend import Mixture, find_mixture
 from driftloop.algorithms.metrics import Answers
+from driftloop.spec.problem import SUPERVISED
 from driftloop.stages.plan import place_of
 from driftloop.stages.records import CandidateRecord, TrialRecord
 
@@ -68,7 +70,12 @@ def select(
     )
     best = ranking[0]
     history = tuple(_merge(candidates[i] for i in ranking))
-    comparable = [i for i in ranking if np.array_equal(judged[i].truth, judged[best].truth)]  # never for unknown truth
+    comparable = [
+        i
+        for i in ranking
+        if np.array_equal(judged[i].truth, judged[best].truth)  # never for unknown truth
+        and get_algorithm(candidates[i].algorithm).tasks & {*SUPERVISED}
+    ]
     mixture = None
     if may_blend and len(comparable) > 1:
         mixture = find_mixture(metric, judged[best].truth, [judged[i].answers for i in comparable], seed=seed)

@@ -84,6 +84,8 @@ def _read_rewards(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
 
 def _read_groups(column: pa.Array, name: str) -> tuple[pa.Array, _Classes]:
     """Known groups to compare clusters with; some or all rows may have none."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), pa.string()), ()
     if not (is_text(column.type) or pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
         remedy = "Name a column of known groups, or leave 'data.targetColumn' out."
         raise TargetError(name, Task.CLUSTERING, "must hold texts, whole numbers or booleans", str(column.type), remedy)

@@ -72,7 +72,7 @@ def fit_transformer(
         matrix = np.asarray(columns.fit_transform(cleaned, y), dtype=np.float64)
     fitted = [entry[1] for entry in columns.transformers_]
     names = [column for block, step in zip(blocks, fitted, strict=False) for column in columns_of(block, step)]
-    reduced = reduce_columns(columns, matrix, y, names, schema.task, preparation, seed=seed)
+    reduced = reduce_columns(columns, matrix, y, names, preparation, task=schema.task, seed=seed)
     record = TransformationRecord(
         columns=len(reduced.columns),
         parts=tuple(

@@ -20,6 +20,7 @@ from driftloop.spec.words import encode_vocabulary
 from driftloop.stages.collect import ColumnNotFoundError
 from driftloop.stages.decisions import doubts, read_actions, read_propensities
 from driftloop.stages.freetext import is_free_text
+from driftloop.stages.personalpolicy import as_pseudonyms, protect
 from driftloop.stages.rawcolumn import TIMESTAMP, is_text, plain_values, read_dates
 from driftloop.stages.records import DroppedColumn, ValidationReport
 from driftloop.stages.tablenotes import reading_notes
@@ -133,7 +134,7 @@ def validate(
 
     Raises:
         ColumnNotFoundError, TargetError, ActionError, PropensityError, TimeColumnError, TooFewRowsError,
-        NoFeaturesError, ChampionInputsMissingError, ChampionTypeError, InputTypeError: see there.
+        NoFeaturesError, ChampionInputsMissingError, ChampionTypeError, InputTypeError, PersonalDataError: see there.
     """
     notes = reading_notes(table)
     sensitive = _present_sensitive_columns(table, data, champion, notes)
@@ -160,6 +161,7 @@ def validate(
     wanted = champion.feature_names if champion else inputs or ()
     set_aside = [name for name in sensitive if name not in wanted]
     offered = {name: column for name, column in columns.items() if name not in (*roles, *set_aside)}
+    withheld = protect(columns, offered, data, kept=frozenset(wanted), notes=notes)
     if champion:
         missing = [name for name in champion.feature_names if name not in columns]
         if missing:
@@ -168,7 +170,8 @@ def validate(
     elif inputs:
         features, dropped = _given_features(columns, inputs)
     else:
-        features, dropped = _usable_features(offered)
+        features, dropped = _usable_features(offered, withheld.hashed)
+    dropped += withheld.dropped
     if not features:
         raise NoFeaturesError(
             [f"'{column.name}' {column.reason}" for column in dropped] or ["there is no other column"]
@@ -180,7 +183,7 @@ def validate(
         kept[data.time_column] = columns[data.time_column]
     if data.key_column:
         kept[data.key_column] = columns[data.key_column].cast(pa.string())
-    kept |= {name: columns[name] for name in set_aside}
+    kept |= {name: withheld.hashed.get(name, columns[name]) for name in set_aside}
     return ValidatedData(
         table=pa.table(kept),
         schema=DataSchema(
@@ -264,16 +267,20 @@ def _span(values: pa.Array) -> int:
     return int(limits["max"] - limits["min"] + 1)
 
 
-def _usable_features(inputs: Mapping[str, pa.Array]) -> tuple[_Features, list[DroppedColumn]]:
+def _usable_features(
+    inputs: Mapping[str, pa.Array], hashed: Mapping[str, pa.Array]
+) -> tuple[_Features, list[DroppedColumn]]:
     features, dropped = {}, []
     for name, column in inputs.items():
-        reason = _reason_to_drop(name, column)
+        values = hashed.get(name, column)
+        reason = _reason_to_drop(name, values)
         if reason:
             dropped.append(DroppedColumn(name=name, reason=reason))
-        else:
-            kind = _recognise(column)
-            values = _read(column, kind)
-            features[name] = (_describe(name, kind, values), values)
+            continue
+        kind = FeatureType.CATEGORICAL if name in hashed else _recognise(values)
+        read = _read(values, kind)
+        feature = _describe(name, kind, read)
+        features[name] = (feature.model_copy(update={"is_hashed": name in hashed}), read)
     return features, dropped
 
 
@@ -284,7 +291,7 @@ def _champion_features(
     for known in champion.features:
         if known.name not in inputs:  # it is the target, time or key column by now
             continue
-        column = inputs[known.name]
+        column = as_pseudonyms(inputs[known.name]) if known.is_hashed else inputs[known.name]
         values = _read(column, known.type)
         if values is None:
             raise ChampionTypeError(known.name, known.type, str(column.type))
@@ -292,7 +299,8 @@ def _champion_features(
         empty = values.null_count == len(values)
         feature = known if empty else _describe(known.name, known.type, values)
         nullable = known.nullable or values.null_count > 0
-        features[known.name] = (feature.model_copy(update={"nullable": nullable}), values)
+        kept = {"nullable": nullable, "is_hashed": known.is_hashed}
+        features[known.name] = (feature.model_copy(update=kept), values)
         reason = _reason_to_drop(known.name, column)
         if reason:
             notes.append(f"'{known.name}' {reason}; it stays an input because the champion has it")

@@ -11,7 +11,8 @@ from typing import Any
 from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, PASSWORD_PATTERN, SIMULATION
 from driftloop.spec.messages import PATTERN_WORDS
 from driftloop.spec.operation import DATABASES
-from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, Task
+from driftloop.spec.preparation import OUTLYING_ROWS, SELECTED_BY_TARGET
+from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, SUPERVISED, Task
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,23 @@ def _of_decisions(column: str) -> tuple[Rule, Rule]:
     )
 
 
+def _without_target(task: Task) -> tuple[Rule, Rule]:
+    return (
+        Rule(
+            "preparation.encoding",
+            f"self.problem.task != '{task}' || self.preparation.encoding != 'Target'",
+            f"must not be Target for the task {task}",
+            "Use OneHot or Ordinal: no target to encode by.",
+        ),
+        Rule(
+            "preparation.selection",
+            f"self.problem.task != '{task}' || !(self.preparation.selection in {list(SELECTED_BY_TARGET)})",
+            f"must be Auto, VarianceThreshold or None for the task {task}",
+            "Use VarianceThreshold: no target to tell of.",
+        ),
+    )
+
+
 def _queried(remedy: str) -> tuple[Rule, Rule]:
     return (
         Rule(
@@ -132,6 +150,22 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             )
             for task in _WITHOUT_CLASSES
         ),
+        Rule(
+            "preparation.noise",
+            f"self.preparation.noise != 'Smooth' || {_is_set('data.timeColumn')}",
+            "must come with data.timeColumn to smooth along",
+            "Name the column that orders the rows, or remove Smooth.",
+        ),
+        *(
+            Rule(
+                "preparation.noise",
+                f"self.problem.task != '{task}' || self.preparation.noise != 'LabelFilter'",
+                f"must not be LabelFilter for the task {task}",
+                "Remove LabelFilter: no classes to doubt.",
+            )
+            for task in _WITHOUT_CLASSES
+        ),
+        *(rule for task in Task if task not in SUPERVISED for rule in _without_target(task)),
         *(
             Rule(
                 "acceptance.fairness",
@@ -187,8 +221,8 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         *_SOURCE,
         Rule(
             "timeColumn",
-            "has(self.timeColumn) || (has(self.on) && self.on.size() > 0)",
-            "must be set where on is empty",
+            "has(self.timeColumn) || (has(self.by) && self.by.size() > 0)",
+            "must be set where by is empty",
             "Name the columns to join by, or the time column.",
         ),
         Rule(
@@ -252,6 +286,41 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "sensitiveColumns",
             "!has(self.sensitiveColumns) || self.sensitiveColumns.all(x, self.sensitiveColumns.exists_one(y, x == y))",
             "must name each column once",
+        ),
+    ),
+    "PreparationSpec": (
+        Rule(
+            "missingConstant",
+            "!has(self.missingConstant) || self.missingConstant == 0.0"
+            " || (has(self.missing) && self.missing == 'Constant')",
+            "must come with missing: Constant",
+            "Remove it, or set missing to Constant.",
+        ),
+        Rule(
+            "outlierAction",
+            "!has(self.outlierAction) || self.outlierAction == 'Auto'"
+            " || (has(self.outliers) && !(self.outliers in ['Auto', 'None']))",
+            "must come with outliers to act on",
+            "Remove it, or set outliers.",
+        ),
+        Rule(
+            "outlierAction",
+            "!has(self.outlierAction) || self.outlierAction != 'Clip'"
+            f" || !has(self.outliers) || !(self.outliers in {list(OUTLYING_ROWS)})",
+            "must be Drop or Flag for whole rows",
+            "Clip numbers by outliers: Clip.",
+        ),
+        Rule(
+            "components",
+            "!has(self.components) || (has(self.extraction) && !(self.extraction in ['Auto', 'None']))",
+            "must come with extraction",
+            "Remove it, or set extraction to PCA or TruncatedSVD.",
+        ),
+        Rule(
+            "selectedColumns",
+            f"!has(self.selectedColumns) || (has(self.selection) && self.selection in {list(SELECTED_BY_TARGET)})",
+            "must come with selection MutualInformation or ANOVA",
+            "Remove it, or set selection to one of the two.",
         ),
     ),
     "RolloutSpec": (

@@ -14,7 +14,7 @@ from driftloop.monitor.checks.names import DUPLICATES, STUCK
 from driftloop.monitor.checks.subject import Arrival, Limits, Subject
 from driftloop.monitor.columns import Column, Numbers
 from driftloop.monitor.feed import FeedBaseline, repeated_rows
-from driftloop.spec import CheckResult
+from driftloop.spec import CheckResult, FeatureType
 
 MATERIAL_SHARE = 0.2
 """Share of rows that must repeat beyond the usual."""
@@ -49,8 +49,8 @@ def check_stuck(subject: Subject, arrival: Arrival, limits: Limits) -> CheckResu
         passed=False,
         observed=share,
         limit=limit,
-        message=f"{share:.0%} of the values of {subject.name} are {_text(value)}, since {_time(since)}; usually "
-        f"{rate.share:.0%} are alike: is it stuck?",
+        message=f"{share:.0%} of the values of {subject.name} are {_said(value, subject)}, since {_time(since)}; "
+        f"usually {rate.share:.0%} are alike: is it stuck?",
     )
 
 
@@ -60,7 +60,9 @@ def _repeats(ordered: Numbers, rows: int) -> bool:
     return bool((ordered[span:] == ordered[: len(ordered) - span]).any())
 
 
-def _text(value: object) -> str:
+def _said(value: object, subject: Subject) -> str:
+    if subject.feature.type is FeatureType.TEXT:  # of which only the hash is known
+        return "the same text"
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
