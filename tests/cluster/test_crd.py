@@ -58,7 +58,7 @@ BAD = [
     ("metadata.name", "en.ergy"),
     ("spec.suspend", "true"),
     ("spec.training.epochs", 3),
-    ("spec.problem.task", "Clustering"),
+    ("spec.problem.task", "Guessing"),
     ("spec.problem.task", None),
     ("spec.problem.metric.threshold", "0.7"),
     ("spec.problem.metric.name", "r2"),
@@ -130,6 +130,8 @@ BAD = [
 ]
 # Several fields make these wrong.
 BAD_TOGETHER = [
+    {"spec.problem": {"task": "Clustering", "metric": {"name": "adjusted_rand"}}, "spec.data.targetColumn": ""},
+    {"spec.problem": {"task": "AnomalyDetection", "metric": {"name": "f1"}}, "spec.data.targetColumn": ""},
     {"spec.maturity": "ProofOfConcept", "spec.model.uri": "models:/energy/1"},
     {"spec.problem.task": "Regression", "spec.preparation.sampling": "ClassWeights"},
     {"spec.problem.task": "Regression", "spec.acceptance.fairness": {}},
