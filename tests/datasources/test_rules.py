@@ -41,7 +41,10 @@ JOIN = {"uri": "b.csv", "by": ["x"]}
         ({"joins": [{"uri": "b.csv"}]}, "must be set where by is empty"),
         ({"joins": [JOIN | {"within": "1h"}]}, "must come with timeColumn"),
         ({"joins": [JOIN | {"uri": "sqlite:///b.db"}]}, "must be set where uri is a database"),
-        ({"joins": [JOIN | {"timeColumn": "t"}]}, "must be set where joins or history look back in time"),
+        (
+            {"joins": [JOIN | {"timeColumn": "t"}]},
+            "data.timeColumn' of ModelLoop 'shop' must be set where joins or history look back in time",
+        ),
         ({"history": [{"column": "y", "lags": [1]}]}, "must be set where joins or history look back in time"),
         ({"history": [{"column": "y"}], "timeColumn": "t"}, "must be set where lags is empty"),
         (

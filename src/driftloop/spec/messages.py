@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from driftloop.spec.boundary import RuleError
 from driftloop.spec.data import NAME_PATTERN
@@ -121,7 +122,9 @@ def _where_it_belongs(location: Location) -> str:
 def _explain_rule(location: Location, rule: Exception, value: object) -> Finding:
     if not isinstance(rule, RuleError):
         return Finding(location, str(rule), show_value(value))
-    for name in rule.field.split(".") if rule.field else ():
+    if location and isinstance(location[-1], str):  # pydantic names a field by its Python name where the file is silent
+        location = (*location[:-1], to_camel(location[-1]))
+    for name in map(to_camel, rule.field.split(".") if rule.field else ()):
         location, value = (*location, name), value.get(name) if isinstance(value, dict) else None
     return Finding(location, rule.constraint, show_value(value), rule.remedy)
 
