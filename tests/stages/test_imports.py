@@ -13,7 +13,6 @@ FITS_NOTHING = [
     "split",
     "resample",
     "select",
-    "adjust",
     "assess",
     "package",
     "verify",
