@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from driftloop.algorithms.tasks import decide
+from driftloop.algorithms.tasks import answer, decide
 from driftloop.spec import (
     AcceptanceSpec,
     DataSchema,
@@ -33,7 +33,6 @@ from driftloop.stages.outcomes import RepeatedOutcomeError, UnknownOutcomeError,
 from driftloop.stages.predict import predict
 from driftloop.stages.records import CandidateRecord
 from driftloop.stages.table import read_features
-from driftloop.stages.train import answer
 
 ROWS = 1500
 SCHEMA = DataSchema(
