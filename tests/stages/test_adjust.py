@@ -211,3 +211,24 @@ def test_what_can_not_be_mitigated_is_said_and_the_model_stays(chain, table):
     assert "the rows don't carry group" in record.decision
     alike = table.set_column(2, "group", pa.array(["a"] * ROWS))
     assert "fewer than two groups" in adjusted(chain, alike, acceptance=FAIR)[1].decision
+
+
+def test_validation_rows_change_nothing_of_a_fair_decision(chain, table, tmp_path):
+    usual = prepared(chain, table)
+    odd = Matrices(usual.train_x, usual.train_y, usual.validation_x * 1e6, ~usual.validation_y, (), usual.train_rows)
+    record = CandidateRecord(algorithm="Linear", trials=1, fit_seconds=0, params={"C": 1.0})
+    for name, matrices in (("usual", usual), ("odd", odd)):
+        model, _ = adjust(
+            chain,
+            record,
+            table,
+            lambda matrices=matrices: matrices,
+            SCHEMA,
+            problem=problem(),
+            acceptance=AcceptanceSpec.model_validate(FAIR),
+            preparation=PreparationSpec(),
+            sensitive_columns=["group"],
+            seed=0,
+        )
+        save_model(model, tmp_path / name)
+    assert (tmp_path / "usual").read_bytes() == (tmp_path / "odd").read_bytes()

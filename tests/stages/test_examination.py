@@ -133,7 +133,8 @@ def test_the_rules_of_the_diagnosis_are_those_told():
     assert verdict(0.9, 0.85)[1].gain_per_doubling == pytest.approx(0.03), "0.06 in two doublings"
 
 
-def test_a_slice_in_which_the_model_fails_is_found_and_chance_is_not(linear):
+def test_a_slice_in_which_the_model_fails_is_found_and_chance_is_not():
+    linear = TrainedModel(make_table(2400))
     test = linear.parts.test
     rows = test.num_rows
     random = np.random.default_rng(0)

@@ -14,7 +14,6 @@ FITS_NOTHING = [
     "resample",
     "plan",
     "select",
-    "adjust",
     "assess",
     "package",
     "verify",

@@ -103,8 +103,8 @@ def mitigate(
             eps=fairness.max / 2,
         )
         reduction.fit(scaled, labels, sensitive_features=group)
-    rules = [_rule(predictor, middle, spread) for predictor in reduction.predictors_]
-    coefficients, starts = np.array([rule[0] for rule in rules]), np.array([rule[1] for rule in rules])
+    fitted = [_rule(predictor, middle, spread) for predictor in reduction.predictors_]
+    coefficients, starts = np.array([rule[0] for rule in fitted]), np.array([rule[1] for rule in fitted])
     shares = np.asarray(reduction.weights_, dtype=np.float64)
     candidates = _candidates(estimator, coefficients, starts, shares / shares.sum(), inputs)
 
@@ -114,10 +114,10 @@ def mitigate(
 
     link, codes = min(candidates, key=rank)
     difference = difference_of(codes, labels, group, fairness.metric)
+    rules = "a linear rule" if len(link.weights) == 1 else f"{len(link.weights)} linear rules"
     told = (
-        f"by {'a linear rule' if len(link.weights) == 1 else f'{len(link.weights)} linear rules'} on the model's log-odds and the columns, fitted on {len(y):,} training "
-        f"rows for a {fairness.metric} of at most {fairness.max:g} (exponentiated gradient; {difference:.3f} on these "
-        "rows)"
+        f"by {rules} on the model's log-odds and the columns, fitted on {len(y):,} training rows for a "
+        f"{fairness.metric} of at most {fairness.max:g} (exponentiated gradient; {difference:.3f} on these rows)"
     )
     return Mitigated(link, told)
 
