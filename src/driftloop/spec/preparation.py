@@ -91,7 +91,7 @@ class PreparationSpec(Boundary):
     TFIDFSVD, or TFIDF where fewer than 1,000 words and pairs of words occur twice."""
     extraction: ExtractionName = "Auto"
     """Fewer, combined columns. PCA: principal components. TruncatedSVD: the same without centring. Auto: None, but PCA
-    from 500 columns on."""
+    from 500 columns on, words of texts not counted."""
     components: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Columns that `extraction` leaves. Absent: as many as hold 95 % of the variance, at most 100."""
     selection: SelectionName = "Auto"

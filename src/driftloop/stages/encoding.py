@@ -134,7 +134,7 @@ def columns_of(block: Block, fitted: Any) -> list[MatrixColumn]:
         ]
     terms = last.get_feature_names_out()
     if fitted is not last:
-        terms = [f"component {place + 1}" for place in range(fitted[-1].n_components)]
+        terms = [f"component {place + 1}" for place in range(fitted[1].n_components)]
     return [MatrixColumn(f"{inputs[0]}: {term}", inputs[0], MatrixColumnKind.TEXT) for term in terms]
 
 
@@ -307,8 +307,9 @@ def _text_block(texts: "pd.Series[Any]", name: str, preparation: PreparationSpec
     if not reduces:
         return Block(block, weights, (name,), "weights of its words and pairs of words (TF-IDF)", why)
     reducer = TruncatedSVD(components, random_state=seed)
-    what = f"weights of its words (TF-IDF), reduced to {components} numbers by truncated SVD"
-    return Block(block, _chain(weights, reducer), (name,), what, why)
+    scalers, scaled = _scalers(preparation)  # or regularisation would hold the small numbers down
+    what = f"weights of its words (TF-IDF), reduced to {components} numbers by truncated SVD; {scaled}"
+    return Block(block, _chain(weights, reducer, *scalers), (name,), what, why)
 
 
 _TERMS: dict[str, Any] = {

@@ -14,7 +14,7 @@ from driftloop.stages.filling import evenly
 from driftloop.stages.matrices import MatrixColumn, MatrixColumnKind
 
 COMBINE_FROM = 500
-"""Columns from which on `extraction: Auto` combines them."""
+"""Columns, words of texts not counted, from which on `extraction: Auto` combines them."""
 HELD_VARIANCE, MOST_COMPONENTS = 0.95, 100
 LEAST_VARIANCE = 0.01
 """What `VarianceThreshold` asks of a scaled column: a flag that differs in fewer than one row of a hundred has less."""
@@ -122,7 +122,8 @@ def reduce_columns(
         best = np.sort(np.argsort(-scores, kind="stable")[:wanted])
         word = "mutual information" if preparation.selection == "MutualInformation" else "F value"
         keep(best, f"the others have more {word} with the target")
-    combined = _extraction(preparation, matrix.shape[1])
+    # Words are many by nature, and whoever asks for them as they are gets them so.
+    combined = _extraction(preparation, sum(column.kind is not MatrixColumnKind.TEXT for column in names))
     if combined:
         decomposition = _decompose(matrix, combined, preparation.components, seed=seed)
         held = float(decomposition.explained_variance_ratio_.sum())
