@@ -20,17 +20,20 @@ from driftloop.algorithms.tasks import answer, set_up
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.policies import simple_policies
 from driftloop.stages.records import Evaluation, Explanation
 from driftloop.stages.sample import choose_rows
 from driftloop.stages.table import encode_target, read_features, read_target
+from driftloop.stages.unlabelled import simple_answers
 
 CURVE_SHARES = (0.125, 0.25, 0.5, 1.0)
 FEWEST_CURVE_ROWS = 60
 FEWEST_TEST_ROWS_OF_A_CLASS = 20
 """Of fewer rows, one more hit moves a rate by more than 5 %."""
 TREE_DEPTH = 2
+_SIMPLE = {Task.CLUSTERING: "A model of two clusters", Task.ANOMALY_DETECTION: "An isolation forest, untuned,"}
 _MOST_DOUBLINGS = 6
 """A curve says nothing of more than 64 times its rows."""
 
@@ -65,6 +68,8 @@ class Study:
     over_tree: Interval
     rarest: tuple[str, int] | None
     """Class with the fewest test rows, and how many; None for a regression."""
+    simple: str = f"A tree of {2**TREE_DEPTH - 1} questions"
+    """What `tree_score` is of, as the beginning of a sentence."""
 
 
 def study(
@@ -99,6 +104,8 @@ def study(
         prepared = step.transform(prepared)
     if schema.task is Task.DECISION:
         dummy, tree = simple_policies(matrices, np.asarray(prepared), ours, schema, depth=TREE_DEPTH, training=training)
+    elif schema.task in UNSUPERVISED:
+        dummy, tree = simple_answers(matrices.train_x, np.asarray(prepared), ours, schema.task, seed=seed)
     else:
         dummy = _dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
         tree = answer(_fit_tree(matrices, schema, seed), prepared, schema.task)
@@ -115,6 +122,7 @@ def study(
         tree_score=score(metric, truth, tree),
         over_tree=compare(metric, truth, ours, tree, seed=seed),
         rarest=rarest,
+        simple=_SIMPLE.get(schema.task, f"A tree of {2**TREE_DEPTH - 1} questions"),
     )
 
 
@@ -171,7 +179,7 @@ def build_page(result: FeasibilityResult, found: Study, threshold: float | None)
     word = "Go" if result.verdict is FeasibilityVerdict.GO else "No-go"
     scores = {
         f"{evaluation.algorithm}, the best model": _figures(evaluation.score, evaluation.standard_error),
-        f"A tree of depth {TREE_DEPTH}": f"{found.tree_score:.4f} (model {_interval(found.over_tree)})",
+        found.simple: f"{found.tree_score:.4f} (model {_interval(found.over_tree)})",
         "A dummy that looks at nothing": f"{found.dummy_score:.4f} (model {_interval(found.over_dummy)})",
         "Smallest useful value (problem.metric.threshold)": "not stated" if threshold is None else f"{threshold:g}",
     }
@@ -224,7 +232,7 @@ def _advice(found: Study, threshold: float | None, *, rows: int, all_rows: int) 
         )
     elif found.over_tree.lower <= 0:
         yield (
-            f"A tree of {2**TREE_DEPTH - 1} questions does as well ({metric} {found.tree_score:.4f}, "
+            f"{found.simple} does as well ({metric} {found.tree_score:.4f}, "
             f"{_interval(found.over_tree)}): plain rules may be all you need."
         )
     yield from _advice_on_rows(found, threshold, value, rows=rows, all_rows=all_rows)

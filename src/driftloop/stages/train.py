@@ -205,11 +205,12 @@ class _Search:
 
     def run(self, bench: Bench, watch: Stopwatch) -> Outcome:
         """Make trials until trials or time are spent; return the best, also of those that others made."""
-        best, slowest = Outcome({}), 0.0
+        best, slowest, begun = Outcome({}), 0.0, 0
         if self._start.is_refit:
             return self._make(bench, watch, dict(self._start.first[0]))
         states = self._optuna.trial.TrialState
-        while not self.made or (self._is_wanted() and watch.has(slowest)):
+        while not begun or (self._is_wanted() and watch.has(slowest)):
+            begun += 1
             # Reseeded by number, so that processes that share a study try different things, whoever comes when.
             self._study.sampler = self._optuna.samplers.TPESampler(
                 seed=self._seed + len(self._study.trials), n_startup_trials=_RANDOM_TRIALS
