@@ -6,14 +6,12 @@ import pytest
 
 from driftloop.spec import AcceptanceSpec, DataSpec, GovernanceSpec, ProblemSpec, RunVerdict, Task
 from driftloop.spec.runresult import Comparison
-from driftloop.spec.training import TrainingSpec
 from driftloop.stages.assess import assess
 from driftloop.stages.card import build_card
 from driftloop.stages.evaluate import answered_schema, describe
 from driftloop.stages.evaluationpage import build_evaluation_page
 from driftloop.stages.explain import AGREEMENT, explain
 from driftloop.stages.explain import build_page as build_explanation_page
-from driftloop.stages.feasibility import study
 from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.modelfile import load_model, save_model
 from driftloop.stages.predict import build_sample, predict
@@ -210,24 +208,3 @@ def test_nothing_fitted_depends_on_rows_that_judge(task, algorithm, tmp_path):
 
 def test_frames_of_both_tasks_have_only_inputs(made):
     assert list(read_features(made.test, made.schema)) == ["spend", "visits", "age", "city"]
-
-
-@pytest.mark.parametrize(("task", "algorithm"), [CASES[0], CASES[3]])
-def test_a_proof_of_concept_is_held_against_chance_and_the_simplest_model(task, algorithm):
-    made = make(task, customers(600), algorithm)
-    explanation = explain(made.chain, made.test, made.schema, metric="silhouette", seed=0)
-    evaluation = made.judge().evaluation
-    found = study(
-        made.chain,
-        made.matrices,
-        made.train,
-        made.test,
-        made.schema,
-        evaluation=evaluation,
-        explanation=explanation,
-        training=TrainingSpec(),
-    )
-    assert found.over_dummy.lower > 0
-    assert abs(found.dummy_score) < 0.2
-    assert len(found.curve.sizes) == 3
-    assert found.rarest is None

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from driftloop.algorithms.clustering import COUNTS
 from driftloop.algorithms.metrics import Answers, Interval, compare, compare_scorers, score, standard_error
-from driftloop.algorithms.tasks import answer
 from driftloop.algorithms.unsupervised import NOISE, adjusted_rand, rank_correlation
 from driftloop.spec import Comparison, DataSchema, Task
 from driftloop.spec.problem import NEED_LABELS
@@ -143,27 +141,3 @@ def keep_numbers(chain: Any, champion: Path, table: pa.Table, schema: DataSchema
     known = DataSchema.model_validate_json((folder / SCHEMA_FILE).read_bytes())
     theirs = load_model(folder / MODEL_FILE).predict(read_features(table, known))
     align(chain[-1], chain.predict(read_features(table, schema)), theirs)
-
-
-def simple_answers(
-    train_x: Numbers, test_x: Numbers, ours: Answers, task: Task, *, seed: int
-) -> tuple[Answers, Answers]:
-    """Return the answers that chance would give, and those of the simplest model: two clusters, a plain forest.
-
-    Args:
-        train_x: matrix of the training rows.
-        test_x: of the test rows.
-        ours: a model's answers to these; chance has as many rows in each cluster, and as many anomalies.
-        task: one of `UNSUPERVISED`.
-        seed: of every random choice.
-    """
-    from driftloop.algorithms import get_algorithm
-
-    random = np.random.default_rng(seed)
-    orders = [random.permutation(len(test_x)) for _ in range(3)]
-    halves = None if ours.halves is None else np.stack([ours.halves[orders[1], 0], ours.halves[orders[2], 1]], axis=1)
-    chance = replace(ours.take(orders[0]), space=ours.space, halves=halves)
-    algorithm = get_algorithm("KMeans" if task is Task.CLUSTERING else "IsolationForest")
-    settings = {COUNTS: (2, 2)} if task is Task.CLUSTERING else {}
-    simple = answer(algorithm.build(task, {**algorithm.defaults, **settings}, seed).fit(train_x), test_x, task)
-    return chance, simple
