@@ -95,3 +95,14 @@ def test_a_learning_curve_says_whether_more_rows_help():
     told = estimate("--curve")
     assert [point["rows"] for point in told["curve"]] == [52, 105, 210, 420]
     assert any(sentence.startswith("The last doubling of the rows brought ") for sentence in told["conclusions"])
+
+
+def test_clusters_and_anomalies_have_formulas_that_need_no_labels():
+    told = estimate("--features", 10, task="Clustering")
+    assert need(told, "learning (10 model inputs): clusters")["rows"] == 700
+    assert not any("fell by" in one["purpose"] for one in told["needs"])
+    assert "Collect about 1,000 rows" in told["conclusions"][0]
+    told = estimate("--positive-rate", 0.02, task="AnomalyDetection")
+    assert need(told, "learning: the threshold of 0.02")["rows"] == 753
+    labelled = estimate("--positive-rate", 0.02, task="AnomalyDetection", metric="roc_auc")
+    assert need(labelled, "test: roc_auc to")["rows"] > 0

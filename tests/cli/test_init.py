@@ -157,3 +157,22 @@ def test_a_small_table_gets_a_min_rows_it_can_meet(rows, stated):
     assert init("small.csv", "--target", "y").exit_code == 0
     assert loop_of("small.yaml").spec.data.min_rows == (stated or 200)
     assert ("minRows" in Path("small.yaml").read_text()) == (stated is not None)
+
+
+@pytest.mark.parametrize("task", ["Clustering", "AnomalyDetection"])
+def test_a_task_without_a_target_needs_none(flights, task):
+    flights.to_csv("flights.csv", index=False)
+    outcome = init("flights.csv", "--task", task)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stdout.splitlines()[0].startswith(f"wrote flights.yaml: {task} by ")
+    loop = loop_of("flights.yaml")
+    assert (loop.spec.problem.task, loop.spec.data.target_column) == (task, "")
+    assert init("flights.csv", "--task", task, "--target", "late", "--force").exit_code == 0
+    assert loop_of("flights.yaml").spec.data.target_column == "late"
+
+
+def test_without_target_and_task_nothing_is_guessed(flights):
+    flights.to_csv("flights.csv", index=False)
+    outcome = init("flights.csv")
+    assert outcome.exit_code != 0
+    assert "The option --target must name the column to predict. Got none." in outcome.output

@@ -54,6 +54,8 @@ class Made:
     test: pa.Table
     rows: pa.Table
     trained_through: str
+    train: pa.Table
+    matrices: Matrices
 
     def judge(self, champion: "Made | None" = None, metric: str = "") -> Judged:
         known = champion and Champion(champion.chain, champion.schema, pd.Timestamp(champion.trained_through))
@@ -106,4 +108,4 @@ def make(
     )
     chain = build_chain(cleaned.cleaner, made.transformer, fitted.estimator)
     through = parts.trained_through.isoformat() if parts.trained_through else ""
-    return Made(chain, valid.schema, fitted.record, parts.test, valid.table, through)
+    return Made(chain, valid.schema, fitted.record, parts.test, valid.table, through, parts.train, matrices)

@@ -92,7 +92,9 @@ def test_clusters_are_served_and_a_challenger_keeps_their_numbers(tmp_path):
     new = customers(50, seed=9)
     answers = ask(second, new)
     assert np.mean(np.array(answers.predictions) == ask(first, new).predictions) > 0.9
-    assert np.shape(answers.probabilities) == (50, 3)
+    schema = DataSchema.model_validate_json((content(second) / "model" / "schema.json").read_bytes())
+    assert np.shape(answers.probabilities) == (50, len(schema.target.classes))
+    assert {0, 1, 2} <= {*schema.target.classes}
 
 
 @pytest.mark.slow

@@ -215,6 +215,7 @@ class _Search:
             load_if_exists=self._is_shared,
         )
         self.made: list[TrialRecord] = []
+        self._has_begun = False
         if not start.is_refit and not self._study.trials:
             self._prepare()
 
@@ -225,6 +226,7 @@ class _Search:
             return self._make(bench, watch, dict(self._start.first[0]))
         states = self._optuna.trial.TrialState
         while self._must_begin() or (self._is_wanted() and watch.has(slowest)):
+            self._has_begun = True
             # Reseeded by number, so that processes that share a study try different things, whoever comes when.
             self._study.sampler = self._optuna.samplers.TPESampler(
                 seed=self._seed + len(self._study.trials), n_startup_trials=_RANDOM_TRIALS
@@ -272,7 +274,7 @@ class _Search:
 
     def _must_begin(self) -> bool:
         """Whether nothing was tried yet, by this process or those that share its study."""
-        return not self.made and not (self._is_shared and self._found())
+        return not self._has_begun and not (self._is_shared and self._found())
 
     def _found(self) -> list[Any]:
         """Return the finished trials of the study."""
