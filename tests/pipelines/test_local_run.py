@@ -126,6 +126,8 @@ def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
     pages = {page.name: page.read_text() for page in (first.folder / REPORTS_FOLDER).iterdir()}
     assert set(pages) == {
         "validate.html",
+        "clean.html",
+        "transform.html",
         "resample.html",
         "select.html",
         "evaluate.html",
