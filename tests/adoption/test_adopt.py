@@ -95,6 +95,7 @@ def test_the_target_can_not_be_an_input():
     [
         (regressor(), Task.CLASSIFICATION, "must do the task Classification"),
         (classifier(), Task.REGRESSION, "must do the task Regression. Got a classifier"),
+        (regressor(), Task.DECISION, "must do the task Decision"),
         (
             RidgeClassifier().fit(parcels()[["distance"]], parcels()["late"]),
             Task.CLASSIFICATION,

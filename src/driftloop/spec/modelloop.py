@@ -19,7 +19,7 @@ from driftloop.spec.operation import (
 )
 from driftloop.spec.placement import EnvironmentVariable, SecretKeyRef
 from driftloop.spec.preparation import SELECTED_BY_TARGET, PreparationSpec
-from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED, ProblemSpec, Task
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, NEEDS_TARGET, SUPERVISED, ProblemSpec, Task
 from driftloop.spec.training import STUDY_PASSWORD, TrainingSpec
 
 API_GROUP = "driftloop.dev"
@@ -93,6 +93,10 @@ class ModelLoopSpec(Boundary):
         if task in NEEDS_TARGET and not data.target_column:
             what = "the reward" if task is Task.DECISION else "the column to predict"
             raise RuleError(f"must be set for the task {task}", field="targetColumn", remedy=f"Name {what}.")
+        metric = problem.metric_name
+        if metric in NEED_LABELS.get(task, ()) and not data.target_column:
+            what = f"must be set for the metric {metric} of the task {task}"
+            raise RuleError(what, field="targetColumn", remedy=f"Name the labels, or use {METRICS_BY_TASK[task][0]}.")
         for field, column in (("actionColumn", data.action_column), ("propensityColumn", data.propensity_column)):
             if task is Task.DECISION and not column:
                 raise RuleError("must be set for the task Decision", field=field, remedy="Name the logged column.")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from driftloop.algorithms.tasks import answer
 from driftloop.errors import InvalidInputError
-from driftloop.spec import DataSchema, DataSpec, FeatureType, Task
+from driftloop.spec import SUPERVISED, DataSchema, DataSpec, FeatureType, Task
 from driftloop.stages.foreigninputs import ForeignInputs
 from driftloop.stages.frame import frame_to_model_frame
 from driftloop.stages.records import CandidateRecord
@@ -112,7 +112,7 @@ def _check_task(model: ForeignModel, task: Task) -> None:
             model.origin, "predict", f"a {_name(model.estimator)} without 'predict'", "Save the whole model, fitted."
         )
     else:
-        fits = is_classifier is (task is Task.CLASSIFICATION)
+        fits = task in SUPERVISED and is_classifier is (task is Task.CLASSIFICATION)
         got = "a classifier" if is_classifier else f"a {_name(model.estimator)}, which has no classes"
     if not fits:
         raise UnfitModelError(

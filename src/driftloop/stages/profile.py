@@ -16,6 +16,7 @@ from driftloop.reports.dataquality import ColumnProfile, Spread, TableProfile
 from driftloop.reports.markup import figure, percent
 from driftloop.spec import DataSpec, FeatureType
 from driftloop.spec.problem import NUMBERS
+from driftloop.stages.personalpolicy import POLICY, as_pseudonyms
 from driftloop.stages.rawcolumn import is_text, plain_values, read_dates
 from driftloop.stages.validate import ValidatedData
 
@@ -56,11 +57,14 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
         (data.key_column, "key"),
     )
     roles |= {name: role for name, role in by_role if name}
+    withheld = {feature.name for feature in schema.features if feature.is_hashed}
+    withheld |= {name for name, reason in reasons.items() if reason.endswith(POLICY)}
     known_target = _plain(table, data.target_column, dates) if data.target_column else None
     twins: dict[bytes, str] = {}
     profiles = []
     for name in table.column_names:  # one after another: all of them at once would be the table a second time
         column = _plain(table, name, dates)
+        column = as_pseudonyms(column) if name in withheld else column
         role = roles.get(name, "left out")
         remarks = [f"is left out: it {reasons[name]}"] if name in reasons else []
         if role == "input":
@@ -183,7 +187,7 @@ def _partition(name: str, column: pa.Array) -> bytes:
         if not is_measured:
             return name.encode()
         content = _numbers(column)
-    return blake2b(content, digest_size=16).digest()
+    return blake2b(content.tobytes(), digest_size=16).digest()
 
 
 _KINDS = ("number", "text", "boolean", "date")
