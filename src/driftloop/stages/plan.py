@@ -217,7 +217,9 @@ def _share_trials(algorithms: Sequence[Algorithm], trials: int) -> dict[str, int
 def _share_time(algorithms: Sequence[Algorithm], shape: Shape, duration: timedelta) -> dict[str, float]:
     """Part the time by weight, so that two workers are done in time; quick ones get no more than they have use for."""
     most = duration.total_seconds()
-    needs = {a.name: _SAFETY * a.most_trials * a.seconds(_limited(a, shape)) + 1 for a in algorithms}
+    needs = {
+        a.name: max(_SAFETY * a.most_trials * a.seconds(_limited(a, shape)), _LEAST_SHARE * most) for a in algorithms
+    }
 
     def parts(unit: float) -> list[float]:
         return [min(a.weight * unit, needs[a.name], most) for a in algorithms]
@@ -233,6 +235,7 @@ def _share_time(algorithms: Sequence[Algorithm], shape: Shape, duration: timedel
 
 _SAFETY = 15
 """Small tables are fitted five times a trial, and an estimate may be off by three."""
+_LEAST_SHARE = 1 / 30
 
 
 def _makespan(parts: Sequence[float]) -> float:
