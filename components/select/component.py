@@ -32,7 +32,8 @@ def select(
     from pathlib import Path
 
     from driftloop.spec import TrainingSpec
-    from driftloop.stages.records import CandidateRecord, Plan
+    from driftloop.stages.records import CandidateRecord
+    from driftloop.stages.searchplan import Plan
     from driftloop.stages.select import Judgement, blend_chains, select
     from driftloop.stages.selectionpage import build_selection_page
 

@@ -206,6 +206,7 @@ def test_a_rerun_is_a_refit_first_and_goes_on_from_the_champions_trials(laptop, 
     assert "nothing is tuned" in page
     tuned, page = reran("tune", "Tune")
     assert champion["params"] in [trial["params"] for trial in tuned["history"]]
+    assert len(tuned["history"]) == 2
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from driftloop.algorithms.blend import BLEND, MOST_PARTS, Blend, find_mixture
 from driftloop.algorithms.metrics import Answers
 from driftloop.spec import Task
 from driftloop.stages.modelfile import load_model, save_model
-from driftloop.stages.records import CandidateRecord, LeftOut, Plan, PlannedCandidate, TrialRecord
+from driftloop.stages.records import CandidateRecord, TrialRecord
+from driftloop.stages.searchplan import LeftOut, Plan, PlannedCandidate
 from driftloop.stages.select import Judgement, blend_chains, select
 from driftloop.stages.selectionpage import build_selection_page
 from driftloop.stages.train import build_chain
@@ -120,9 +121,7 @@ def test_a_blend_can_be_fitted_again_from_its_record():
 def test_the_page_tells_all_candidates_and_what_was_left_out_and_why():
     answers = [noisy(0.8, 1), noisy(0.8, 2)]
     candidates = [record("Linear", 0.8, pruned=1, rows=400), record("ExtraTrees", 0.75, rows=300)]
-    planned = [
-        PlannedCandidate(algorithm=c.algorithm, reason="it is small", trials=3, seconds=9) for c in candidates
-    ]
+    planned = [PlannedCandidate(algorithm=c.algorithm, reason="it is small", trials=3, seconds=9) for c in candidates]
     plan = Plan(
         effort="Tune",
         reason="Hyperparameters are tuned.",

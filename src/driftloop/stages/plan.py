@@ -19,7 +19,8 @@ from driftloop.algorithms.catalogue import CATALOGUE
 from driftloop.spec import Task
 from driftloop.spec.training import Effort, TrainingSpec
 from driftloop.stages.judgements import OVER_FITTING, UNDER_FITTING
-from driftloop.stages.records import Evaluation, LeftOut, Plan, PlannedCandidate, TrialRecord
+from driftloop.stages.records import Evaluation, TrialRecord
+from driftloop.stages.searchplan import LeftOut, Plan, PlannedCandidate
 
 WORKERS = 2
 """Candidates that are fitted side by side on a laptop, one thread each."""
@@ -74,7 +75,7 @@ def plan(shape: Shape, wishes: Wishes, champion: Evaluation | None) -> Plan:
             reason=reason,
             trials=trials[algorithm.name],
             seconds=seconds[algorithm.name],
-            first=tuple(_first(algorithm, earlier, leaning)),
+            first=tuple(_each_once(_first(algorithm, earlier, leaning))),
             known=tuple(_known(algorithm, earlier)),
         )
         for algorithm, reason in chosen.items()
@@ -195,6 +196,14 @@ def _first(algorithm: Algorithm, champion: Evaluation | None, leaning: str) -> I
     if leaning:
         yield algorithm.lean(algorithm.within(start.params if start else algorithm.defaults), _LEANINGS[leaning])
     yield algorithm.within(algorithm.defaults)
+
+
+def _each_once(params: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for one in params:
+        if one not in found:
+            found.append(one)
+    return found
 
 
 def _known(algorithm: Algorithm, champion: Evaluation | None) -> list[TrialRecord]:
