@@ -165,7 +165,8 @@ class _Cleaning:
         preparation: PreparationSpec,
         seed: int,
     ) -> None:
-        self.frame = frame.set_axis(pd.RangeIndex(len(frame)), copy=False)
+        self.frame = frame.copy(deep=False)
+        self.frame.index = pd.RangeIndex(len(frame))
         self.labels, self.schema, self.preparation, self.seed = labels, schema, preparation, seed
         self.numbers = [feature.name for feature in schema.features if feature.type is FeatureType.NUMERIC]
         self.left_out: list[LeftOutRows] = []

@@ -22,7 +22,7 @@ def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
 
 def read_frame(path: Path | str) -> pd.DataFrame:
     """Read a cleaned table with its index, without a second copy of it in memory."""
-    frame = pq.ParquetFile(path).read().to_pandas(self_destruct=True)
+    frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas(self_destruct=True)
     pa.default_memory_pool().release_unused()  # Arrow keeps what it was given for a table that is gone
     return frame
 
