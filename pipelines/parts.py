@@ -144,7 +144,7 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         candidates=dsl.Collected(tuned.outputs["candidate"]),
         answers=dsl.Collected(tuned.outputs["answers"]),
         plan=planned.outputs["plan"],
-        **given.pick("task", "metric", "training"),
+        **given.pick("metric", "training"),
     )
     model = adjust_candidate(
         given,

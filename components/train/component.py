@@ -46,8 +46,9 @@ def train(
     from driftloop.stages.clean import Cleaner
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
-    from driftloop.stages.records import Plan, SamplingRecord
+    from driftloop.stages.records import SamplingRecord
     from driftloop.stages.resample import Sampling
+    from driftloop.stages.searchplan import Plan
     from driftloop.stages.select import Judgement
     from driftloop.stages.train import Budget, Start, build_chain, fit_candidate, shared_study
 

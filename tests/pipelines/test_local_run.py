@@ -126,6 +126,8 @@ def test_a_run_ends_in_a_verified_bento_and_one_result(laptop, first):
     pages = {page.name: page.read_text() for page in (first.folder / REPORTS_FOLDER).iterdir()}
     assert set(pages) == {
         "validate.html",
+        "clean.html",
+        "transform.html",
         "resample.html",
         "select.html",
         "evaluate.html",
@@ -204,6 +206,7 @@ def test_a_rerun_is_a_refit_first_and_goes_on_from_the_champions_trials(laptop, 
     assert "nothing is tuned" in page
     tuned, page = reran("tune", "Tune")
     assert champion["params"] in [trial["params"] for trial in tuned["history"]]
+    assert len(tuned["history"]) == 2
 
 
 @pytest.mark.slow

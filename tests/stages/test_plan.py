@@ -10,7 +10,8 @@ from driftloop.algorithms.algorithm import Shape
 from driftloop.spec import Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.plan import WORKERS, Wishes, plan, read_shape
-from driftloop.stages.records import Evaluation, Plan, TrialRecord
+from driftloop.stages.records import Evaluation, TrialRecord
+from driftloop.stages.searchplan import Plan
 
 SMALL = Shape(rows=500, columns=8, classes=2, rarest=100)
 LARGE = Shape(rows=400_000, columns=30, classes=2, rarest=1000)

@@ -11,7 +11,8 @@ from driftloop.algorithms.blend import BLEND, MOST_PARTS, Blend, find_mixture
 from driftloop.algorithms.metrics import Answers
 from driftloop.spec import Task
 from driftloop.stages.modelfile import load_model, save_model
-from driftloop.stages.records import CandidateRecord, LeftOut, Plan, PlannedCandidate, TrialRecord
+from driftloop.stages.records import CandidateRecord, TrialRecord
+from driftloop.stages.searchplan import LeftOut, Plan, PlannedCandidate
 from driftloop.stages.select import Judgement, blend_chains, select
 from driftloop.stages.selectionpage import build_selection_page
 from driftloop.stages.train import build_chain

@@ -15,8 +15,9 @@ from driftloop.algorithms.algorithm import Algorithm, Growth, Range
 from driftloop.spec import DataSchema, Feature, FeatureType, Target, Task, TrainingSpec
 from driftloop.spec.training import STUDY_PASSWORD, StudySpec
 from driftloop.stages.matrices import Matrices
-from driftloop.stages.records import PlannedCandidate, SamplingRecord, TrialRecord
+from driftloop.stages.records import SamplingRecord, TrialRecord
 from driftloop.stages.resample import Sampling
+from driftloop.stages.searchplan import PlannedCandidate
 from driftloop.stages.train import (
     Budget,
     Start,
@@ -242,6 +243,13 @@ def test_with_warm_start_the_previous_best_is_reached_at_least_three_times_soone
     warm = fit(name, matrices, task=task, metric=metric, trials=5, start=start)
     assert trials_to(cold.made, cold.record.score) >= 3 * trials_to(warm.made, cold.record.score)
     assert warm.record.score >= cold.record.score
+    assert warm.record.trials == 5
+
+
+def test_trials_that_wait_are_not_counted_as_begun():
+    first = [{"C": c} for c in (0.01, 0.1, 1.0, 10.0)]
+    candidate = fit("Linear", make_matrices(), trials=4, start=Start(first=first))
+    assert [trial.params["C"] for trial in candidate.made] == [0.01, 0.1, 1.0, 10.0]
 
 
 def test_known_trials_are_learned_from_and_not_counted():

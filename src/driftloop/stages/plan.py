@@ -19,7 +19,8 @@ from driftloop.algorithms.catalogue import CATALOGUE
 from driftloop.spec import Task
 from driftloop.spec.training import Effort, TrainingSpec
 from driftloop.stages.judgements import OVER_FITTING, UNDER_FITTING
-from driftloop.stages.records import Evaluation, LeftOut, Plan, PlannedCandidate, TrialRecord
+from driftloop.stages.records import Evaluation, TrialRecord
+from driftloop.stages.searchplan import LeftOut, Plan, PlannedCandidate
 
 WORKERS = 2
 """Candidates that are fitted side by side on a laptop, one thread each."""
@@ -74,7 +75,7 @@ def plan(shape: Shape, wishes: Wishes, champion: Evaluation | None) -> Plan:
             reason=reason,
             trials=trials[algorithm.name],
             seconds=seconds[algorithm.name],
-            first=tuple(_first(algorithm, earlier, leaning)),
+            first=tuple(_each_once(_first(algorithm, earlier, leaning))),
             known=tuple(_known(algorithm, earlier)),
         )
         for algorithm, reason in chosen.items()
@@ -197,6 +198,14 @@ def _first(algorithm: Algorithm, champion: Evaluation | None, leaning: str) -> I
     yield algorithm.within(algorithm.defaults)
 
 
+def _each_once(params: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for one in params:
+        if one not in found:
+            found.append(one)
+    return found
+
+
 def _known(algorithm: Algorithm, champion: Evaluation | None) -> list[TrialRecord]:
     return [trial for trial in champion.history if trial.algorithm == algorithm.name] if champion else []
 
@@ -217,7 +226,9 @@ def _share_trials(algorithms: Sequence[Algorithm], trials: int) -> dict[str, int
 def _share_time(algorithms: Sequence[Algorithm], shape: Shape, duration: timedelta) -> dict[str, float]:
     """Part the time by weight, so that two workers are done in time; quick ones get no more than they have use for."""
     most = duration.total_seconds()
-    needs = {a.name: _SAFETY * a.most_trials * a.seconds(_limited(a, shape)) + 1 for a in algorithms}
+    needs = {
+        a.name: max(_SAFETY * a.most_trials * a.seconds(_limited(a, shape)), _LEAST_SHARE * most) for a in algorithms
+    }
 
     def parts(unit: float) -> list[float]:
         return [min(a.weight * unit, needs[a.name], most) for a in algorithms]
@@ -233,6 +244,7 @@ def _share_time(algorithms: Sequence[Algorithm], shape: Shape, duration: timedel
 
 _SAFETY = 15
 """Small tables are fitted five times a trial, and an estimate may be off by three."""
+_LEAST_SHARE = 1 / 30
 
 
 def _makespan(parts: Sequence[float]) -> float:

@@ -9,7 +9,6 @@ from pydantic import Field
 from driftloop.spec import ColumnImportance, Comparison, FeatureType, GroupDifferences
 from driftloop.spec.boundary import Boundary
 from driftloop.spec.datachecks import DataChecks
-from driftloop.spec.training import Effort
 from driftloop.stages.judgements import Examination, Membership
 
 SUSPICIOUS_SHARE = 0.8
@@ -140,47 +139,6 @@ class TrialRecord(Boundary):
     score: float
     is_pruned: bool = False
     """Whether it was given up half-way."""
-
-
-class LeftOut(Boundary):
-    """An algorithm that is not tried."""
-
-    algorithm: str
-    reason: str
-    """As the rest of a sentence."""
-
-
-class PlannedCandidate(Boundary):
-    """An algorithm that is tried, what it may spend and where it begins."""
-
-    algorithm: str
-    reason: str
-    """As the rest of a sentence."""
-    trials: int
-    seconds: float
-    first: tuple[dict[str, Any], ...] = ()
-    """Hyperparameters to try first."""
-    known: tuple[TrialRecord, ...] = ()
-    """Trials of the champion's run to go on from."""
-    is_refit: bool = False
-    """Whether `first` is fitted as it is, and nothing is tuned."""
-
-
-class Plan(Boundary):
-    """What `plan` decided of the search."""
-
-    effort: Effort
-    """Rung of the ladder of improvement."""
-    reason: str
-    """Why this one, as a plain sentence."""
-    leaning: str = ""
-    """Diagnosis of the champion that the first trials answer; empty: none."""
-    candidates: tuple[PlannedCandidate, ...]
-    left_out: tuple[LeftOut, ...] = ()
-
-    def candidate(self, algorithm: str) -> PlannedCandidate:
-        """Return what is planned for an algorithm."""
-        return next(candidate for candidate in self.candidates if candidate.algorithm == algorithm)
 
 
 class CandidateRecord(Travelling):

@@ -8,7 +8,8 @@ from driftloop.reports.bars import Interval, interval_chart
 from driftloop.reports.markup import figure, name, plain
 from driftloop.reports.page import Card, Header, cards, paragraph, render_page, section, table
 from driftloop.stages.judgements import OVER_FITTING
-from driftloop.stages.records import CandidateRecord, Plan
+from driftloop.stages.records import CandidateRecord
+from driftloop.stages.searchplan import Plan
 from driftloop.stages.select import Selection
 
 _REASON_LETTERS = 400

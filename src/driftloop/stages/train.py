@@ -21,8 +21,9 @@ from driftloop.algorithms.tasks import answer_fitted_on
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
-from driftloop.stages.records import CandidateRecord, Plan, PlannedCandidate, SamplingRecord, TrialRecord
+from driftloop.stages.records import CandidateRecord, SamplingRecord, TrialRecord
 from driftloop.stages.resample import Sampling
+from driftloop.stages.searchplan import Plan, PlannedCandidate
 from driftloop.stages.table import encode_target
 from driftloop.stages.trial import Bench, Outcome, Report, Stopwatch, lay_out, no_report, run_trial
 
@@ -282,7 +283,8 @@ class _Search:
 
     def _is_wanted(self) -> bool:
         """Whether fewer trials were begun than may be, by this process and those that share its study."""
-        return sum(_KNOWN not in trial.user_attrs for trial in self._study.trials) < self._budget.trials
+        begun = [t for t in self._study.trials if t.state.name != "WAITING" and _KNOWN not in t.user_attrs]
+        return len(begun) < self._budget.trials
 
     def _make(self, bench: Bench, watch: Stopwatch, params: dict[str, Any], report: Report = no_report) -> Outcome:
         outcome = run_trial(bench, self._algorithm, params, seed=self._seed, watch=watch, report=report)
