@@ -329,3 +329,24 @@ def test_the_page_of_the_data_tells_the_roles_of_action_and_propensity(prepared:
     found = profile(make_table(), prepared.validated, DATA)
     roles = {column.name: column.role for column in found.columns}
     assert (roles["action"], roles["chance"], roles["gain"]) == ("action", "propensity", "target")
+
+
+def test_a_gap_a_new_category_and_a_single_row_are_answered(prepared: Prepared, chain) -> None:
+    frame = read_features(prepared.parts.test.slice(0, 1), prepared.schema)
+    frame = frame.assign(number=np.nan, kind="never seen")
+    answers = chain.predict_proba(frame)
+    assert answers.shape == (1, 3)
+    assert answers.sum() == pytest.approx(1)
+
+
+def test_the_policy_depends_on_the_training_rows_alone(prepared: Prepared, tmp_path: Path) -> None:
+    newest = np.arange(ROWS) >= 0.7 * ROWS
+    table = make_table()
+    other = make_table(
+        gain=np.where(newest, 99.0, table["gain"].to_numpy()),
+        x1=np.where(newest, -5.0, table["x1"].to_numpy()),
+        action=np.where(newest, "wait", table["action"].to_numpy()),
+    )
+    save_model(prepared.fit(trials=1), tmp_path / "a")
+    save_model(Prepared(other).fit(trials=1), tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
