@@ -47,6 +47,11 @@ class Parameters:
         """The rules of acceptance; a proof of concept is held against none."""
         return self.values.get("acceptance", {})
 
+    @property
+    def preparation(self) -> Any:
+        """How rows are prepared; a model made elsewhere brings its own way."""
+        return self.values.get("preparation", {})
+
 
 @dataclass(frozen=True)
 class DataIn:
@@ -139,7 +144,7 @@ def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: 
         candidates=dsl.Collected(tuned.outputs["candidate"]),
         answers=dsl.Collected(tuned.outputs["answers"]),
         plan=planned.outputs["plan"],
-        **given.pick("metric", "training"),
+        **given.pick("task", "metric", "training"),
     )
     model = adjust_candidate(
         given,
@@ -163,6 +168,7 @@ def adjust_candidate(
         matrices=matrices,
         schema=schema,
         acceptance=given.acceptance,
+        preparation=given.preparation,
         champion_uri=champion_uri,
         **given.pick("task", "problem", "data_uri", "data", "training"),
     )
@@ -183,7 +189,7 @@ def judge_candidate(
         schema=schema,
         trained_through=trained_through,
         champion_uri=champion_uri,
-        preparation=given.values.get("preparation", {}),  # a model made elsewhere brings its own
+        preparation=given.preparation,
         **given.pick("loop", "metric", "problem", "training", "monitoring"),
     )
     explained = explain(

@@ -16,6 +16,7 @@ def adjust(
     data_uri: str,
     data: dict,
     acceptance: dict,
+    preparation: dict,
     training: dict,
     champion_uri: str,
     model: Output[Model],
@@ -33,6 +34,7 @@ def adjust(
         data_uri: Where the rows came from.
         data: Group `data` of the ModelLoop; names the sensitive columns.
         acceptance: Group `acceptance` of the ModelLoop; says how a difference between groups is made smaller.
+        preparation: Group `preparation` of the ModelLoop; how classes are balanced.
         training: Group `training` of the ModelLoop; its random state.
         champion_uri: Bento of the model that serves now, whose numbers clusters keep; empty for a first model.
         model: The chain with its rule of decision; as it was where none is asked for.
@@ -42,7 +44,7 @@ def adjust(
     from pathlib import Path
 
     from driftloop.adapters.bento import fetched
-    from driftloop.spec import AcceptanceSpec, DataSchema, Task, TrainingSpec
+    from driftloop.spec import AcceptanceSpec, DataSchema, PreparationSpec, Task, TrainingSpec
     from driftloop.stages.adjust import adjust, is_needed
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model, save_model
@@ -74,6 +76,7 @@ def adjust(
         read_schema,
         problem=goal,
         acceptance=rules,
+        preparation=PreparationSpec.model_validate(preparation),
         sensitive_columns=read_data_group(data, uri=data_uri, target_column=read_schema.target.name).sensitive_columns,
         seed=TrainingSpec.model_validate(training).random_state,
     )

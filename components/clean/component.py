@@ -42,11 +42,12 @@ def clean(
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
-    rows = read_table(train.path)
-    labels = read_target(rows, read_schema) if read_schema.task is Task.CLASSIFICATION else None
-    cleaned = clean_training_rows(read_features(rows, read_schema), labels, read_schema, spec, seed=seed)
+    frame, labels = read_features(read_table(train.path, read_schema.feature_names), read_schema), None
+    if read_schema.task is Task.CLASSIFICATION:
+        labels = read_target(read_table(train.path, [read_schema.target.name]), read_schema)
+    cleaned = clean_training_rows(frame, labels, read_schema, spec, seed=seed)
     cleaned.cleaner.save(Path(cleaner.path))
     cleaned.frame.to_parquet(cleaned_train.path)
     Path(report.path).write_text(build_cleaning_page(cleaned.record))
-    frame = read_features(read_table(validation.path), read_schema)
+    frame = read_features(read_table(validation.path, read_schema.feature_names), read_schema)
     cleaned.cleaner.transform(frame).to_parquet(cleaned_validation.path)

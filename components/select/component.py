@@ -10,6 +10,7 @@ def select(
     candidates: Input[list[Model]],
     answers: Input[list[Dataset]],
     plan: Input[Artifact],
+    task: str,
     metric: str,
     training: dict,
     model: Output[Model],
@@ -22,6 +23,7 @@ def select(
         candidates: One model per algorithm, its metadata telling how it did.
         answers: Its answers to the rows that it was judged on.
         plan: Why each was tried, and what was not.
+        task: Kind of problem; answers of classes and numbers can be blended.
         metric: Metric by which they are compared.
         training: Group `training` of the ModelLoop.
         model: The best.
@@ -31,7 +33,7 @@ def select(
     import shutil
     from pathlib import Path
 
-    from driftloop.spec import TrainingSpec
+    from driftloop.spec import SUPERVISED, TrainingSpec
     from driftloop.stages.records import CandidateRecord, Plan
     from driftloop.stages.select import Judgement, blend_chains, select
     from driftloop.stages.selectionpage import build_selection_page
@@ -42,7 +44,7 @@ def select(
         records,
         [Judgement.load(Path(answer.path)) for answer in answers],
         metric=metric,
-        may_blend=spec.blend == "Auto",
+        may_blend=spec.blend == "Auto" and task in SUPERVISED,
         seed=spec.random_state,
     )
     if len(chosen.parts) == 1:

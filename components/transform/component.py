@@ -36,25 +36,23 @@ def transform(
     """
     from pathlib import Path
 
-    import pandas as pd
-
     from driftloop.spec import DataSchema, PreparationSpec, TrainingSpec
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import save_model
     from driftloop.stages.preparationpages import build_transformation_page
-    from driftloop.stages.table import outcome, read_target, target_columns
+    from driftloop.stages.table import outcome, read_frame, read_target, target_columns
     from driftloop.stages.tablefile import read_table
     from driftloop.stages.transform import fit_transformer
 
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
     spec, seed = PreparationSpec.model_validate(preparation), TrainingSpec.model_validate(training).random_state
     target = target_columns(read_schema)
-    frame = pd.read_parquet(cleaned_train.path)
+    frame = read_frame(cleaned_train.path)
     rows = frame.index.to_numpy()
     y = read_target(read_table(train.path, target), read_schema)[rows]
     made = fit_transformer(frame, outcome(y, read_schema), read_schema, spec, seed=seed)
     save_model(made.transformer, Path(transformer.path))
     Path(report.path).write_text(build_transformation_page(made.record))
-    validation_x = made.transformer.transform(pd.read_parquet(cleaned_validation.path))
+    validation_x = made.transformer.transform(read_frame(cleaned_validation.path))
     validation_y = read_target(read_table(validation.path, target), read_schema)
     Matrices(made.matrix, y, validation_x, validation_y, made.columns, rows).save(Path(matrices.path))

@@ -139,6 +139,18 @@ def test_data_of_an_object_store_need_no_store_of_ours(cluster, tmp_path):
     assert applied(cluster)["data"]["uri"] == "s3://lake/wine.csv"
 
 
+def test_joined_tables_are_uploaded_too_and_a_local_database_is_refused(cluster, s3, tmp_path):
+    (tmp_path / "prices.csv").write_text("id,price\n1,2\n")
+    joins = [{"uri": "s3://lake/a.csv", "by": ["id"]}, {"uri": "prices.csv", "by": ["id"], "prefix": "p_"}]
+    assert run(write_loop(tmp_path, data={"joins": joins}), "--store", f"{s3.uri}/j").exit_code == 0
+    first, second = applied(cluster)["data"]["joins"]
+    assert first["uri"] == "s3://lake/a.csv"
+    assert FsspecStore().read(second["uri"]) == b"id,price\n1,2\n"
+    done = run(write_loop(tmp_path, data={"uri": "sqlite:///s.db", "query": "wine"}), "--store", f"{s3.uri}/j")
+    assert done.exit_code == 2
+    assert "The 'data.uri' must be reachable from the cluster. Got the local 'sqlite:///s.db'. Export" in done.output
+
+
 def test_the_operator_s_store_is_used(cluster, s3, tmp_path):
     variable = {"name": "DRIFTLOOP_OPERATOR_PLATFORM__STORE__URI", "value": f"{s3.uri}/ops"}
     labels = {"app.kubernetes.io/name": "driftloop", "app.kubernetes.io/component": "operator"}

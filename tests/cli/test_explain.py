@@ -62,7 +62,7 @@ def test_what_depends_on_the_task_is_worked_out(file):
     metric = field(file, "spec.problem.metric.name")
     assert metric.resolved.startswith("roc_auc, the usual one for Classification: area under the ROC curve")
     assert "RandomForest: Robust without tuning" in field(file, "spec.training.algorithms").resolved
-    assert field(file, "spec.training.maxTrialCount").resolved.startswith("about ")
+    assert field(file, "spec.training.maxTrialCount").resolved.startswith("parted by")
     assert "70 : 15 : 15 (training, validation, test) at random" in field(file, "spec.data.timeColumn").resolved
 
 

@@ -6,11 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from driftloop.reports.dataquality import build_quality_page
 from driftloop.serving.wire import read_predict
 from driftloop.spec import DataSpec, FeatureType, Task
 from driftloop.spec.pseudonyms import pseudonym
+from driftloop.stages.checkup import checked
 from driftloop.stages.frame import to_model_frame
 from driftloop.stages.personaldata import PersonalDataError, find_personal
+from driftloop.stages.profile import profile
 from driftloop.stages.validate import validate
 
 ROWS = 60
@@ -160,3 +163,10 @@ def test_sensitive_columns_are_hashed_for_the_assessment():
     found = validated("Hash", sensitiveColumns=["mail"])
     assert found.schema.feature_names == ["x"]
     assert set(found.table.column("mail").to_pylist()) == {pseudonym(f"p{row}@example.org") for row in range(7)}
+
+
+@pytest.mark.parametrize("policy", ["Auto", "Hash"])
+def test_the_page_shows_no_value_that_is_withheld(policy):
+    data, rows = spec(personal=policy), table()
+    found = checked(validate(rows, task=Task.CLASSIFICATION, data=data), data)
+    assert "example.org" not in build_quality_page(profile(rows, found, data), "loop")

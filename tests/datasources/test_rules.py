@@ -68,7 +68,8 @@ def test_what_fits_is_taken():
 def test_addresses_start_at_the_file(tmp_path):
     (tmp_path / "shop.yaml").write_text(
         "apiVersion: driftloop.dev/v1alpha1\nkind: ModelLoop\nmetadata: {name: shop}\nspec:\n"
-        "  problem: {task: Regression}\n  data:\n    uri: sqlite:///data/s.db\n    query: orders\n    targetColumn: price\n"
+        "  problem: {task: Regression}\n  data:\n    uri: sqlite:///data/s.db\n"
+        "    query: orders\n    targetColumn: price\n"
         "    joins: [{uri: b.csv, by: [x]}, {uri: 's3://lake/c.csv', by: [x], prefix: c_}]\n"
     )
     data = load_for_laptop(tmp_path / "shop.yaml").spec.data

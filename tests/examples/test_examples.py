@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sklearn.datasets import load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 
 from driftloop.spec import RunResult, RunVerdict
 from driftloop.spec.loading import read_modelloop
@@ -37,7 +37,14 @@ def digits() -> pd.DataFrame:
     return load_digits(as_frame=True).frame.rename(columns={"target": "digit"})
 
 
-@pytest.mark.parametrize("build_table", [diabetes, digits, wine])
+def iris() -> pd.DataFrame:
+    table = load_iris(as_frame=True)
+    frame = table.frame.drop(columns="target")
+    frame.columns = [name.removesuffix(" (cm)").replace(" ", "_") for name in frame]
+    return frame.assign(species=table.target_names[table.target])
+
+
+@pytest.mark.parametrize("build_table", [diabetes, digits, iris, wine])
 def test_the_table_is_the_one_of_scikit_learn(build_table):
     name = build_table.__name__
     pd.testing.assert_frame_equal(pd.read_csv(EXAMPLES / name / f"{name}.csv"), build_table(), check_dtype=False)

@@ -6,7 +6,7 @@ import s3fs
 from driftloop.adapters.datastore import DataCredentials, open_data
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.adapters.pipelinepackage import read_package
-from driftloop.spec import ModelLoopSpec
+from driftloop.spec import ModelLoopSpec, TrainingSpec
 from driftloop.stages.snapshot import data_digest
 from tests.s3server import s3_server
 
@@ -42,6 +42,22 @@ def test_databases_need_a_password_and_other_addresses_nothing():
     both = a_spec(uri="postgresql://db/shop", query="orders", joins=[join], secretRef=secret).run_pods.env[1:]
     assert {one.secret_key_ref.key for one in both if not one.secret_key_ref.optional} == {*NEEDED, "DATABASE_PASSWORD"}
     assert len(a_spec(uri="https://host/a.csv", secretRef=secret).run_pods.env) == 1
+
+
+def test_the_password_of_a_shared_study_reaches_the_pods():
+    spec = a_spec().model_copy(
+        update={
+            "training": TrainingSpec.model_validate(
+                {"study": {"uri": "postgresql://db/s", "secretRef": {"name": "db"}}}
+            )
+        }
+    )
+    variable = spec.run_pods.env[-1]
+    assert (variable.name, variable.secret_key_ref.name, variable.secret_key_ref.key) == (
+        "PGPASSWORD",
+        "db",
+        "PGPASSWORD",
+    )
 
 
 def test_without_a_secret_pods_get_what_the_pipeline_says():

@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from driftloop.monitor.baseline import Baseline, ColumnBaseline, build_baseline
 from driftloop.monitor.columns import ColumnKind
@@ -21,6 +22,13 @@ def column(baseline: Baseline, name: str) -> ColumnBaseline:
 
 def test_a_baseline_survives_its_file(baseline):
     assert Baseline.model_validate_json(baseline.model_dump_json(by_alias=True)) == baseline
+
+
+def test_a_baseline_of_an_earlier_format_is_refused_with_the_remedy(baseline):
+    content = baseline.to_dict() | {"formatVersion": 2, "squares": [1.0]}
+    with pytest.raises(ValidationError, match="must be 3") as refused:
+        Baseline.model_validate(content)
+    assert "Train the model again" in refused.value.errors()[0]["ctx"]["error"].remedy
 
 
 def test_numbers_become_sorted_quantiles_of_values_that_occurred(baseline):

@@ -189,6 +189,24 @@ def test_a_model_is_explained_and_assessed_in_its_result_and_in_its_bento(first)
 
 
 @pytest.mark.slow
+def test_a_rerun_is_a_refit_first_and_goes_on_from_the_champions_trials(laptop, first):
+    def reran(run_key: str, effort: str) -> tuple[dict, str]:
+        training = {"maxTrialCount": 2, "effort": effort}
+        outcome = laptop.run(run_key, champion_uri=first.result.bento_uri, training=training)
+        record = json.loads((Path(outcome.result.bento_uri) / "src" / "model" / "training.json").read_text())
+        return record, (outcome.folder / REPORTS_FOLDER / "select.html").read_text()
+
+    champion = json.loads((Path(first.result.bento_uri) / "src" / "model" / "training.json").read_text())
+    assert {trial["algorithm"] for trial in champion["history"]} == {"Linear"}
+    refitted, page = reran("refit", "Refit")
+    assert refitted["params"] == champion["params"]
+    assert len(refitted["history"]) == 1
+    assert "nothing is tuned" in page
+    tuned, page = reran("tune", "Tune")
+    assert champion["params"] in [trial["params"] for trial in tuned["history"]]
+
+
+@pytest.mark.slow
 def test_a_challenger_trained_on_rows_without_the_sensitive_column_is_held_by_a_limit_alone(laptop, first):
     rows = [line.split(",") for line in (laptop.root / "flights.csv").read_text().splitlines()]
     logged = [f"{when},{distance},{carrier},{late}" for when, distance, carrier, _, late in rows]

@@ -9,6 +9,7 @@ import pytest
 from kfp.dsl import Artifact, Dataset, Model
 
 from components.clean import component as clean
+from components.plan import component as plan
 from components.resample import component as resample
 from components.train import component as train
 from components.transform import component as transform
@@ -89,25 +90,40 @@ def fit(
     )
     sampling = Dataset(uri=str(folder / "sampling"))
     resample.resample.python_func(
+        **common,
         matrices=matrices,
+        cleaned_train=cleaned["cleaned_train"],
+        transformer=transformer,
         task="Classification",
         preparation={"sampling": "RandomOverSampler"},
         training={},
         sampling=sampling,
         report=report,
-        code_digest="code",
+    )
+    planned, training = Artifact(uri=str(folder / "plan")), {"algorithms": ["Linear"]}
+    plan.plan.python_func(
+        **common,
+        algorithms=["Linear"],
+        matrices=matrices,
+        preparation={},
+        training=training,
+        max_trials=1,  # more would choose by the validation rows, which is what they are for
+        champion_uri="",
+        plan=planned,
     )
     train.train.python_func(
         **common,
         algorithm="Linear",
+        plan=planned,
         matrices=matrices,
         sampling=sampling,
         cleaner=cleaner,
         transformer=transformer,
+        loop="loop",
         metric="accuracy",
-        max_trials=1,  # more would choose by the validation rows, which is what they are for
-        training={},
+        training=training,
         candidate=Model(uri=str(folder / "candidate")),
+        answers=Dataset(uri=str(folder / "answers")),
     )
     return {name: (folder / name).read_bytes() for name in ("cleaner", "transformer", "sampling", "candidate")}
 

@@ -12,6 +12,7 @@ FITS_NOTHING = [
     "validate",
     "split",
     "resample",
+    "plan",
     "select",
     "adjust",
     "assess",

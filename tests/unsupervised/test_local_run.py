@@ -65,6 +65,7 @@ def ask(outcome, table: pd.DataFrame):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_clusters_are_served_and_a_challenger_keeps_their_numbers(tmp_path):
     first = run(tmp_path, loop("Clustering"), customers(), "first", algorithm="KMeans")
     assert first.result.verdict is RunVerdict.ACCEPTED, first.result.reasons
@@ -95,6 +96,7 @@ def test_clusters_are_served_and_a_challenger_keeps_their_numbers(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_anomalies_are_served_and_a_challenger_takes_over_where_the_champion_cries_wolf(tmp_path):
     declared = loop("AnomalyDetection", training={"maxTrialCount": 2, "contamination": 0.1})
     first = run(tmp_path, declared, customers(), "first", algorithm="LocalOutlierFactor")
@@ -119,6 +121,7 @@ def test_anomalies_are_served_and_a_challenger_takes_over_where_the_champion_cri
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_labels_of_anomalies_judge_where_there_are_some(tmp_path):
     table = customers()
     odd = np.arange(ROWS) % 10 == 1

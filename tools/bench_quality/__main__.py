@@ -15,12 +15,15 @@ import numpy as np
 
 from driftloop.algorithms.metrics import score
 from driftloop.spec import Task
-from tools.bench_quality.contenders import CONTENDERS, timed
+from tools.bench_quality.contenders import CONTENDERS, Limits, timed
 from tools.bench_quality.datasets import DATA_SETS, TARGET, DataSet
 
 LEAST_AGAINST_FLAML, LEAST_AGAINST_BOOSTING, LEAST_OF_WORST = -0.5, 0.0, -3.0
 """Differences of the metric in percent of its scale: means over data sets, and the worst set."""
 _SEED = 0
+_UNBOUNDED = 1000
+"""Trials that no search comes to within a minute."""
+_SETTING = ("folds", "seconds", "trials")
 
 
 def main(arguments: list[str]) -> int:
@@ -29,6 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sets", default=",".join(DATA_SETS), help="names, with commas")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="names, with commas")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each search")
+    parser.add_argument("--trials", type=int, default=_UNBOUNDED, help="of each search, where time can't be measured")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=Path(".bench/quality.jsonl"))
     parser.add_argument("--only-table", action="store_true", help="measure nothing")
@@ -47,10 +51,19 @@ def _measure(name: str, contenders: list[str], given: argparse.Namespace) -> Non
     data_set = DATA_SETS[name]
     for fold, (train, test) in enumerate(_folds(data_set, given.folds)):
         for contender in contenders:
-            key = {"set": name, "fold": fold, "folds": given.folds, "contender": contender, "seconds": given.seconds}
+            key = {
+                "set": name,
+                "fold": fold,
+                "folds": given.folds,
+                "contender": contender,
+                "seconds": given.seconds,
+                "trials": given.trials,
+            }
             if _key(key) in known:
                 continue
-            answers, classes, chosen, took = timed(contender, train, test, data_set, given.seconds, _SEED)
+            answers, classes, chosen, took = timed(
+                contender, train, test, data_set, Limits(given.seconds, given.trials, _SEED)
+            )
             truth = test[TARGET].to_numpy()
             if data_set.task is Task.CLASSIFICATION:
                 codes = {str(label): code for code, label in enumerate(classes)}
@@ -71,7 +84,7 @@ def _folds(data_set: DataSet, count: int) -> Iterator[tuple[Any, Any]]:
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("set", "fold", "folds", "contender", "seconds"))
+    return tuple(row[name] for name in ("set", "fold", *_SETTING, "contender"))
 
 
 def _read(results: Path) -> list[dict[str, Any]]:
@@ -80,7 +93,7 @@ def _read(results: Path) -> list[dict[str, Any]]:
 
 def _tell(rows: list[dict[str, Any]], sets: list[str], given: argparse.Namespace) -> int:
     """Print the table; only folds that every contender has been through count."""
-    wanted = [row for row in rows if row["seconds"] == given.seconds and row["folds"] == given.folds]
+    wanted = [row for row in rows if all(row[name] == getattr(given, name) for name in _SETTING)]
     means: dict[str, dict[str, float]] = {}
     for name in sets:
         by_fold = [

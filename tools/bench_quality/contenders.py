@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,22 +18,32 @@ from driftloop.algorithms.metrics import Answers
 from driftloop.spec import DataSpec, PreparationSpec, Task, TrainingSpec
 from tools.bench_quality.datasets import TARGET, DataSet
 
-_TRIALS = 400
-"""More than the time allows: time is what ends a search."""
 _FLAML_METRICS = {"roc_auc": "roc_auc", "accuracy": "accuracy", "r2": "r2"}
 
-Contender = Callable[[pd.DataFrame, pd.DataFrame, DataSet, float, int], tuple[Answers, list[Any], str]]
-"""(rows to learn from, rows to answer, data set, seconds, seed) → answers, classes in their order, what was chosen."""
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may spend."""
+
+    seconds: float
+    trials: int
+    """Where it is not to end a search, more than the time allows."""
+    seed: int = 0
+
+
+Contender = Callable[[pd.DataFrame, pd.DataFrame, DataSet, Limits], tuple[Answers, list[Any], str]]
+"""(rows to learn from, rows to answer, data set, limits) → answers, classes in their order, what was chosen."""
 
 
 def driftloop(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, seconds: float, seed: int
+    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits
 ) -> tuple[Answers, list[Any], str]:
     """The pipeline's stages from `validate` to `select`, two candidates side by side."""
     from sklearn.model_selection import train_test_split
 
     from driftloop.algorithms import resolve_algorithms
-    from driftloop.stages.clean import fit_cleaner
+    from driftloop.algorithms.tasks import answer
+    from driftloop.stages.clean import clean_training_rows
     from driftloop.stages.frame import to_model_frame
     from driftloop.stages.matrices import Matrices
     from driftloop.stages.modelfile import load_model
@@ -40,12 +51,12 @@ def driftloop(
     from driftloop.stages.resample import resample
     from driftloop.stages.select import Judgement, blend_chains, select
     from driftloop.stages.table import read_features, read_target
-    from driftloop.stages.train import answer
+    from driftloop.stages.train import build_chain
     from driftloop.stages.transform import fit_transformer
     from driftloop.stages.validate import validate
 
-    preparation = PreparationSpec()
-    spec = TrainingSpec(timeout=timedelta(seconds=seconds), max_trial_count=_TRIALS, random_state=seed)
+    seed, preparation = limits.seed, PreparationSpec()
+    spec = TrainingSpec(timeout=timedelta(seconds=limits.seconds), max_trial_count=limits.trials, random_state=seed)
     rows = pa.Table.from_pandas(train, preserve_index=False)
     validated = validate(
         rows, task=data_set.task, data=DataSpec(uri="bench", target_column=TARGET, min_rows=50), champion=None
@@ -57,15 +68,17 @@ def driftloop(
     fit, tune = train_test_split(np.arange(len(labels)), test_size=0.15 / 0.85, random_state=seed, stratify=strata)
     parts = [table.take(pa.array(np.sort(chosen))) for chosen in (fit, tune)]
     features, targets = [read_features(part, schema) for part in parts], [read_target(part, schema) for part in parts]
-    cleaner = fit_cleaner(features[0], schema, preparation)
-    transformer, x = fit_transformer(cleaner.transform(features[0]), targets[0], schema, preparation, seed=seed)
-    matrices = Matrices(x, targets[0], transformer.transform(cleaner.transform(features[1])), targets[1])
-    sampling, sampled = resample(targets[0], schema.task, preparation.sampling, seed=seed)
+    cleaned = clean_training_rows(features[0], targets[0], schema, preparation, seed=seed)
+    y = targets[0][cleaned.rows]
+    made = fit_transformer(cleaned.frame, y, schema, preparation, seed=seed)
+    cleaner, transformer = cleaned.cleaner, made.transformer
+    matrices = Matrices(made.matrix, y, transformer.transform(cleaner.transform(features[1])), targets[1])
+    sampling, sampled = resample(y, schema.task, preparation.sampling, seed=seed)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "matrices"
         matrices.save(file)
         names = resolve_algorithms(("Auto",), schema.task)
-        decided = plan(read_shape(file, schema.task, is_scaled=True), Wishes(names, spec, _TRIALS), None)
+        decided = plan(read_shape(file, schema.task, is_scaled=True), Wishes(names, spec, limits.trials), None)
         jobs = [
             (
                 decided,
@@ -85,8 +98,6 @@ def driftloop(
         estimators = [load_model(Path(folder) / candidate.algorithm) for candidate in decided.candidates]
         judged = [Judgement.load(Path(folder) / f"{c.algorithm}.answers") for c in decided.candidates]
     chosen = select(records, judged, metric=data_set.metric, may_blend=True, seed=seed)
-    from driftloop.stages.train import build_chain
-
     chains = [build_chain(cleaner, transformer, estimators[part]) for part in chosen.parts]
     model = chains[0] if len(chains) == 1 else blend_chains(chains, chosen.weights)
     frame = to_model_frame(test.drop(columns=TARGET), schema)
@@ -125,9 +136,7 @@ def _fit(job: tuple[Any, ...]) -> Any:
     return fitted.record
 
 
-def flaml(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, seconds: float, seed: int
-) -> tuple[Answers, list[Any], str]:
+def flaml(train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits) -> tuple[Answers, list[Any], str]:
     """FLAML's AutoML as its documentation shows it, on both cores."""
     from flaml import AutoML
 
@@ -138,9 +147,10 @@ def flaml(
         y_train=train[TARGET].to_numpy(),
         task="classification" if is_classes else "regression",
         metric=_FLAML_METRICS[data_set.metric],
-        time_budget=seconds,
+        time_budget=limits.seconds,
+        max_iter=limits.trials,
         n_jobs=2,
-        seed=seed,
+        seed=limits.seed,
         verbose=0,
         log_file_name="",
     )
@@ -148,13 +158,13 @@ def flaml(
 
 
 def boosting(
-    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, _seconds: float, seed: int
+    train: pd.DataFrame, test: pd.DataFrame, data_set: DataSet, limits: Limits
 ) -> tuple[Answers, list[Any], str]:
     """scikit-learn's HistGradientBoosting as it is, on all rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if data_set.task is Task.CLASSIFICATION else HistGradientBoostingRegressor
-    model = kind(categorical_features="from_dtype", random_state=seed)
+    model = kind(categorical_features="from_dtype", random_state=limits.seed)
     model.fit(_categories(train.drop(columns=TARGET)), train[TARGET].to_numpy())
     return (*_ask(model, _categories(test.drop(columns=TARGET)), data_set.task), "defaults")
 

@@ -8,6 +8,8 @@ from driftloop.spec import Task
 
 CONTAMINATION = "contamination"
 """Setting of a fit that is the loop's and not tuned."""
+USUAL_CONTAMINATION = 0.01
+"""Share of rows to call anomalous where neither the loop nor labels say."""
 _FEWEST_ROWS = 10
 _MOST_NEIGHBOUR_ROWS = 20_000
 _MOST_NEIGHBOUR_COLUMNS = 40

@@ -12,17 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
 
+from driftloop.algorithms.anomaly import USUAL_CONTAMINATION
 from driftloop.algorithms.clustermodel import draw
 from driftloop.errors import InvalidInputError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
-USUAL_CONTAMINATION = 0.01
 MOST_LEVELS = 10_000
 """Training scores that are kept, as quantiles where there are more."""
 MOST_NEIGHBOUR_ROWS, MOST_KERNEL_ROWS, MOST_COVARIANCE_ROWS = 20_000, 5_000, 50_000
 """Rows that LocalOutlierFactor, OneClassSVM and EllipticEnvelope are fitted on at most."""
 _MOST_CONTAMINATION = 0.5
+_TREES = 100
 
 
 class TooContaminatedError(InvalidInputError):
@@ -78,7 +79,7 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         count = min(MOST_LEVELS, len(scores))
         self.levels_ = np.quantile(scores, (np.arange(count) + 0.5) / count, method="inverted_cdf")
         order = np.random.default_rng(self.seed).permutation(len(x))
-        self.halves_ = [self._fit(x[np.sort(half)])[0] for half in np.array_split(order, 2)]
+        self.halves_ = [self._fit(x[np.sort(half)], trees=_TREES // 2)[0] for half in np.array_split(order, 2)]
         return self
 
     def predict_proba(self, x: Numbers) -> Numbers:
@@ -98,9 +99,9 @@ class AnomalyModel(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the scores by the models of both halves, shape (n_rows, 2), on scales of their own."""
         return np.stack([_scores(half, x) for half in self.halves_], axis=1)
 
-    def _fit(self, x: Numbers) -> tuple[Any, Numbers]:
+    def _fit(self, x: Numbers, trees: int = _TREES) -> tuple[Any, Numbers]:
         """Return a fitted detector, and the scores of the rows that it was fitted on."""
-        return _METHODS[self.method](x, dict(self.params or {}), self.seed)
+        return _METHODS[self.method](x, {**(self.params or {}), "trees": trees}, self.seed)
 
 
 def _scores(detector: Any, x: Numbers) -> Numbers:
@@ -119,7 +120,7 @@ def _forest(x: Numbers, params: dict[str, Any], seed: int) -> tuple[Any, Numbers
     from sklearn.ensemble import IsolationForest
 
     samples = min(int(params.get("max_samples", 256)), len(x))
-    forest = IsolationForest(n_estimators=100, max_samples=samples, random_state=seed, n_jobs=1).fit(x)
+    forest = IsolationForest(n_estimators=params["trees"], max_samples=samples, random_state=seed, n_jobs=1).fit(x)
     return forest, _scores(forest, x)
 
 

@@ -86,6 +86,7 @@ NEIGHBOURS = (
         wants_scale=True,
         most_rows=10_000,
         fewest_of_class=3,
+        weight=2,
         rank=5,
     ),
 )

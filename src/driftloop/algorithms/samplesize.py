@@ -19,6 +19,7 @@ FLEXIBLE_ROWS_PER_PARAMETER = 200
 """Rows of the rarer class per parameter until forests are stable (van der Ploeg, Austin, Steyerberg 2014)."""
 _MOST_PARAMETERS_OF_MAPE = 30
 _MOST_ROWS = 10**9
+_ROWS_PER_COLUMN_OF_CLUSTERS = 70
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,29 @@ def rows_to_learn_numbers(parameters: int, r2: float) -> list[Requirement]:
         Requirement("explained variance overstated by at most 0.05", math.ceil(1 + parameters * (1 - r2) / MARGIN)),
         Requirement("a precise residual deviation", 234 + parameters),
     ]
+
+
+def rows_to_cluster(parameters: int) -> int:
+    """Return the rows at which clusters of other rows of the same kind are the same.
+
+    Source: Dolnicar, Grün, Leisch, Schmidt, "Required sample sizes for data-driven market segmentation analyses in
+    tourism", 2014: 70 rows a column, by simulation.
+    """
+    return _ROWS_PER_COLUMN_OF_CLUSTERS * parameters
+
+
+def rows_to_set_threshold(share: float) -> int:
+    """Return the rows at which the share above a threshold is known to within half of itself (95 %, binomial).
+
+    >>> rows_to_set_threshold(0.01)
+    1522
+    """
+    return math.ceil((_Z95 / 0.5) ** 2 * (1 - share) / share)
+
+
+def has_closed_form(metric: str) -> bool:
+    """Return whether the sampling error of a metric is known beforehand."""
+    return metric in _VARIANCES
 
 
 def rows_for_flexible_models(parameters: int, rate: float) -> int:

@@ -9,14 +9,18 @@ from datetime import timedelta
 from typing import Any
 
 from driftloop.adapters.datasource import collect_data
+from driftloop.algorithms.anomaly import USUAL_CONTAMINATION
 from driftloop.algorithms.samplesize import (
     Requirement,
     comparison_power,
+    has_closed_form,
     rows_for_flexible_models,
     rows_for_power,
     rows_for_width,
+    rows_to_cluster,
     rows_to_learn_classes,
     rows_to_learn_numbers,
+    rows_to_set_threshold,
 )
 from driftloop.cli.decisionestimation import (
     DecisionFacts,
@@ -38,6 +42,7 @@ from driftloop.monitor.power import (
 )
 from driftloop.spec import DataSchema, FeatureType, ModelLoop, MonitoringSpec, Task
 from driftloop.spec.boundary import format_duration
+from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED
 from driftloop.stages.encoding import TEXT_COMPONENTS
 from driftloop.stages.learningcurve import CurvePoint, gain_of_last_doubling, learning_curve
 from driftloop.stages.snapshot import NoDataError
@@ -131,8 +136,8 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
     metric, task = loop.spec.problem.metric_name, loop.spec.problem.task
     if task is Task.DECISION:
         return _estimate_decisions(loop, facts, given)
-    score = given.score if given.score is not None else _USUAL_SCORES[task]
-    if given.score is None and not metric.startswith("neg_"):
+    score = given.score if given.score is not None else _USUAL_SCORES.get(task, 0.5)
+    if given.score is None and not metric.startswith("neg_") and (task in NEEDS_TARGET or has_closed_form(metric)):
         facts.assumptions.append(f"{metric} will be about {score} (--score).")
     needs = [*_to_learn(loop, facts, score), *_to_judge(metric, score, facts, given)]
     learning, tested = (
@@ -149,8 +154,9 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
             label: (round(learning * share), None if facts.rows is None else round(facts.rows * share))
             for label, share in facts.shares.items()
         }
+    kind = "labelled rows" if task in NEEDS_TARGET else "rows"
     conclusions = [
-        f"Collect about {total:,} labelled rows: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge."
+        f"Collect about {total:,} {kind}: {TRAIN_SHARE:.0%} of them are learned from, {TEST_SHARE:.0%} judge."
     ]
     if not tested:
         conclusions.append(f"There is no closed form for {metric}; the test rows are for you to judge.")
@@ -169,7 +175,7 @@ def estimate_rows(loop: ModelLoop, given: Given) -> Estimate:
         facts.assumptions.append(
             f"Windows are compared with {traffic.reference:,} rows: what you were told to collect."
         )
-    curve = _curve(loop, facts.data) if given.curve and facts.data else []
+    curve = _curve(loop, facts.data) if given.curve and facts.data and task in SUPERVISED else []
     gain = gain_of_last_doubling(curve)
     if gain is not None:
         helps = "more rows still help" if gain > max(curve[-2].spread, 0.005) else "more rows like these help little"
@@ -242,6 +248,9 @@ def _gather(loop: ModelLoop, given: Given) -> _Facts:
         facts.features = facts.parameters = given.features or _USUAL_FEATURES
         if not given.features:
             facts.assumptions.append(f"There are {_USUAL_FEATURES} input columns, each one number (--features).")
+    if loop.spec.problem.task is Task.ANOMALY_DETECTION:
+        odd = given.rate or loop.spec.training.contamination or USUAL_CONTAMINATION
+        facts.shares = {"anomalous": odd, "others": 1 - odd}
     if loop.spec.problem.task is Task.CLASSIFICATION:
         if given.rate is not None:
             facts.shares = {"rarest class": given.rate, "all others": 1 - given.rate}
@@ -290,6 +299,14 @@ def _parameters(loop: ModelLoop, schema: DataSchema) -> list[int]:
 
 def _to_learn(loop: ModelLoop, facts: _Facts, score: float) -> list[Need]:
     count = max(facts.parameters, 3)
+    have = None if facts.rows is None else int(facts.rows * TRAIN_SHARE)
+    if loop.spec.problem.task is Task.CLUSTERING:
+        rows = rows_to_cluster(count)
+        purpose = f"learning ({count} model inputs): clusters that are found again"
+        return [Need(purpose, rows, "Dolnicar et al. 2014", have)]
+    if loop.spec.problem.task is Task.ANOMALY_DETECTION:
+        rows = rows_to_set_threshold(facts.rate)
+        return [Need(f"learning: the threshold of {facts.rate:.3g} to within half of itself", rows, "binomial", have)]
     if loop.spec.problem.task is Task.CLASSIFICATION:
         found, source = rows_to_learn_classes(count, facts.rate), "Riley et al. 2020"
         rate = facts.rate
@@ -297,7 +314,6 @@ def _to_learn(loop: ModelLoop, facts: _Facts, score: float) -> list[Need]:
         r2 = score if loop.spec.problem.metric_name == "r2" else _USUAL_SCORES[Task.REGRESSION]
         found, source, rate = rows_to_learn_numbers(count, r2), "Riley et al. 2019", 0.5
     worst: Requirement = max(found, key=lambda requirement: requirement.rows)
-    have = None if facts.rows is None else int(facts.rows * TRAIN_SHARE)
     flexible = rows_for_flexible_models(count, rate)
     return [
         Need(f"learning ({count} model inputs), linear: {worst.purpose}", worst.rows, source, have),
@@ -353,7 +369,7 @@ class _Traffic:
 
 def _watched(loop: ModelLoop, facts: _Facts) -> tuple[int, int]:
     """Return how many inputs and answers are watched; more than two classes have a probability each."""
-    if loop.spec.problem.task is Task.REGRESSION:
+    if loop.spec.problem.task in {Task.REGRESSION, Task.CLUSTERING}:
         return facts.features, 1
     classes = len(facts.shares)
     return facts.features, 1 + classes if classes > 2 else 2  # noqa: PLR2004 - two classes have one probability
@@ -363,7 +379,7 @@ def _to_watch(traffic: _Traffic, score: float, rate: float) -> list[Need]:
     metric, effect = traffic.loop.spec.problem.metric_name, traffic.monitoring.min_effect_size
     drop = material_drop(metric, 1.0)
     length = format_duration(traffic.monitoring.window.duration)
-    return [
+    needs = [
         Need(
             f"window of {length}: {effect:.0%} of a number's values moved, seen in {POWERS[0]:.0%}",
             rows_to_see_drift(effect, traffic.reference, traffic.significance, POWERS[0]),
@@ -375,6 +391,8 @@ def _to_watch(traffic: _Traffic, score: float, rate: float) -> list[Need]:
             "one-sided",
         ),
     ]
+    is_measurable = traffic.loop.spec.problem.task in NEEDS_TARGET or has_closed_form(metric)
+    return needs if is_measurable else needs[:1]
 
 
 def _conclude_on_windows(traffic: _Traffic, rows_per_day: float | None) -> list[str]:

@@ -171,13 +171,16 @@ def _metric(loop: ModelLoop) -> str:
 
 def _algorithms(loop: ModelLoop) -> str:
     names = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
-    return "; ".join(f"{name}: {get_algorithm(name).reason.rstrip('.')}" for name in names)
+    told = "; ".join(f"{name}: {get_algorithm(name).reason.rstrip('.')}" for name in names)
+    if AUTO not in loop.spec.training.algorithms:
+        return told
+    return (
+        f"those of these that fit rows, columns and budget; the run's page `select` says why each is in or out. {told}"
+    )
 
 
-def _trials(loop: ModelLoop) -> str:
-    names = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
-    share = max(loop.spec.training.max_trial_count // len(names), 1)
-    return f"about {share} for each of {len(names)} algorithms, the algorithm's own defaults first"
+def _trials(_: ModelLoop) -> str:
+    return "parted by what each algorithm has use for; a first model begins with each algorithm's own defaults"
 
 
 def _split(loop: ModelLoop) -> str:

@@ -11,13 +11,23 @@ import typer
 
 from driftloop.errors import InvalidInputError
 from driftloop.extras import require_extras
+from driftloop.spec import Task
 
 
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A .parquet, .csv or .jsonl file.")],
     target: Annotated[
-        str, typer.Option("--target", metavar="COL", help="The column to predict; of decisions the reward.")
-    ],
+        str,
+        typer.Option(
+            "--target",
+            metavar="COL",
+            help="The column to predict; of decisions the reward; not needed for clusters and anomalies.",
+        ),
+    ] = "",
+    task: Annotated[
+        Task | None,
+        typer.Option("--task", help="Kind of problem; by default as the target suggests."),
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
         str, typer.Option("--model", metavar="URI", help="A model that exists, to be served and watched first.")
@@ -44,7 +54,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
 
     loop_name = name or _name_from(data)
     sample = read_sample(data)
-    proposal = propose(sample, target, action=action, propensity=propensity)
+    proposal = propose(sample, target, task, action=action, propensity=propensity)
     faults, left_out = find_faults(sample, proposal, str(data))
     text = write_modelloop(loop_name, _uri_of(data), proposal, model_uri=_model_uri(model))
     [document] = read_documents(text, f"{loop_name}.yaml")
@@ -66,7 +76,8 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
         facts = {"file": str(file), "loop": written, "notes": notes, "leftOut": left_out, "faults": faults}
         typer.echo(json.dumps(facts, indent=2))
         return
-    typer.echo(f"wrote {file}: {loop.spec.problem.task} of '{target}' by {loop.spec.problem.metric_name}")
+    what = f"{loop.spec.problem.task} of '{target}'" if target else str(loop.spec.problem.task)
+    typer.echo(f"wrote {file}: {what} by {loop.spec.problem.metric_name}")
     for sentence in (*notes, *(f"left out: {column}" for column in left_out), *(f"mend first: {f}" for f in faults)):
         typer.echo(f"  {sentence}")
     if loop.spec.model:

@@ -19,7 +19,7 @@ from driftloop.spec import ModelLoop
 from driftloop.spec.data import FEWEST_ROWS, DataSpec, is_database
 from driftloop.spec.documents import quote_if_needed
 from driftloop.spec.modelloop import API_VERSION, KIND
-from driftloop.spec.problem import Task
+from driftloop.spec.problem import UNSUPERVISED, Task
 from driftloop.spec.problems import did_you_mean
 from driftloop.stages.collect import read_csv_sample, read_files
 from driftloop.stages.csvfile import EmptyDataError
@@ -147,16 +147,26 @@ def find_faults(sample: Sample, proposal: Proposal, uri: str) -> tuple[list[str]
     return [], [f"'{column.name}' {column.reason}" for column in report.dropped_columns]
 
 
-def propose(table: Sample, target: str, *, action: str = "", propensity: str = "") -> Proposal:
-    """Infer the task of the target, and the columns of time and key; with action and propensity it is a decision.
+def propose(
+    table: Sample, target: str, task: Task | None = None, *, action: str = "", propensity: str = ""
+) -> Proposal:
+    """Infer the task of the target, unless it is given, and the columns of time and key.
+
+    With action and propensity it is a decision.
 
     Raises:
-        UnusableTargetError: the target is no column, has no values, or is a date.
+        UnusableTargetError: the target is no column, has no values, or is a date; or there is none, and the task needs
+            one.
         UnusableColumnError: action or propensity is no column, or only one of them is named.
     """
     sample = table.frame
     columns = [str(column) for column in sample.columns]
-    if target not in columns:
+    if not target and task not in UNSUPERVISED:
+        raise UnusableTargetError(
+            "The option --target must name the column to predict. Got none. Add it, or choose --task Clustering or "
+            "--task AnomalyDetection, which learn without."
+        )
+    if target and target not in columns:
         guess = did_you_mean(target, columns) or f"The columns are: {', '.join(columns)}."
         raise UnusableTargetError(f"The target '{target}' must be a column of the data. {guess}")
     named = {"--action": action, "--propensity": propensity}
@@ -166,9 +176,9 @@ def propose(table: Sample, target: str, *, action: str = "", propensity: str = "
         if column and column not in columns:
             guess = did_you_mean(column, columns) or f"The columns are: {', '.join(columns)}."
             raise UnusableColumnError(f"The {option} '{column}' must be a column of the data. {guess}")
-    others = sample.drop(columns=[target, *filter(None, named.values())])
+    others = sample.drop(columns=[*filter(None, (target, *named.values()))])
     return Proposal(
-        task=Task.DECISION if action else _infer_task(sample[target]),
+        task=Task.DECISION if action else task or _infer_task(sample[target]),
         target_column=target,
         action_column=action,
         propensity_column=propensity,
@@ -191,8 +201,9 @@ def write_modelloop(name: str, uri: str, proposal: Proposal, *, model_uri: str =
         f"  problem: {{task: {proposal.task}}}",
         "  data:",
         f"    uri: {quote_if_needed(uri)}",
-        f"    targetColumn: {quote_if_needed(proposal.target_column)}",
     ]
+    if proposal.target_column:
+        lines.append(f"    targetColumn: {quote_if_needed(proposal.target_column)}")
     if proposal.task is Task.DECISION:
         lines += [
             f"    actionColumn: {quote_if_needed(proposal.action_column)}",

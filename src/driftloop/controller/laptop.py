@@ -292,6 +292,7 @@ class LaptopController:
                 time_column=time_column(data) if ordered.data_through else data.time_column,
                 champion_uri=champion.result.bento_uri if champion else "",
                 pipeline=ordered.pipeline,
+                effort=ordered.effort,
                 say=lambda stage: self._show(f"{ordered.pipeline} v{ordered.number}: {stage}"),
             )
         if self._run.is_done:

@@ -23,6 +23,7 @@ from driftloop.controller.charterfile import write_charter
 from driftloop.controller.workspace import Workspace
 from driftloop.loop.parameters import adoption_parameters, feasibility_parameters, pipeline_parameters
 from driftloop.spec import FeasibilityResult, ModelLoop, RunResult
+from driftloop.spec.training import Effort
 
 RUNTIME_IMAGE = "driftloop-pipeline"
 """Image name that local runs note in the result; nothing is pulled."""
@@ -41,6 +42,7 @@ class LocalRun:
         time_column: column that orders its rows, if any.
         champion_uri: Bento to compare with; empty for a first model.
         pipeline: which one: training, adoption or feasibility.
+        effort: rung of the ladder of improvement; None for a first model.
         say: gets told which stage is under way.
     """
 
@@ -54,6 +56,7 @@ class LocalRun:
         time_column: str | None,
         champion_uri: str,
         pipeline: str = TRAINING,
+        effort: Effort | None = None,
         say: Callable[[str], None],
     ) -> None:
         self.stage = ""
@@ -62,7 +65,7 @@ class LocalRun:
         self._cancelled = threading.Event()
         self._result = workspace.result(run_key)
         write_charter(loop, workspace, workspace.runs / run_key / "charter.html")
-        self._pipeline = pipeline
+        self._pipeline, self._effort = pipeline, effort
         run = {
             "data_uri": data_uri,
             "time_column": time_column,
@@ -117,7 +120,7 @@ class LocalRun:
         algorithms = resolve_algorithms(loop.spec.training.algorithms, loop.spec.problem.task)
         if self._pipeline == FEASIBILITY:
             return feasibility_parameters(loop, algorithms=algorithms, **run)
-        return pipeline_parameters(loop, algorithms=algorithms, champion_uri=champion_uri, **run)
+        return pipeline_parameters(loop, algorithms=algorithms, champion_uri=champion_uri, effort=self._effort, **run)
 
     def _work(self, parameters: dict[str, object], workspace: Workspace) -> None:
         run_training(

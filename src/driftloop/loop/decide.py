@@ -14,6 +14,7 @@ from driftloop.loop.candidate import judge_candidate
 from driftloop.loop.decisions import Decision, Facts, Hold, Quarantine, StartRun, Wait, run_key
 from driftloop.loop.episodes import episode_key, open_episodes, verdicts_of_champion
 from driftloop.loop.history import LoopState, PipelineName
+from driftloop.loop.ladder import with_effort
 from driftloop.loop.quiet import why_quiet
 from driftloop.spec import Harm, Maturity, ModelLoopSpec, Verdict, VerdictKind
 from driftloop.spec.driftreport import report_name
@@ -24,6 +25,11 @@ def decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -
 
     Order: what people ask, what is under way, a first model, faulty data, a changed file or changed data, drift.
     """
+    decision = _decide(spec, state, facts, now)
+    return with_effort(spec, state, decision, facts.basis) if isinstance(decision, StartRun) else decision
+
+
+def _decide(spec: ModelLoopSpec, state: LoopState, facts: Facts, now: datetime) -> Decision:
     pending = next((request for request in facts.requests if request.id not in state.handled), None)
     answer = answer_request(spec, state, facts, pending, now) if pending else None
     if answer:

@@ -7,6 +7,7 @@ from driftloop.loop.basis import Basis
 from driftloop.loop.history import Model, PipelineName
 from driftloop.loop.requests import Request
 from driftloop.spec import Verdict
+from driftloop.spec.training import Effort
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class StartRun:
     """Drift report that calls for it."""
     request: Request | None = None
     pipeline: PipelineName = "training"
+    effort: Effort | None = None
+    """Rung of the ladder of improvement; None for a first model."""
+    effort_reason: str = ""
+    """Why this rung, as the rest of a sentence."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from driftloop.loop.basis import Basis
-from driftloop.spec import FeasibilityResult, RunResult, VerdictKind
+from driftloop.spec import FeasibilityResult, RunResult, RunVerdict, VerdictKind
 from driftloop.spec.boundary import Boundary
+from driftloop.spec.training import Effort
 
 PipelineName = Literal["training", "adoption", "feasibility"]
 """The pipelines that a loop runs."""
@@ -75,6 +76,10 @@ class RunStarted(Answer):
     """Name of the drift report that called for it."""
     pipeline: PipelineName = "training"
     """adoption: the model is the one that the file names. feasibility: a proof of concept, which makes no candidate."""
+    effort: Effort | None = None
+    """Rung of the ladder of improvement; None for a first model, and for runs from before there were rungs."""
+    effort_reason: str = ""
+    """Why this rung, as the rest of a sentence."""
 
 
 class RunFinished(Entry):
@@ -248,6 +253,8 @@ class LoopState:
     """Ids of the requests that were answered."""
     judged: FeasibilityJudged | None = None
     """The newest outcome of a proof of concept."""
+    unaccepted: frozenset[str] = field(default_factory=frozenset)
+    """Keys of the runs whose model did not pass acceptance, or was the champion once more."""
     learned: frozenset[str] = field(default_factory=frozenset)
     """Keys of the bases that were learned from."""
 
@@ -308,7 +315,7 @@ def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: C901, PLR
         case Promoted() | RolledBack():
             return _apply_succession(state, entry)
         case Rejected():
-            return replace(state, candidate=None, last_failure=entry.reason)
+            return replace(_with_unaccepted(state), candidate=None, last_failure=entry.reason)
         case Quarantined():
             return replace(state, quarantined=state.quarantined | {entry.window_start})
         case RunHeld():
@@ -321,6 +328,17 @@ def apply(state: LoopState, entry: LedgerEntry) -> LoopState:  # noqa: C901, PLR
             return _apply_silence(state, entry)
         case RequestRefused():
             return state
+
+
+def _with_unaccepted(state: LoopState) -> LoopState:
+    """Note a candidate that was turned down for what it is, not because a person wanted another."""
+    candidate, champion = state.candidate, state.champion
+    if candidate is None:
+        return state
+    is_same = champion is not None and champion.version == candidate.version
+    if candidate.result.verdict is not RunVerdict.REJECTED and not is_same:
+        return state
+    return replace(state, unaccepted=state.unaccepted | {candidate.result.run_key})
 
 
 def _apply_silence(state: LoopState, entry: Muted | Unmuted | Acknowledged) -> LoopState:

@@ -5,6 +5,7 @@ from typing import Any
 
 from driftloop.spec import DataSpec, ModelLoop, ModelSpec, is_training_rows
 from driftloop.spec.operation import PipelineSpec
+from driftloop.spec.training import Effort
 
 
 def pipeline_parameters(
@@ -20,6 +21,7 @@ def pipeline_parameters(
     runtime_image: str,
     image: str,
     code_digest: str,
+    effort: Effort | None = None,
 ) -> dict[str, Any]:
     """Return the parameters of a training run, as plain JSON values.
 
@@ -35,6 +37,7 @@ def pipeline_parameters(
         runtime_image: image that serves the model, noted in the result and in the Bento.
         image: image of the run's steps.
         code_digest: identity of the code, part of every cache key.
+        effort: rung of the ladder of improvement, as the ledger's `RunStarted` has it; None for a first model.
     """
     spec = loop.spec
     data = data_of_run(spec.data, data_uri, time_column).to_dict()
@@ -56,7 +59,7 @@ def pipeline_parameters(
         "problem": spec.problem.to_dict(),
         "data": data,
         "preparation": spec.preparation.to_dict(),
-        "training": spec.training.to_dict(),
+        "training": spec.training.to_dict() | ({"effort": effort} if effort else {}),
         "acceptance": spec.acceptance.to_dict(),
         "monitoring": spec.monitoring.to_dict(),
         "governance": spec.governance.to_dict(),

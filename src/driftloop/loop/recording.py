@@ -63,6 +63,8 @@ def entry_of(  # noqa: PLR0911 (one return per kind of decision)
                 champion=state.champion.version if state.champion else "",
                 report=decision.report,
                 pipeline=decision.pipeline,
+                effort=decision.effort,
+                effort_reason=decision.effort_reason,
             )
         case Promote():
             return Promoted(at=at, model=decision.model, reason=decision.reason)

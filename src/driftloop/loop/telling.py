@@ -33,7 +33,8 @@ def tell(entry: LedgerEntry) -> str:  # noqa: C901, PLR0911, PLR0912 (one return
             return f"proof of concept (run {entry.run_key}): {entry.reason}"
         case RunStarted():
             doing = "adopting" if entry.pipeline == "adoption" else "training"
-            return f"{doing} v{entry.number} (run {entry.run_key}): {entry.reason}"
+            effort = f" [{entry.effort}: {entry.effort_reason}]" if entry.effort else ""
+            return f"{doing} v{entry.number} (run {entry.run_key}): {entry.reason}{effort}"
         case RunFinished(result=None):
             return f"run {entry.run_key} failed: {' '.join(entry.error.split())}"
         case RunFinished(result=result) if result:

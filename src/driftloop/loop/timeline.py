@@ -285,7 +285,8 @@ def _tell(entry: LedgerEntry) -> _Told | None:  # noqa: PLR0911 (one return per 
         case Started():
             return None
         case RunStarted():
-            return _Told(entry.at, "R", "a", f"Training of v{entry.number} began", entry.reason)
+            effort = f"{entry.effort}, because {entry.effort_reason}." if entry.effort else ""
+            return _Told(entry.at, "R", "a", f"Training of v{entry.number} began", f"{entry.reason} {effort}".strip())
         case RunFinished():
             return _Told(entry.at, "F", "bad", "A run failed", entry.error) if entry.error else None
         case Promoted():

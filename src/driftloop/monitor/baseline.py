@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from driftloop.monitor.segments import SegmentBaseline, build_segment_baseline, 
 from driftloop.spec import DataSchema, Task
 from driftloop.spec.boundary import Boundary, RuleError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 # Enough for a Kolmogorov-Smirnov distance to within 0.001.
 QUANTILES = 1000
@@ -102,16 +102,18 @@ class Baseline(Boundary):
     segments: SegmentBaseline = SegmentBaseline()
     """What is usual in each part of the traffic."""
 
-    @model_validator(mode="after")
-    def _is_of_this_format(self) -> Self:
-        if self.format_version != FORMAT_VERSION:
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_this_format(cls, content: Any) -> Any:
+        """Look before the fields are read: those of another format have others."""
+        found = content.get("formatVersion", FORMAT_VERSION) if isinstance(content, Mapping) else FORMAT_VERSION
+        if found != FORMAT_VERSION:
             raise RuleError(
                 f"must be {FORMAT_VERSION}",
                 field="formatVersion",
-                remedy="Train the model again: this driftloop compares windows by score streams, which that baseline "
-                "does not have.",
+                remedy="Train the model again: this driftloop compares windows by what that baseline does not have.",
             )
-        return self
+        return content
 
 
 def build_baseline(

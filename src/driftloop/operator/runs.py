@@ -92,7 +92,9 @@ class RunDesk:
                 parameters = feasibility_parameters(loop, algorithms=algorithms, **parts)
             else:
                 uri = champion.result.bento_uri if champion else ""
-                parameters = pipeline_parameters(loop, algorithms=algorithms, champion_uri=uri, **parts)
+                parameters = pipeline_parameters(
+                    loop, algorithms=algorithms, champion_uri=uri, effort=run.effort, **parts
+                )
         return RunOrder(
             loop=loop,
             run_key=run.run_key,

@@ -72,14 +72,15 @@ def _curve(checks: DataChecks) -> str:
     measured = len(checks.curve)
     if measured < 2:  # noqa: PLR2004 - a curve
         return ""
-    sizes = [*checks.curve, *checks.forecast]
+    further = [point for point in checks.forecast if point.rows > checks.curve[-1].rows]
+    sizes = [*checks.curve, *further]
     places, shares = [math.log10(point.rows) for point in sizes], [max(point.explained, 0.0) for point in sizes]
     ticks = {place: figure(size.rows) for place, size in zip(places, sizes, strict=True)}
     every = max(len(ticks) // 5, 1)
     axis = Axis("training rows", min(places), max(places), tuple(ticks.items())[::every])
     frame = Frame(axis, share_axis("explained", max(shares) * 1.1))
     marks = [
-        charts.line(frame, places, shares, "b", dashed=True) if checks.forecast else "",
+        charts.line(frame, places, shares, "b", dashed=True) if further else "",
         charts.line(frame, places[:measured], shares[:measured]),
         charts.dots(frame, places[:measured], shares[:measured]),
     ]
@@ -89,7 +90,7 @@ def _curve(checks: DataChecks) -> str:
         frame,
         tuple(mark for mark in marks if mark),
         alt=f"Explained share of the target after {checks.curve[0].rows:,} to {checks.curve[-1].rows:,} rows",
-        note=needed + ("Dashed: drawn on to these rows and to twice as many." if checks.forecast else ""),
+        note=needed + ("Dashed: drawn on to these rows and to twice as many." if further else ""),
     )
 
 

@@ -151,8 +151,8 @@ class HistorySpec(Boundary):
     ] = ()
     """Sizes of rolling means over the rows before, the row itself and those of the same moment left out; of fewer
     rows where there are not so many."""
-    known_after: Duration = timedelta(0)
-    """How long after its time a value is known: earlier rows younger than that are passed over."""
+    known_after: Duration | None = None
+    """How long after its time a value is known: earlier rows younger than that are passed over. Absent: at once."""
 
     @field_validator("windows")
     @classmethod
@@ -182,7 +182,8 @@ class SimulatedColumn(Boundary):
     kind: Literal["Normal", "Uniform", "Integer", "Category", "Boolean", "Time", "Text"]
     """Distribution of its values. Normal: by mean and standard deviation. Uniform: any number between two. Integer: any
     whole number between two, both included. Category: one of `categories`. Boolean: true with a probability. Time: from
-    `minimum` (days since 1970) on, evenly spread over `maximum` days. Text: eight of the words in `categories`."""
+    `minimum` (days since 1970) on, evenly spread over `maximum` days. Text: one to eight of the words in
+    `categories`."""
     minimum: float = 0.0
     """Uniform, Integer: smallest value. Normal: mean."""
     maximum: float = 1.0

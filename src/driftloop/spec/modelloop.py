@@ -19,8 +19,8 @@ from driftloop.spec.operation import (
 )
 from driftloop.spec.placement import EnvironmentVariable, SecretKeyRef
 from driftloop.spec.preparation import SELECTED_BY_TARGET, PreparationSpec
-from driftloop.spec.problem import NEEDS_TARGET, SUPERVISED, ProblemSpec, Task
-from driftloop.spec.training import TrainingSpec
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, NEEDS_TARGET, SUPERVISED, ProblemSpec, Task
+from driftloop.spec.training import STUDY_PASSWORD, TrainingSpec
 
 API_GROUP = "driftloop.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -60,17 +60,19 @@ class ModelLoopSpec(Boundary):
 
     @property
     def run_pods(self) -> PipelineSpec:
-        """What the pods of a run get: the group `pipeline`, and the credentials of the data in their environment."""
-        secret = self.data.secret_ref
-        if secret is None:
-            return self.pipeline
-        credentials = (
-            EnvironmentVariable(
-                name=f"{DATA_VARIABLE_PREFIX}{key}",
-                secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
-            )
-            for key, is_needed in self.data.secret_keys.items()
-        )
+        """What the pods of a run get: the group `pipeline`, and in their environment credentials of data and study."""
+        credentials = []
+        if secret := self.data.secret_ref:
+            credentials = [
+                EnvironmentVariable(
+                    name=f"{DATA_VARIABLE_PREFIX}{key}",
+                    secret_key_ref=SecretKeyRef(name=secret.name, key=key, optional=not is_needed),
+                )
+                for key, is_needed in self.data.secret_keys.items()
+            ]
+        if self.training.study and (secret := self.training.study.secret_ref):
+            password = SecretKeyRef(name=secret.name, key=STUDY_PASSWORD)
+            credentials.append(EnvironmentVariable(name=STUDY_PASSWORD, secret_key_ref=password))
         return self.pipeline.model_copy(update={"env": (*self.pipeline.env, *credentials)})
 
     @field_validator("model")
@@ -91,6 +93,10 @@ class ModelLoopSpec(Boundary):
         if task in NEEDS_TARGET and not data.target_column:
             what = "the reward" if task is Task.DECISION else "the column to predict"
             raise RuleError(f"must be set for the task {task}", field="targetColumn", remedy=f"Name {what}.")
+        metric = problem.metric_name
+        if metric in NEED_LABELS.get(task, ()) and not data.target_column:
+            what = f"must be set for the metric {metric} of the task {task}"
+            raise RuleError(what, field="targetColumn", remedy=f"Name the labels, or use {METRICS_BY_TASK[task][0]}.")
         for field, column in (("actionColumn", data.action_column), ("propensityColumn", data.propensity_column)):
             if task is Task.DECISION and not column:
                 raise RuleError("must be set for the task Decision", field=field, remedy="Name the logged column.")

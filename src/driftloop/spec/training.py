@@ -52,6 +52,10 @@ class ClusterCountSpec(Boundary):
     """Most clusters."""
 
 
+STUDY_PASSWORD = "PGPASSWORD"  # noqa: S105 - a name
+"""Variable that PostgreSQL's clients take the password from, and key of the secret that holds it."""
+
+
 class StudySpec(Boundary):
     """A database that candidates, runs and pods share their trials in."""
 

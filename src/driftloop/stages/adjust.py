@@ -7,7 +7,7 @@ Between `select` and `evaluate`, so that everything that judges the model judges
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from driftloop.spec import AcceptanceSpec, DataSchema, FairnessSpec, ProblemSpec
+from driftloop.spec import AcceptanceSpec, DataSchema, FairnessSpec, PreparationSpec, ProblemSpec
 from driftloop.stages.records import CandidateRecord
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def adjust(
     *,
     problem: ProblemSpec,
     acceptance: AcceptanceSpec,
+    preparation: PreparationSpec,
     sensitive_columns: Sequence[str],
     seed: int,
 ) -> tuple[Any, CandidateRecord]:
@@ -63,6 +64,7 @@ def adjust(
         schema: of those rows.
         problem: what outcomes are worth.
         acceptance: the fairness wanted.
+        preparation: how classes are balanced, to fit the like again.
         sensitive_columns: `data.sensitiveColumns`.
         seed: of every random choice.
 
@@ -71,12 +73,11 @@ def adjust(
     import numpy as np
     from sklearn.pipeline import Pipeline
 
-    from driftloop.algorithms import get_algorithm
     from driftloop.stages.assess import group_rows
     from driftloop.stages.decisionlinks import ValueDecision, undecided
     from driftloop.stages.mitigate import mitigate
     from driftloop.stages.outcomes import value_matrix
-    from driftloop.stages.table import encode_target
+    from driftloop.stages.refit import fit_estimator
 
     check_decision(problem, acceptance, schema)
     name, last = chain.steps[-1]
@@ -91,9 +92,11 @@ def adjust(
             rows = np.arange(train.num_rows) if prepared.train_rows is None else prepared.train_rows
             found = mitigate(
                 last,
-                lambda: get_algorithm(record.algorithm).build(schema.task, record.params, seed),
+                lambda x, y: fit_estimator(
+                    record, x, y, columns=prepared.columns, schema=schema, preparation=preparation, seed=seed
+                ),
                 prepared.train_x,
-                encode_target(prepared.train_y, schema),
+                prepared.train_y,
                 groups=[group_rows(train.column(name))[0][rows] for name in sensitive_columns],
                 fairness=acceptance.fairness or FairnessSpec(),
                 seed=seed,

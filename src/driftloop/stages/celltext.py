@@ -28,6 +28,7 @@ _PURE_SHARE = 0.9
 """From this share of numbers (or dates) on, the words among them are slips, not values."""
 _FEW_SAMPLES = 3
 _HEAD_VALUES = 100
+_HEAD_ROWS = 1000
 
 _CURRENCY = "[$€£¥₹]|USD|EUR|GBP|JPY|CHF|INR"
 _SIGN = "[+\\-\u2212]"
@@ -103,10 +104,11 @@ def read_columns(table: pa.Table, uri: str, *, delimiter: str) -> tuple[pa.Table
     Raises:
         MixedColumnError, UnclearColumnError: see there.
     """
-    texts = [_trim(table.column(place)) for place in range(table.num_columns)]
-    decimal_comma = delimiter != "," and any(_has_decimal_commas(column) for column in texts)
+    heads = (_trim(table.column(place)[:_HEAD_ROWS]) for place in range(table.num_columns))
+    decimal_comma = delimiter != "," and any(_has_decimal_commas(column) for column in heads)
     columns, notes = [], []
-    for name, column in zip(table.column_names, texts, strict=True):
+    for place, name in enumerate(table.column_names):  # one after another: trimmed texts take more than what they say
+        column = _trim(table.column(place))
         values, note = _read(column, name, uri, delimiter=delimiter, decimal_comma=decimal_comma)
         columns.append(values)
         if note:
@@ -122,7 +124,7 @@ def _trim(column: pa.ChunkedArray) -> pa.StringArray:
 
 def _has_decimal_commas(column: pa.StringArray) -> bool:
     """Whether a column proves that the file writes 1,5 for one and a half."""
-    values = column[:1000].drop_null()
+    values = column.drop_null()
     is_decimal = pc.match_substring_regex(values, rf"^{_SIGN}?[\d.]*\d,\d+$")
     is_sure = pc.match_substring_regex(values, rf",\d{{1,2}}$|,\d{{4,}}$|^{_SIGN}?0,|\.\d+,")
     return len(values) > 0 and pc.mean(is_decimal).as_py() > _PURE_SHARE / 2 and bool(pc.any(is_sure).as_py())

@@ -99,7 +99,7 @@ class Cleaner:
             columns[extreme_flag(name)] = is_extreme(frame[name].to_numpy(), limits).astype(np.float64)
         if self.detector:
             columns[UNUSUAL_ROW] = unusual
-        return pd.DataFrame(columns, index=frame.index)
+        return pd.DataFrame(columns, index=frame.index, copy=False)
 
     def save(self, path: Path) -> None:
         """Write to a file: JSON, or the model file's format where a part of it is scikit-learn's."""
@@ -165,7 +165,8 @@ class _Cleaning:
         preparation: PreparationSpec,
         seed: int,
     ) -> None:
-        self.frame = frame.reset_index(drop=True)
+        self.frame = frame.copy(deep=False)
+        self.frame.index = pd.RangeIndex(len(frame))
         self.labels, self.schema, self.preparation, self.seed = labels, schema, preparation, seed
         self.numbers = [feature.name for feature in schema.features if feature.type is FeatureType.NUMERIC]
         self.left_out: list[LeftOutRows] = []

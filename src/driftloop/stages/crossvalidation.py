@@ -14,7 +14,7 @@ from driftloop.stages.table import encode_target, read_target
 
 FEW_TEST_ROWS = 1000
 """With fewer, the test score alone is rough, and fitting a few more times is cheap."""
-FEW_ROWS = 2000
+FEW_ROWS = 1000
 """With fewer, the folds are drawn twice."""
 FOLDS = 5
 _FEWEST_ROWS = 50

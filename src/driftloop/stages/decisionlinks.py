@@ -4,11 +4,12 @@ Made fitted by `adjust`; NumPy only, for they serve. Probabilities pass through 
 with 30 % still comes true in 30 of 100; only the class that is answered changes.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+_SMALLEST = 1e-6
 
 
 class _Link:
@@ -63,31 +64,53 @@ class ValueDecision(_Link):
 
 
 class FairDecision(_Link):
-    """Decides between two classes by the vote of classifiers that were fitted under a fairness constraint.
+    """Decides between two classes by the vote of linear rules that were fitted under a fairness constraint.
 
-    Agarwal et al. 2018, A Reductions Approach to Fair Classification, draw one of the classifiers at random for each
-    row. Here the votes decide, so that equal rows get equal answers.
+    Each rule weighs the classifier's log-odds and the matrix's columns. Agarwal et al. 2018, A Reductions Approach to
+    Fair Classification, draw one of the rules at random for each row; here the votes decide, so that equal rows get
+    equal answers.
     """
 
     def __init__(
-        self, estimator: Any, voters: Sequence[Any], weights: npt.NDArray[np.float64], threshold: float
+        self,
+        estimator: Any,
+        coefficients: npt.NDArray[np.float64],
+        starts: npt.NDArray[np.float64],
+        weights: npt.NDArray[np.float64],
+        threshold: float,
     ) -> None:
-        """Keep the classifier that gives the probabilities, those that vote, their weights, and the votes needed."""
+        """Keep what was learned.
+
+        Args:
+            estimator: the classifier that gives the probabilities.
+            coefficients: of each rule, shape (n_rules, 1 + n_columns), the log-odds' first.
+            starts: their intercepts, shape (n_rules,).
+            weights: their votes, shape (n_rules,), adding up to 1.
+            threshold: votes needed for the second class.
+        """
         super().__init__(estimator)
-        self.voters = list(voters)
+        self.coefficients = coefficients
+        self.starts = starts
         self.weights = weights
         self.threshold = threshold
 
+    def votes(self, probabilities: npt.NDArray[np.float64], rows: Any) -> npt.NDArray[np.float64]:
+        """Return the votes for the second class, shape (n_rows,)."""
+        inputs = np.column_stack([log_odds(probabilities[:, 1]), np.asarray(rows, dtype=np.float64)])
+        says_yes = inputs @ self.coefficients.T + self.starts > 0
+        votes: npt.NDArray[np.float64] = says_yes @ self.weights
+        return votes
+
     def decide(self, probabilities: npt.NDArray[np.float64], rows: Any) -> npt.NDArray[np.int64]:
-        """Return 1 where enough of the weight votes for the second class, else 0."""
-        del probabilities
-        return (weigh_votes(self.voters, self.weights, rows) >= self.threshold).astype(np.int64)
+        """Return 1 where there are enough votes for the second class, else 0."""
+        return (self.votes(probabilities, rows) >= self.threshold).astype(np.int64)
 
 
-def weigh_votes(voters: Sequence[Any], weights: npt.NDArray[np.float64], rows: Any) -> npt.NDArray[np.float64]:
-    """Return the weight of the classifiers that say 1 of each row, shape (n_rows,)."""
-    votes: npt.NDArray[np.float64] = weights @ np.array([np.asarray(voter.predict(rows)) for voter in voters])
-    return votes
+def log_odds(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the log-odds of probabilities, at most about 14 either way."""
+    bounded = np.clip(probability, _SMALLEST, 1 - _SMALLEST)
+    odds: npt.NDArray[np.float64] = np.log(bounded / (1 - bounded))
+    return odds
 
 
 def undecided(link: Any) -> Any:

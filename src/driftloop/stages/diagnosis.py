@@ -109,8 +109,8 @@ def diagnose(
         share = f"{lost / gained:.0%} of".replace("%", " %") if gained > 0 else "with no"
         told = (
             f"On the training rows it is {train_score:.4f}: {lost:+.4f} against the test rows (standard error "
-            f"{error:.4f}), {share} what it gains there over the dummy; more than a quarter and two standard errors count as "
-            "over-fitting"
+            f"{error:.4f}), {share} what it gains there over the dummy; more than a quarter and two standard errors "
+            "count as over-fitting"
         )
         reasons.append(told)
     reasons += [

@@ -39,6 +39,8 @@ _MOST_CLASSES_DRAWN = 20
 """A larger confusion matrix is left out; the table by class says more."""
 _SQUARE = {"width": 400, "height": 340}
 _LOSS = "neg_"
+_WITHOUT_END = frozenset({"calinski_harabasz"})
+"""Scores that may be however great."""
 _LARGE = 100
 
 
@@ -161,7 +163,9 @@ def _verdict(comparison: Comparison) -> str:
 
 def _scores(evaluation: Evaluation) -> str:
     """Draw the scores that end at 1, or the rewards; losses have units of their own."""
-    scores = {key: value for key, value in evaluation.metrics.items() if not key.startswith(_LOSS)}
+    scores = {
+        key: value for key, value in evaluation.metrics.items() if not key.startswith(_LOSS) and key not in _WITHOUT_END
+    }
     rows = []
     for key, value in scores.items():
         low, high = evaluation.intervals.get(key, (value, value))

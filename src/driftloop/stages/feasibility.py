@@ -11,15 +11,22 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from driftloop.algorithms import get_algorithm
-from driftloop.algorithms.metrics import Answers, Interval, compare, score, standard_error
+from driftloop.algorithms.metrics import Interval, compare, score, standard_error
 from driftloop.algorithms.tasks import answer, set_up
 from driftloop.reports.curve import learning_curve
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import DataSchema, FeasibilityResult, FeasibilityVerdict, Task, TrainingSpec
+from driftloop.spec.problem import UNSUPERVISED
+from driftloop.stages.baselines import dummy_answers
+from driftloop.stages.feasibilitystructure import (
+    StructureStudy,
+    structure_advice,
+    structure_rules,
+    study_structure,
+)
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.policies import simple_policies
 from driftloop.stages.records import Evaluation, Explanation
@@ -77,7 +84,7 @@ def study(
     evaluation: Evaluation,
     explanation: Explanation,
     training: TrainingSpec,
-) -> Study:
+) -> Study | StructureStudy:
     """Measure what the rules need.
 
     Args:
@@ -91,16 +98,24 @@ def study(
         training: seed of every random choice, and what is not tuned.
     """
     metric, seed = evaluation.metric, training.random_state
-    truth = encode_target(read_target(test, schema), schema)
-    frame = read_features(test, schema)
-    ours = answer(chain, frame, schema.task)
-    prepared = frame
+    prepared = frame = read_features(test, schema)
     for _, step in chain.steps[:-1]:
         prepared = step.transform(prepared)
+    if schema.task in UNSUPERVISED:
+        return study_structure(
+            matrices.train_x,
+            np.asarray(prepared, dtype=np.float64),
+            schema,
+            evaluation=evaluation,
+            explanation=explanation,
+            training=training,
+        )
+    truth = encode_target(read_target(test, schema), schema)
+    ours = answer(chain, frame, schema.task)
     if schema.task is Task.DECISION:
         dummy, tree = simple_policies(matrices, np.asarray(prepared), ours, schema, depth=TREE_DEPTH, training=training)
     else:
-        dummy = _dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
+        dummy = dummy_answers(matrices.train_y, schema, metric, rows=len(truth))
         tree = answer(_fit_tree(matrices, schema, seed), prepared, schema.task)
     rarest = None
     if schema.task is Task.CLASSIFICATION:
@@ -119,7 +134,7 @@ def study(
 
 
 def judge(
-    found: Study,
+    found: Study | StructureStudy,
     *,
     loop: str,
     run_key: str,
@@ -143,7 +158,10 @@ def judge(
         training: the budget.
         threshold: smallest useful value of the metric; None where the file names none.
     """
-    rules = [*_rules(found, threshold)]
+    if isinstance(found, StructureStudy):
+        rules, advice = [*structure_rules(found, threshold)], tuple(structure_advice(found, threshold))
+    else:
+        rules, advice = [*_rules(found, threshold)], tuple(_advice(found, threshold, rows=rows, all_rows=all_rows))
     is_go = all(held for held, _ in rules)
     told = [f"{'Held' if held else 'Not held'}: {text}." for held, text in rules]
     evaluation = found.evaluation
@@ -152,7 +170,7 @@ def judge(
         run_key=run_key,
         verdict=FeasibilityVerdict.GO if is_go else FeasibilityVerdict.NO_GO,
         reasons=(*told, _reduced(rows, all_rows, training)),
-        advice=tuple(_advice(found, threshold, rows=rows, all_rows=all_rows)),
+        advice=advice,
         algorithm=evaluation.algorithm,
         metric=evaluation.metric,
         test_score=evaluation.score,
@@ -162,32 +180,45 @@ def judge(
     )
 
 
-def build_page(result: FeasibilityResult, found: Study, threshold: float | None) -> str:
+def build_page(result: FeasibilityResult, found: Study | StructureStudy, threshold: float | None) -> str:
     """Return the report as one self-contained page."""
+    word = "Go" if result.verdict is FeasibilityVerdict.GO else "No-go"
+    looked_at = {column.column: f"{column.importance:+.4f}" for column in found.explanation.columns[:10]}
+    about = (
+        f"Feasibility of {result.loop}: {word}",
+        _bullets("Why", result.reasons),
+        _bullets("What would help", result.advice),
+    )
+    ending = (
+        "<h2>What the model looks at</h2>",
+        fact_table(looked_at),
+        "<p>A proof of concept promotes nothing. For a model that serves, set <code>maturity: Production</code>.</p>",
+    )
+    if isinstance(found, StructureStudy):
+        return render_page(*about, fact_table({k: f"{v:.4f}" for k, v in found.evaluation.metrics.items()}), *ending)
     evaluation, curve = found.evaluation, found.curve
     levels = {"dummy": found.dummy_score}
     if threshold is not None:
         levels["threshold"] = threshold
-    word = "Go" if result.verdict is FeasibilityVerdict.GO else "No-go"
     scores = {
         f"{evaluation.algorithm}, the best model": _figures(evaluation.score, evaluation.standard_error),
         f"A tree of depth {TREE_DEPTH}": f"{found.tree_score:.4f} (model {_interval(found.over_tree)})",
         "A dummy that looks at nothing": f"{found.dummy_score:.4f} (model {_interval(found.over_dummy)})",
         "Smallest useful value (problem.metric.threshold)": "not stated" if threshold is None else f"{threshold:g}",
     }
+    if worth := evaluation.examination.worth:
+        scores["Value per 1,000 cases (problem.outcomeValues)"] = (
+            f"{worth.model:.1f}, 95 % interval {worth.lower:.1f} to {worth.upper:.1f}; a dummy {worth.dummy:.1f}"
+        )
     return render_page(
-        f"Feasibility of {result.loop}: {word}",
-        _bullets("Why", result.reasons),
-        _bullets("What would help", result.advice),
+        *about,
         f"<h2>{escape(evaluation.metric)} on {evaluation.test_rows:,} test rows</h2>",
         fact_table(scores),
         "<h2>Would more rows help?</h2>",
         learning_curve(curve.sizes, curve.scores, error=curve.error, metric=evaluation.metric, levels=levels)
         if len(curve.sizes) > 1
         else "<p>There are too few rows for a learning curve.</p>",
-        "<h2>What the model looks at</h2>",
-        fact_table({column.column: f"{column.importance:+.4f}" for column in found.explanation.columns[:10]}),
-        "<p>A proof of concept promotes nothing. For a model that serves, set <code>maturity: Production</code>.</p>",
+        *ending,
     )
 
 
@@ -199,6 +230,10 @@ def _rules(found: Study, threshold: float | None) -> Iterator[tuple[bool, str]]:
     if threshold is not None:
         error = found.evaluation.standard_error
         yield value >= threshold, f"{metric} {value:.4f} ± {error:.4f}, at least {threshold:g} wanted"
+    if worth := found.evaluation.examination.worth:
+        figures = f"value per 1,000 cases {worth.model:.1f} against {worth.dummy:.1f} of the best single answer"
+        reach = f"gain {worth.gain:+.1f}, 95 % interval {worth.gain_lower:+.1f} to {worth.gain_upper:+.1f}"
+        yield worth.gain_lower > 0, f"{figures} ({reach}), interval above 0 wanted"
     if found.rarest:
         label, rows = found.rarest
         yield (
@@ -292,16 +327,6 @@ def _measure_curve(
         scores.append(score(evaluation.metric, truth, answers))
         error = standard_error(evaluation.metric, truth, answers, seed=seed)
     return Curve(tuple(sizes), tuple(scores), error)
-
-
-def _dummy_answers(train_y: npt.NDArray[Any], schema: DataSchema, metric: str, *, rows: int) -> Answers:
-    """Answer every row alike: with the shares of the classes, or the mean (the median where that errs less)."""
-    labels = encode_target(train_y, schema)
-    if schema.task is Task.REGRESSION:
-        middle = np.median(labels) if metric == "neg_mean_absolute_error" else labels.mean()
-        return Answers(np.full(rows, float(middle)))
-    shares = np.bincount(labels.astype(np.int64), minlength=len(schema.target.classes)) / len(labels)
-    return Answers(np.full(rows, float(shares.argmax())), np.tile(shares, (rows, 1)))
 
 
 def _fit_tree(matrices: Matrices, schema: DataSchema, seed: int) -> Any:

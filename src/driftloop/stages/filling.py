@@ -20,6 +20,8 @@ MOST_ROWS_TO_COMPARE = 2000
 MOST_ROWS_TO_REGRESS = 20_000
 """Training rows that iterative imputation is fitted on, evenly chosen."""
 _ROUNDS = 10
+_WORKING_MEGABYTES = 64
+"""For distances between rows; scikit-learn's own 1,024 would be the most of a stage's memory."""
 _FILLED = (FeatureType.NUMERIC, FeatureType.DATE, FeatureType.BOOLEAN)
 
 
@@ -77,7 +79,10 @@ class RowImputer:
         incomplete = gaps.any(axis=1)
         if not incomplete.any():
             return {}
-        found = self.imputer.transform((matrix[incomplete] - self.means) / self.deviations)
+        from sklearn import config_context
+
+        with config_context(working_memory=_WORKING_MEGABYTES):
+            found = self.imputer.transform((matrix[incomplete] - self.means) / self.deviations)
         matrix[incomplete] = np.where(gaps[incomplete], found * self.deviations + self.means, matrix[incomplete])
         columns = {name: matrix[:, place] for place, name in enumerate(self.names) if gaps[:, place].any()}
         return {

@@ -4,6 +4,8 @@ What a row gets depends on earlier rows alone, never on rows of its own moment o
 that may be made before the rows are parted.
 """
 
+from datetime import timedelta
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -56,7 +58,7 @@ def add_history(rows: pa.Table, spec: HistorySpec, time_column: str) -> pa.Table
                 spec.column, f"must make columns of other names. There is '{name}' already", "Rename it."
             )
     bounds = np.flatnonzero(np.diff(groups[order])) + 1
-    delay = np.timedelta64(int(spec.known_after.total_seconds() * _MICROSECONDS), "us")
+    delay = np.timedelta64(int((spec.known_after or timedelta(0)).total_seconds() * _MICROSECONDS), "us")
     for members in np.split(order, bounds) if len(order) else ():
         for name, column in _history(values[members], times[members], spec, delay).items():
             made[name][members] = column

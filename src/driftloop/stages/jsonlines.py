@@ -14,7 +14,7 @@ import pyarrow.json as pa_json
 from driftloop.errors import InvalidInputError
 from driftloop.stages.csvfile import UnreadableDataError
 
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 22
 _HEAD_BYTES = 1 << 12
 _BOM = b"\xef\xbb\xbf"
 

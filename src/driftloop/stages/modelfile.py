@@ -15,11 +15,11 @@ from driftloop.errors import InvalidInputError
 TRUSTED_TYPES = (
     "driftloop.algorithms.anomalymodel.AnomalyModel",
     "driftloop.algorithms.bandit.BanditPolicy",
+    "driftloop.algorithms.blend.Blend",
     "driftloop.algorithms.clustermodel.Centres",
     "driftloop.algorithms.clustermodel.ClusterModel",
     "driftloop.algorithms.clustermodel.CoreRows",
     "driftloop.algorithms.clustermodel.Mixture",
-    "driftloop.algorithms.blend.Blend",
     "driftloop.algorithms.scaledtarget.ScaledTarget",
     "driftloop.stages.clean.Cleaner",
     "driftloop.stages.datenumbers.date_cycles",

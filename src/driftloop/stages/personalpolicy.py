@@ -14,6 +14,9 @@ from driftloop.spec.pseudonyms import pseudonym
 from driftloop.stages.personaldata import PersonalColumn, PersonalDataError, find_personal
 from driftloop.stages.records import DroppedColumn
 
+POLICY = "(data.personal)"
+"""Ends the reason for which a column was left out: its values are shown nowhere."""
+
 
 @dataclass(frozen=True)
 class Withheld:
@@ -60,7 +63,7 @@ def protect(
             notes.append(f"'{name}' {holds}; its values were replaced by hashes")
         elif name in offered and _is_dropped(personal, data.personal):
             del offered[name]
-            withheld.dropped.append(DroppedColumn(name=name, reason=f"{holds} (data.personal)"))
+            withheld.dropped.append(DroppedColumn(name=name, reason=f"{holds} {POLICY}"))
         else:
             notes.append(f"'{name}' {holds}")
     return withheld

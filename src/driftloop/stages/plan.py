@@ -18,6 +18,7 @@ from driftloop.algorithms.algorithm import RICHER, SIMPLER, Shape
 from driftloop.algorithms.catalogue import CATALOGUE
 from driftloop.spec import Task
 from driftloop.spec.training import Effort, TrainingSpec
+from driftloop.stages.judgements import OVER_FITTING, UNDER_FITTING
 from driftloop.stages.records import Evaluation, LeftOut, Plan, PlannedCandidate, TrialRecord
 
 WORKERS = 2
@@ -26,7 +27,7 @@ _FEWEST_TRIALS = 3
 """`Auto` takes no more candidates than can have so many trials each, but three in any case."""
 _CERTAIN = 3
 """Candidates that the number of trials does not push out."""
-_LEANINGS = {"over-fitting": SIMPLER, "under-fitting": RICHER}
+_LEANINGS = {OVER_FITTING: SIMPLER, UNDER_FITTING: RICHER}
 """Diagnosis of the champion → the direction in which the search leans."""
 
 

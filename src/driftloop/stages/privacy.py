@@ -10,8 +10,8 @@ from driftloop.stages.judgements import Membership
 
 MOST_ROWS = 2000
 _SMALLEST = 1e-12
-_KEPT = ("_fit_X", "support_vectors_", "_raw_data")
-"""Where scikit-learn's estimators keep rows that they were fitted on."""
+_KEPT = ("_fit_X", "support_vectors_", "_raw_data", "rows")
+"""Where scikit-learn's estimators, and our clusters of any shape, keep rows that they were fitted on."""
 
 
 def measure_membership(

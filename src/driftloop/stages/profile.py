@@ -3,6 +3,7 @@
 It decides nothing: what is left out, `validate` says. Loads neither pandas nor scikit-learn.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
@@ -15,6 +16,7 @@ from driftloop.reports.dataquality import ColumnProfile, Spread, TableProfile
 from driftloop.reports.markup import figure, percent
 from driftloop.spec import DataSpec, FeatureType
 from driftloop.spec.problem import NUMBERS
+from driftloop.stages.personalpolicy import POLICY, as_pseudonyms
 from driftloop.stages.rawcolumn import is_text, plain_values, read_dates
 from driftloop.stages.validate import ValidatedData
 
@@ -30,6 +32,8 @@ _GIVEN_AWAY = 0.98
 _MUCH_MISSING = 0.5
 _FEWEST_ROWS_TO_SUSPECT = 50
 _TWO = 2
+_FIRST_VALUES, _MOSTLY_DIFFERENT = 10_000, 0.9
+"""Numbers of which so many are different need no counting."""
 
 
 def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableProfile:
@@ -41,9 +45,7 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
         data: names target, time and key column.
     """
     report, schema = validated.report, validated.schema
-    columns = {name: plain_values(table.column(name), name, []).combine_chunks() for name in table.column_names}
     dates = {feature.name for feature in schema.features if feature.type is FeatureType.DATE} | {data.time_column}
-    columns = {name: _as_dates(column) if name in dates else column for name, column in columns.items()}
     reasons = {dropped.name: dropped.reason for dropped in report.dropped_columns}
     roles = dict.fromkeys(schema.feature_names, "input")
     roles |= {name: "sensitive" for name in data.sensitive_columns if name not in roles}
@@ -55,16 +57,20 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
         (data.key_column, "key"),
     )
     roles |= {name: role for name, role in by_role if name}
-    twins = _twins({name: columns[name] for name in schema.feature_names})
+    withheld = {feature.name for feature in schema.features if feature.is_hashed}
+    withheld |= {name for name, reason in reasons.items() if reason.endswith(POLICY)}
+    known_target = _plain(table, data.target_column, dates) if data.target_column else None
+    twins: dict[bytes, str] = {}
     profiles = []
-    for name, column in columns.items():
+    for name in table.column_names:  # one after another: all of them at once would be the table a second time
+        column = _plain(table, name, dates)
+        column = as_pseudonyms(column) if name in withheld else column
         role = roles.get(name, "left out")
         remarks = [f"is left out: it {reasons[name]}"] if name in reasons else []
         if role == "input":
-            remarks += _suspicions(column, columns.get(data.target_column))
-            remarks += (
-                [f"parts the rows exactly as '{twins[name]}' does: one of them is enough"] if name in twins else []
-            )
+            remarks += _suspicions(column, known_target)
+            twin = twins.setdefault(_partition(name, column), name)
+            remarks += [f"parts the rows exactly as '{twin}' does: one of them is enough"] if twin != name else []
         remarks += report.checks.about(name) if report.checks else []
         profiles.append(_describe(name, column, role, tuple(remarks)))
     target = validated.table.column(data.target_column).combine_chunks() if data.target_column else None
@@ -89,9 +95,10 @@ def profile(table: pa.Table, validated: ValidatedData, data: DataSpec) -> TableP
     )
 
 
-def _as_dates(column: pa.Array) -> pa.Array:
-    dates = read_dates(column)
-    return column if dates is None else dates
+def _plain(table: pa.Table, name: str, dates: Collection[str | None]) -> pa.Array:
+    column = plain_values(table.column(name), name, []).combine_chunks()
+    times = read_dates(column) if name in dates else None
+    return column if times is None else times
 
 
 def _describe(name: str, column: pa.Array, role: str, remarks: tuple[str, ...]) -> ColumnProfile:
@@ -123,9 +130,11 @@ def _suspicions(column: pa.Array, target: pa.Array | None) -> list[str]:
         found.append(f"has no value in {percent(missing)} of the rows")
     if len(known) < _FEWEST_ROWS_TO_SUSPECT:
         return found
-    most_frequent, count = _counts(known)[0]
-    if count / len(known) >= _NEARLY_CONSTANT:
-        found.append(f"is '{_short(most_frequent)}' in {percent(count / len(known))} of the rows that have a value")
+    head = known[:_FIRST_VALUES]
+    if pc.count_distinct(head).as_py() <= _NEARLY_CONSTANT * len(head):
+        most_frequent, count = _counts(known)[0]
+        if count / len(known) >= _NEARLY_CONSTANT:
+            found.append(f"is '{_short(most_frequent)}' in {percent(count / len(known))} of the rows that have a value")
     if target is None:
         return found
     both = pc.and_(pc.is_valid(column), pc.is_valid(target)).to_numpy(zero_copy_only=False)
@@ -160,27 +169,25 @@ def _gives_away(column: pa.Array, target: pa.Array) -> bool:
     return bool(table.max(axis=1).sum() / len(codes) >= _GIVEN_AWAY)
 
 
-def _twins(inputs: dict[str, pa.Array]) -> dict[str, str]:
-    """Return the columns that part the rows exactly as an earlier one does, with that one's name.
+def _partition(name: str, column: pa.Array) -> bytes:
+    """Return a digest that two columns share if they part the rows alike.
 
-    Columns in which nearly every value is different part any rows alike: they are twins only if equal.
+    Columns in which nearly every value is different part any rows alike: they share it only if equal.
     """
-    seen: dict[bytes, str] = {}
-    twins = {}
-    for name, column in inputs.items():
-        if _kind(column.type) not in _KINDS or len(column) < _FEWEST_ROWS_TO_SUSPECT:
-            continue
+    if _kind(column.type) not in _KINDS or len(column) < _FEWEST_ROWS_TO_SUSPECT:
+        return name.encode()
+    is_measured = _kind(column.type) in ("number", "date")
+    few = column[:_FIRST_VALUES]
+    content = None
+    if not (is_measured and pc.count_distinct(few).as_py() > _MOSTLY_DIFFERENT * len(few)):
         encoded = column.dictionary_encode()
-        content = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64).tobytes()
-        if len(encoded.dictionary) > len(column) / _TWO:
-            if _kind(column.type) not in ("number", "date"):
-                continue
-            content = _numbers(column).tobytes()
-        digest = blake2b(content, digest_size=16).digest()
-        if digest in seen:
-            twins[name] = seen[digest]
-        seen.setdefault(digest, name)
-    return twins
+        if len(encoded.dictionary) <= len(column) / _TWO:
+            content = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if content is None:
+        if not is_measured:
+            return name.encode()
+        content = _numbers(column)
+    return blake2b(content.tobytes(), digest_size=16).digest()
 
 
 _KINDS = ("number", "text", "boolean", "date")

@@ -15,14 +15,17 @@ def plain_values(column: pa.ChunkedArray, name: str, notes: list[str]) -> pa.Chu
         column = column.cast(column.type.value_type)
     if is_text(column.type):
         column = column.cast(pa.string())
-        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
+        is_empty = pc.equal(pc.utf8_trim_whitespace(column), "")
+        return pc.if_else(is_empty, pa.scalar(None, pa.string()), column) if pc.any(is_empty).as_py() else column
     if pa.types.is_decimal(column.type) or pa.types.is_float16(column.type):
         column = column.cast(pa.float64())
     if pa.types.is_floating(column.type):
         infinite = pc.sum(pc.is_inf(column)).as_py() or 0
         if infinite:
             notes.append(f"'{name}': {infinite} infinite numbers were read as missing")
-        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        is_finite = pc.is_finite(column)
+        if not pc.all(is_finite).as_py():  # what is as it should be is not copied
+            return pc.if_else(is_finite, column, pa.scalar(None, column.type))
     return column
 
 

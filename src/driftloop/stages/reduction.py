@@ -38,6 +38,13 @@ class ReducingTransformer:
         self.positions = positions
         self.decomposition = decomposition
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, *_: Any) -> "ReducingTransformer":
+        """Do nothing: it is made fitted. scikit-learn takes a link without this method for none."""
+        return self
+
     def transform(self, frame: Any) -> npt.NDArray[np.float64]:
         """Return the columns that are left, shape (n_rows, n_columns)."""
         matrix = np.asarray(self.encoder.transform(frame))

@@ -7,6 +7,7 @@ from driftloop.reports.axes import number_axis
 from driftloop.reports.bars import Interval, interval_chart
 from driftloop.reports.markup import figure, name, plain
 from driftloop.reports.page import Card, Header, cards, paragraph, render_page, section, table
+from driftloop.stages.judgements import OVER_FITTING
 from driftloop.stages.records import CandidateRecord, Plan
 from driftloop.stages.select import Selection
 
@@ -45,7 +46,7 @@ def build_selection_page(plan: Plan, candidates: Sequence[CandidateRecord], chos
 
 
 def _leaning(plan: Plan) -> str:
-    what = "simpler" if plan.leaning == "over-fitting" else "richer"
+    what = "simpler" if plan.leaning == OVER_FITTING else "richer"
     return f"The model that serves was found {plan.leaning}, so that a {what} model is tried early."
 
 

@@ -1,11 +1,13 @@
 """How the stages after `validate` read its tables: the model's frame of the features, and the target as an array."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from driftloop.algorithms.offpolicy import REWARD
 from driftloop.spec import DataSchema, Task
@@ -14,7 +16,15 @@ from driftloop.stages.frame import frame_to_model_frame
 
 def read_features(table: pa.Table, schema: DataSchema) -> pd.DataFrame:
     """Return the model's frame, shape (n_rows, n_features)."""
-    return frame_to_model_frame(table.select(schema.feature_names).to_pandas(), schema)
+    # A block a column: numbers are taken over instead of copied together.
+    return frame_to_model_frame(table.select(schema.feature_names).to_pandas(split_blocks=True), schema)
+
+
+def read_frame(path: Path | str) -> pd.DataFrame:
+    """Read a cleaned table with its index, without a second copy of it in memory."""
+    frame: pd.DataFrame = pq.ParquetFile(path).read().to_pandas(self_destruct=True)
+    pa.default_memory_pool().release_unused()  # Arrow keeps what it was given for a table that is gone
+    return frame
 
 
 def target_columns(schema: DataSchema) -> list[str]:

@@ -7,6 +7,7 @@ is `stages.trial`; how much may be spent and what is tried first is said by `sta
 import hashlib
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 
 from driftloop.algorithms import Algorithm
 from driftloop.algorithms.metrics import Answers, score
-from driftloop.algorithms.tasks import answer, answer_fitted_on
+from driftloop.algorithms.tasks import answer_fitted_on
 from driftloop.errors import DriftloopError, InvalidInputError
 from driftloop.spec import DataSchema, Task, TrainingSpec
 from driftloop.stages.matrices import Matrices
@@ -24,8 +25,6 @@ from driftloop.stages.records import CandidateRecord, Plan, PlannedCandidate, Sa
 from driftloop.stages.resample import Sampling
 from driftloop.stages.table import encode_target
 from driftloop.stages.trial import Bench, Outcome, Report, Stopwatch, lay_out, no_report, run_trial
-
-__all__ = ["Budget", "Candidate", "NoScoreError", "answer", "build_chain", "fit_candidate"]
 
 _RANDOM_TRIALS = 5
 """Trials at random before the sampler trusts what it has seen; also those that no trial is given up before."""
@@ -52,6 +51,19 @@ class TooFewRowsError(InvalidInputError):
         super().__init__(
             f"The algorithm {algorithm} needs at least {needed} {what}. Got {found}. "
             "Collect more rows, or take it out of 'training.algorithms'."
+        )
+
+
+class StudyUnreachableError(InvalidInputError):
+    """The database of shared trials does not answer."""
+
+    def __init__(self, uri: str, reason: Exception) -> None:
+        kind, _, place = uri.partition("://")
+        shown = f"{kind}://{place.rpartition('@')[2]}"  # what stands before may be a password
+        why = str(reason).strip().partition("\n")[0]
+        super().__init__(
+            f"The 'training.study.uri' must be a database that answers, as SQLAlchemy names one. Got '{shown}': {why}. "
+            "Start it, correct the address, or remove 'training.study': candidates then keep their own trials."
         )
 
 
@@ -105,6 +117,8 @@ class Candidate:
     """To the rows that trials were judged on."""
     truth: Any = field(repr=False)
     """Of those rows, shape (n_rows,)."""
+    made: tuple[TrialRecord, ...] = ()
+    """Its trials, in order."""
 
 
 def fit_candidate(
@@ -156,7 +170,7 @@ def fit_candidate(
         seconds=budget.duration.total_seconds(),
         seed=seed,
     )
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with closing(search), threadpool_limits(limits=1), warnings.catch_warnings():
         # Iterations are bounded on purpose; how good a fit is, the validation rows tell.
         warnings.filterwarnings(
             "ignore", message=".*(failed to converge|hasn't converged|did not converge|max_iter was)"
@@ -179,7 +193,7 @@ def fit_candidate(
         fit_seconds=watch.spent,
         sampling=f"{sampled.method}: {sampled.reason}",
     )
-    return Candidate(best.estimator, record, best.answers, bench.truth)
+    return Candidate(best.estimator, record, best.answers, bench.truth, tuple(search.made))
 
 
 class _Search:
@@ -192,10 +206,11 @@ class _Search:
         self._optuna = optuna
         self._algorithm, self._budget, self._seed, self._start = algorithm, budget, seed, start
         self._is_shared = study is not None
+        self._storage = _connect(study.uri) if study else None
         self._study = optuna.create_study(
             direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_RANDOM_TRIALS, n_warmup_steps=1),
-            storage=study.uri if study else None,
+            storage=self._storage,
             study_name=study.name if study else None,
             load_if_exists=self._is_shared,
         )
@@ -209,7 +224,7 @@ class _Search:
         if self._start.is_refit:
             return self._make(bench, watch, dict(self._start.first[0]))
         states = self._optuna.trial.TrialState
-        while not self.made or (self._is_wanted() and watch.has(slowest)):
+        while self._must_begin() or (self._is_wanted() and watch.has(slowest)):
             # Reseeded by number, so that processes that share a study try different things, whoever comes when.
             self._study.sampler = self._optuna.samplers.TPESampler(
                 seed=self._seed + len(self._study.trials), n_startup_trials=_RANDOM_TRIALS
@@ -234,6 +249,12 @@ class _Search:
                 best = outcome
         return self._take_over(bench, watch, best) if self._is_shared else best
 
+    def close(self) -> None:
+        """Leave the database of a shared study."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+
     def _prepare(self) -> None:
         """Put first what shall be tried first, and what is known."""
         algorithm, is_wide = self._algorithm, self._start.is_wide
@@ -248,6 +269,14 @@ class _Search:
                     user_attrs={_KNOWN: True},
                 )
             )
+
+    def _must_begin(self) -> bool:
+        """Whether nothing was tried yet, by this process or those that share its study."""
+        return not self.made and not (self._is_shared and self._found())
+
+    def _found(self) -> list[Any]:
+        """Return the finished trials of the study."""
+        return [t for t in self._study.trials if t.state.name == "COMPLETE" and _PARAMS in t.user_attrs]
 
     def _is_wanted(self) -> bool:
         """Whether fewer trials were begun than may be, by this process and those that share its study."""
@@ -268,11 +297,25 @@ class _Search:
 
     def _take_over(self, bench: Bench, watch: Stopwatch, best: Outcome) -> Outcome:
         """Fit what another process found best, if it is better: a fit depends on hyperparameters and seed alone."""
-        done = [t for t in self._study.trials if t.state.name == "COMPLETE" and _PARAMS in t.user_attrs]
-        found = max(done, key=lambda trial: trial.value, default=None)
+        found = max(self._found(), key=lambda trial: trial.value, default=None)
         if found is None or found.value <= best.score:
             return best
-        return run_trial(bench, self._algorithm, found.user_attrs[_PARAMS], seed=self._seed, watch=watch)
+        return self._make(bench, watch, found.user_attrs[_PARAMS])
+
+
+def _connect(uri: str) -> Any:
+    """Return the database of a shared study.
+
+    Raises:
+        StudyUnreachableError: it does not answer.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return optuna.storages.RDBStorage(uri)
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError) as error:
+        raise StudyUnreachableError(uri, error) from error
 
 
 def shared_study(spec: TrainingSpec, loop: str, planned: PlannedCandidate, metric: str, matrices: Path) -> Study | None:

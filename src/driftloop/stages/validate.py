@@ -150,7 +150,7 @@ def validate(
         has_time = pc.is_valid(times)
         rows_without_time = pc.sum(pc.and_(keep, pc.invert(has_time))).as_py() or 0
         keep = pc.and_(keep, has_time)
-    columns = {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
+    columns = _kept_rows(columns, keep)
     rows = len(next(iter(columns.values())))
     if rows < data.min_rows:
         raise TooFewRowsError(rows, data.min_rows, task)
@@ -216,6 +216,12 @@ def _read_decisions(
     propensities = read_propensities(columns[data.propensity_column], data.propensity_column)
     notes += doubts(taken, propensities)
     return {data.action_column: taken, data.propensity_column: propensities}, actions
+
+
+def _kept_rows(columns: Mapping[str, pa.ChunkedArray], keep: pa.ChunkedArray) -> dict[str, pa.Array]:
+    if pc.all(keep).as_py():  # the usual case takes no second table's memory
+        return {name: column.combine_chunks() for name, column in columns.items()}
+    return {name: column.filter(keep).combine_chunks() for name, column in columns.items()}
 
 
 def _present_sensitive_columns(

@@ -12,7 +12,7 @@ from driftloop.spec.data import DATA_VARIABLE_PREFIX, NAME_PATTERN, PASSWORD_PAT
 from driftloop.spec.messages import PATTERN_WORDS
 from driftloop.spec.operation import DATABASES
 from driftloop.spec.preparation import OUTLYING_ROWS, SELECTED_BY_TARGET
-from driftloop.spec.problem import METRICS_BY_TASK, NEEDS_TARGET, SUPERVISED, Task
+from driftloop.spec.problem import METRICS_BY_TASK, NEED_LABELS, NEEDS_TARGET, SUPERVISED, Task
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,17 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
                 "Name the reward." if task is Task.DECISION else "Name the column to predict.",
             )
             for task in NEEDS_TARGET
+        ),
+        *(
+            Rule(
+                "data.targetColumn",
+                f"self.problem.task != '{task}' || !has(self.problem.metric) || !{_is_set('problem.metric.name')}"
+                f" || self.problem.metric.name != '{metric}' || {_is_set('data.targetColumn')}",
+                f"must be set for the metric {metric} of the task {task}",
+                f"Name the labels, or use {METRICS_BY_TASK[task][0]}.",
+            )
+            for task, metrics in NEED_LABELS.items()
+            for metric in metrics
         ),
         *(rule for column in ("actionColumn", "propensityColumn") for rule in _of_decisions(column)),
         *(
