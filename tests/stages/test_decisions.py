@@ -10,6 +10,7 @@ import pytest
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.tasks import set_up
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, PreparationSpec, ProblemSpec, Task, TrainingSpec
+from driftloop.stages.assess import assess
 from driftloop.stages.card import build_card
 from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.decisions import ActionError, PropensityError
@@ -350,3 +351,20 @@ def test_the_policy_depends_on_the_training_rows_alone(prepared: Prepared, tmp_p
     save_model(prepared.fit(trials=1), tmp_path / "a")
     save_model(Prepared(other).fit(trials=1), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("actions", [3, 2])
+def test_groups_of_people_are_assessed_by_what_the_policy_earns_of_them(actions: int) -> None:
+    table = make_table(sex=["wm"[row % 2] for row in range(ROWS)])
+    if actions == 2:
+        table = table.filter(pa.array(np.array(table["action"].to_pylist()) != "wait"))
+    data = DATA.model_copy(update={"sensitive_columns": ("sex",)})
+    one = Prepared(table, data=data)
+    chain = one.fit(trials=1)
+    assert "sex" not in one.schema.feature_names
+    [column] = assess(
+        lambda: chain, one.parts.test, one.schema, sensitive_columns=["sex"], metric="doubly_robust"
+    ).columns
+    assert {group.group for group in column.groups} == {"w", "m"}
+    assert all(group.score is not None and group.base_rate is None for group in column.groups)
+    assert not column.differences
