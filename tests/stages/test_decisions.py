@@ -10,6 +10,7 @@ import pytest
 from driftloop.algorithms import get_algorithm
 from driftloop.algorithms.tasks import set_up
 from driftloop.spec import DataSchema, DataSpec, GovernanceSpec, PreparationSpec, ProblemSpec, Task, TrainingSpec
+from driftloop.stages.assess import assess
 from driftloop.stages.card import build_card
 from driftloop.stages.clean import clean_training_rows
 from driftloop.stages.decisions import ActionError, PropensityError
@@ -329,3 +330,41 @@ def test_the_page_of_the_data_tells_the_roles_of_action_and_propensity(prepared:
     found = profile(make_table(), prepared.validated, DATA)
     roles = {column.name: column.role for column in found.columns}
     assert (roles["action"], roles["chance"], roles["gain"]) == ("action", "propensity", "target")
+
+
+def test_a_gap_a_new_category_and_a_single_row_are_answered(prepared: Prepared, chain) -> None:
+    frame = read_features(prepared.parts.test.slice(0, 1), prepared.schema)
+    frame = frame.assign(number=np.nan, kind="never seen")
+    answers = chain.predict_proba(frame)
+    assert answers.shape == (1, 3)
+    assert answers.sum() == pytest.approx(1)
+
+
+def test_the_policy_depends_on_the_training_rows_alone(prepared: Prepared, tmp_path: Path) -> None:
+    newest = np.arange(ROWS) >= 0.7 * ROWS
+    table = make_table()
+    other = make_table(
+        gain=np.where(newest, 99.0, table["gain"].to_numpy()),
+        x1=np.where(newest, -5.0, table["x1"].to_numpy()),
+        action=np.where(newest, "wait", table["action"].to_numpy()),
+    )
+    save_model(prepared.fit(trials=1), tmp_path / "a")
+    save_model(Prepared(other).fit(trials=1), tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("actions", [3, 2])
+def test_groups_of_people_are_assessed_by_what_the_policy_earns_of_them(actions: int) -> None:
+    table = make_table(sex=["wm"[row % 2] for row in range(ROWS)])
+    if actions == 2:
+        table = table.filter(pa.array(np.array(table["action"].to_pylist()) != "wait"))
+    data = DATA.model_copy(update={"sensitive_columns": ("sex",)})
+    one = Prepared(table, data=data)
+    chain = one.fit(trials=1)
+    assert "sex" not in one.schema.feature_names
+    [column] = assess(
+        lambda: chain, one.parts.test, one.schema, sensitive_columns=["sex"], metric="doubly_robust"
+    ).columns
+    assert {group.group for group in column.groups} == {"w", "m"}
+    assert all(group.score is not None and group.base_rate is None for group in column.groups)
+    assert not column.differences

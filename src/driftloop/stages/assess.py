@@ -253,7 +253,7 @@ def _measure(label: str, rows: "npt.NDArray[np.bool_]", tested: _Tested) -> Grou
 
     truth, answers = tested.truth[rows], tested.answers.take(rows)
     value = score(tested.metric, truth, answers)
-    has_rates = len(tested.schema.target.classes) == _TWO
+    has_rates = len(tested.schema.target.classes) == _TWO and tested.schema.task is not Task.DECISION
     return GroupMetrics(
         group=label,
         rows=len(truth),
