@@ -6,11 +6,10 @@ Rows are made after balancing, so that they keep its shares. Validation and test
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from driftloop.errors import InvalidInputError
 from driftloop.spec import SUPERVISED, DataSchema, FeatureType, Task
@@ -18,6 +17,9 @@ from driftloop.stages.matrices import Matrices, MatrixColumnKind
 from driftloop.stages.modelfile import load_model
 from driftloop.stages.records import SamplingRecord
 from driftloop.stages.resample import Sampling
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 JITTER = 0.1
 """Standard deviation of the noise, in those of the column."""
@@ -105,6 +107,8 @@ def _mix(x: Numbers, y: npt.NDArray[Any], task: Task, random: np.random.Generato
 
 def reworded(cleaned: Path, transformer: Path, schema: DataSchema, random: np.random.Generator) -> Numbers:
     """Return the matrix of the cleaned training rows with words left out of their texts, shape (n_rows, n_columns)."""
+    import pandas as pd
+
     frame = pd.read_parquet(cleaned)
     for feature in schema.features:
         if feature.type is FeatureType.TEXT and feature.name in frame:
