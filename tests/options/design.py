@@ -93,6 +93,7 @@ DATA = {"targetColumn": "target", "timeColumn": "time", "keyColumn": "id"}
 def _classification() -> list[Run]:
     samplers, algorithms = _choices("sampling"), _algorithms(Task.CLASSIFICATION)
     personal = field_reference()["spec.data.personal"].choices
+    efforts = field_reference()["spec.training.effort"].choices
     runs = []
     for turn, sampling in enumerate(samplers):
         preparation = _preparation(turn, *SUPERVISED_SHAPES, "text", sampling=sampling)
@@ -103,7 +104,13 @@ def _classification() -> list[Run]:
             "problem": {"task": "Classification"},
             "data": DATA | {"personal": personal[turn % len(personal)], "sensitiveColumns": ["group"]},
             "preparation": preparation,
-            "training": {"algorithms": list(dict.fromkeys(chosen)), "maxTrialCount": 2, "warmStart": "Auto"},
+            "training": {
+                "algorithms": list(dict.fromkeys(chosen)),
+                "maxTrialCount": 2,
+                "warmStart": "Auto",
+                "effort": efforts[turn % len(efforts)],
+                "blend": ("Auto", "None")[turn % 2],
+            },
         }
         runs.append(Run(f"classification-{turn}-{sampling}", SOURCES[turn % 4], spec))
     return runs

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from kfp.dsl import HTML, Dataset
+from kfp.dsl import HTML, Artifact, Dataset, Model
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
@@ -157,6 +157,9 @@ def write(path, parts: Matrices, preparation: dict) -> Dataset:
     sampling = Dataset(uri=str(path / "sampling"))
     component.resample.python_func(
         matrices=Dataset(uri=str(path / "matrices")),
+        cleaned_train=Dataset(uri=str(path / "unread")),
+        transformer=Model(uri=str(path / "unread")),
+        schema=Artifact(uri=str(path / "unread")),
         task="Classification",
         preparation=preparation,
         training={},

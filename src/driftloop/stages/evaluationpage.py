@@ -74,7 +74,9 @@ def build_evaluation_page(judged: Judged, schema: DataSchema, loop: str) -> str:
             note="Greater is better for each; the intervals hold 95 % and come from drawing the test rows again.",
         ),
         unlabelled,
-        section("Where it is right, and where it errs", figures(*pictures), _by_class(judged)) if pictures else "",
+        section("Where it is right, and where it errs", figures(*pictures), _by_class(judged))
+        if pictures or judged.confusion
+        else "",
         *build_sections(evaluation),
         section(
             "How it was made",
