@@ -13,7 +13,7 @@ IMAGE_TAG ?= latest
 BUILD_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all test-options test-cluster test-faults lint stage generate verify bench-pipeline bench-log bench-alarms images clean
+.PHONY: help demo demo-full test test-all test-options test-cluster test-faults lint stage generate verify bench-pipeline bench-log bench-alarms bench-quality images clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,11 @@ bench-pipeline: $(VENV)/.dev ## seconds of a training run, stage by stage, and i
 bench-log: $(VENV)/.dev ## the prediction log: seconds of a window's query over 10 million rows, sustained intake
 	$(BIN)/python tools/bench_log.py query
 	$(BIN)/python tools/bench_log_intake.py
+
+bench-quality: $(VENV)/.bench ## quality at equal budget against FLAML and default boosting, set by set; goes on where it ended; ARGS="--sets wage --seconds 20"
+	@# Its data alone: what the wheel depends on (torch) is for another purpose.
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --constraint constraints.txt ISLP
+	OPENBLAS_NUM_THREADS=1 NML_DISABLE_USAGE_LOGGING=1 DO_NOT_TRACK=1 $(BIN)/python -m tools.bench_quality $(ARGS)
 
 bench-alarms: $(VENV)/.bench ## false alarms, detection, triage, estimates and speed, beside the peers; ONLY=honesty for one table
 	NML_DISABLE_USAGE_LOGGING=1 DO_NOT_TRACK=1 $(BIN)/python -m tools.bench_alarms $(ONLY)
