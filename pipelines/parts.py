@@ -103,7 +103,7 @@ def bring_data_in(given: Parameters) -> DataIn:
 
 def train_candidate(given: Parameters, *, rows: Any, schema: Any, champion_uri: Any = "") -> Trained:
     """Prepare the rows; plan the search; tune one candidate an algorithm; select the best; adjust it."""
-    parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("task", "problem", "training"))
+    parted = split(rows=rows, schema=schema, acceptance=given.acceptance, **given.pick("problem", "training"))
     train_rows, validation_rows = parted.outputs["train"], parted.outputs["validation"]
     cleaned = clean(
         train=train_rows, validation=validation_rows, schema=schema, **given.pick("preparation", "training")

@@ -9,14 +9,13 @@ from components.stage import stage
 def split(
     rows: Input[Dataset],
     schema: Input[Artifact],
-    task: str,
-    problem: dict,
-    acceptance: dict,
     training: dict,
     train: Output[Dataset],
     validation: Output[Dataset],
     test: Output[Dataset],
     code_digest: str,
+    problem: dict = {},  # noqa: B006 - compiled as the default, for people's own pipelines
+    acceptance: dict = {},  # noqa: B006
 ) -> str:
     """Part the rows: 70 % to fit on, 15 % to tune on, 15 % that judge once.
 
@@ -25,14 +24,13 @@ def split(
     Args:
         rows: Validated rows.
         schema: What the columns are.
-        task: Kind of problem.
-        problem: Group `problem` of the ModelLoop; its outcomes must be of classes that there are.
-        acceptance: Group `acceptance` of the ModelLoop; its mitigation must suit the classes.
         training: Group `training` of the ModelLoop.
         train: Rows to fit on; with a time column the oldest.
         validation: Rows to tune on.
         test: Rows that judge; with a time column the newest.
         code_digest: Identity of the driftloop code.
+        problem: Group `problem` of the ModelLoop; its outcomes must be of classes that there are.
+        acceptance: Group `acceptance` of the ModelLoop; its mitigation must suit the classes.
 
     Returns:
         Newest time in the training rows (ISO 8601); empty without a time column.
@@ -47,7 +45,9 @@ def split(
 
     seed = TrainingSpec.model_validate(training).random_state
     read_schema = DataSchema.model_validate_json(Path(schema.path).read_text())
-    check_decision(read_problem_group(problem, task=task), AcceptanceSpec.model_validate(acceptance), read_schema)
+    check_decision(
+        read_problem_group(problem, task=read_schema.task), AcceptanceSpec.model_validate(acceptance), read_schema
+    )
     parts = split(read_table(rows.path), read_schema, seed=seed)
     for part, output in ((parts.train, train), (parts.validation, validation), (parts.test, test)):
         write_table(part, output.path)

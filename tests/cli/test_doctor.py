@@ -114,7 +114,7 @@ def test_a_loop_that_is_wrong_is_a_fault_in_its_own_words(workplace):
     (workplace / "small.yaml").write_text(LOOP.replace("late", "''"))
     code, told = doctor("small.yaml")
     assert code == 1
-    assert find(told, "loop")["message"].endswith("must not be empty.")
+    assert find(told, "loop")["message"].endswith("Name the column to predict.")
 
 
 def test_a_stopped_loop_is_told_with_how_to_go_on(workplace):

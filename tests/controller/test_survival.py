@@ -166,7 +166,7 @@ def test_what_the_controller_says_is_in_its_log_with_the_time(loop):
     log = (loop.workspace.logs / "controller.log").read_text()
     for part in ("controller", "host"):
         assert f" INFO {part} driftloop.controller." in log
-    assert re.search(r"training v1: stage train, \d+ of 15", said(loop))
+    assert re.search(r"training v1: stage train, \d+ of 17", said(loop))
     assert re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d\d\d INFO ", log)
 
 

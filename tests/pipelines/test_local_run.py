@@ -151,7 +151,7 @@ def test_unchanged_inputs_execute_only_snapshot_package_and_register(laptop, fir
         ({"serving": {"maxReplicas": 3}}, []),
         ({"retraining": {"cooldown": "1d"}, "promotion": {"approval": "Manual"}}, []),
         # A longer window counts for more independent rows: the baseline is made again, and so the Bento.
-        ({"monitoring": {"engine": "SciPy", "window": {"duration": "2d"}}}, ["evaluate", "verify"]),
+        ({"monitoring": {"engine": "SciPy", "window": {"duration": "2d"}}}, ["evaluate", "assess", "verify"]),
     ],
     ids=["serving", "retraining", "monitoring"],
 )

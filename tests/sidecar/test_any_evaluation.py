@@ -60,7 +60,7 @@ def expected(tmp_path_factory):
     verdicts = monitored.verdicts()
     assert len(verdicts) == 2 * DAYS
     assert len({verdict.verdict for verdict in verdicts}) > 1
-    assert {test.windows for verdict in verdicts for test in verdict.features} == {1, 4}
+    assert {test.windows for verdict in verdicts for test in verdict.features} > {1}
     return verdicts
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from driftloop.algorithms.algorithm import Algorithm
 from driftloop.algorithms.anomaly import ANOMALIES
-from driftloop.algorithms.blend import BLEND
 from driftloop.algorithms.clustering import CLUSTERING
 from driftloop.algorithms.linear import LINEAR
 from driftloop.algorithms.neighbours import NEIGHBOURS
@@ -68,6 +67,8 @@ def get_algorithm(name: str) -> Algorithm:
     Raises:
         UnknownAlgorithmError: there is none.
     """
+    from driftloop.algorithms.blend import BLEND
+
     for algorithm in (*CATALOGUE, BLEND):
         if algorithm.name == name:
             return algorithm

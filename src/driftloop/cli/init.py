@@ -4,14 +4,16 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from driftloop.errors import InvalidInputError
 from driftloop.extras import require_extras
-from driftloop.spec import Task
+
+if TYPE_CHECKING:
+    from driftloop.spec import Task
 
 
 def init(  # noqa: PLR0917 - one option for each thing that may be chosen
@@ -25,9 +27,9 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
         ),
     ] = "",
     task: Annotated[
-        Task | None,
-        typer.Option("--task", help="Kind of problem; by default as the target suggests."),
-    ] = None,
+        str,
+        typer.Option("--task", metavar="TASK", help="Kind of problem; by default as the target suggests."),
+    ] = "",
     name: Annotated[str, typer.Option("--name", help="Name of the loop; by default that of the file.")] = "",
     model: Annotated[
         str, typer.Option("--model", metavar="URI", help="A model that exists, to be served and watched first.")
@@ -54,7 +56,7 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
 
     loop_name = name or _name_from(data)
     sample = read_sample(data)
-    proposal = propose(sample, target, task, action=action, propensity=propensity)
+    proposal = propose(sample, target, _read_task(task), action=action, propensity=propensity)
     faults, left_out = find_faults(sample, proposal, str(data))
     text = write_modelloop(loop_name, _uri_of(data), proposal, model_uri=_model_uri(model))
     [document] = read_documents(text, f"{loop_name}.yaml")
@@ -85,6 +87,16 @@ def init(  # noqa: PLR0917 - one option for each thing that may be chosen
             f"the model at {loop.spec.model.uri} is served and watched first; '{data}' is what traffic is held to"
         )
     typer.echo(f"next: driftloop validate {file}")
+
+
+def _read_task(name: str) -> "Task | None":
+    from driftloop.spec import Task
+    from driftloop.spec.problems import did_you_mean
+
+    if name and name not in set(Task):
+        remedy = did_you_mean(name, list(Task)) or f"Use one of: {', '.join(Task)}."
+        raise InvalidInputError(f"The '--task' must be a kind of problem. Got '{name}'. {remedy}")
+    return Task(name) if name else None
 
 
 def _name_from(data: Path) -> str:
