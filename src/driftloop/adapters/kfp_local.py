@@ -27,6 +27,7 @@ import yaml
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError
 from driftloop.spec import FeasibilityResult, RunResult
+from driftloop.stages.records import Plan
 from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
@@ -34,7 +35,7 @@ REPORTS_FOLDER = "reports"
 """Of a run: one page per stage that draws one."""
 _HTML = "system.HTML"
 _POLL_SECONDS = 0.2
-# Runs once per algorithm.
+# Runs once for each algorithm that `plan` tries.
 _LOOP_STAGE = "train"
 TRAINING, ADOPTION, FEASIBILITY = "training", "adoption", "feasibility"
 """Names of the compiled packages."""
@@ -291,7 +292,7 @@ def _check_complete(package: str, events: list[StageEvent], parameters: Mapping[
     made = Counter(event.stage for event in events if event.state is StageState.FINISHED)
     missing = []
     for stage, outputs in _stage_outputs(package).items():
-        expected = len(parameters["algorithms"]) if stage == _LOOP_STAGE else 1
+        expected = _planned(folder) if stage == _LOOP_STAGE else 1
         if done[stage] < expected:
             missing.append(f"the stage {stage}")
         missing += [
@@ -303,6 +304,12 @@ def _check_complete(package: str, events: list[StageEvent], parameters: Mapping[
         missing.append(parameters["result_uri"])
     if missing:
         raise IncompleteRunError(missing, folder / LOG_FILE)
+
+
+def _planned(folder: Path) -> int:
+    """Return how many candidates the run's plan has; at least one where the plan came from the cache."""
+    plans = [Plan.model_validate_json(path.read_bytes()) for path in folder.glob("artifacts/**/plan/plan")]
+    return max((len(plan.candidates) for plan in plans), default=1)
 
 
 def report_page(folder: Path, stage: str) -> Path:
