@@ -27,7 +27,7 @@ import yaml
 from driftloop.adapters.objectstore import FsspecStore
 from driftloop.errors import DriftloopError
 from driftloop.spec import FeasibilityResult, RunResult
-from driftloop.stages.records import Plan
+from driftloop.stages.searchplan import Plan
 from driftloop.stages.snapshot import claim_uri
 
 LOG_FILE = "run.log"
