@@ -257,3 +257,10 @@ def test_two_hundred_thousand_rows_are_looked_at_within_seconds_and_four_times_t
     tracemalloc.stop()
     assert time.process_time() - began < 8, "usually below 1.5 s"
     assert peak < 3 * frame, "with the rows themselves four times"
+
+
+def test_known_groups_of_clusters_are_no_target_to_leak_or_to_explain():
+    groups = np.where(X[:, 0] > 0, "high", "low")
+    found = checks(groups, Task.CLUSTERING, **INPUTS)
+    assert found.rows_looked_at == 0
+    assert not told(found, CheckKind.LEAKAGE)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from driftloop.reports.markup import percent
 from driftloop.spec import DataSchema, DataSpec
 from driftloop.spec.datachecks import CheckKind, ColumnRelevance, DataChecks, DataFinding, LearningPoint
+from driftloop.spec.problem import UNSUPERVISED
 from driftloop.stages.amount import draw_on, learning_points, rows_needed
 from driftloop.stages.codedrows import CodedRows, code_rows
 from driftloop.stages.diversity import find_gaps, group_shares
@@ -58,7 +59,7 @@ def check_rows(table: pa.Table, schema: DataSchema, data: DataSpec, *, seed: int
     """
     groups = group_shares(table, schema, data)
     findings = [*find_flaws(table, schema), *find_gaps(table, schema, groups)]
-    coded = code_rows(table, schema)
+    coded = None if schema.task in UNSUPERVISED else code_rows(table, schema)  # known groups only compare
     looked = (
         _look(coded, table.num_rows, schema, seed) if coded and coded.columns and coded.rows >= _FEWEST_ROWS else None
     )

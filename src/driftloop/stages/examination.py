@@ -73,7 +73,15 @@ def examine(
     columns = [name for name in test.column_names if name not in (schema.target.name, schema.time_column)]
     with _quietly():
         slices = find_slices(test, columns, judged.truth, judged.answers, metric=metric, seed=seed)
-        robustness = measure_robustness(chain, frame, judged.truth, schema, metric=metric, seed=seed)
+        robustness = measure_robustness(
+            chain,
+            frame,
+            judged.truth,
+            schema,
+            metric=metric,
+            seed=seed,
+            takes_missing=not material.record.origin,
+        )
         found = found.model_copy(update={"slices": slices, "robustness": robustness})
         diagnosis = ""
         if not material.record.origin:

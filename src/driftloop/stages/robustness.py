@@ -34,6 +34,7 @@ def measure_robustness(
     *,
     metric: str,
     seed: int,
+    takes_missing: bool = True,
 ) -> Robustness | None:
     """Disturb up to 500 test rows and return what it costs; None where the metric is undefined on them.
 
@@ -44,6 +45,8 @@ def measure_robustness(
         schema: of those rows.
         metric: the loop's metric.
         seed: of the choice of rows and of the noise.
+        takes_missing: whether the model answers rows without a value that no training row lacked; one made elsewhere
+            may not, and a server refuses them.
     """
     random = np.random.default_rng(seed)
     order = random.permutation(len(truth))
@@ -52,7 +55,8 @@ def measure_robustness(
         order = order[np.argsort(rank >= ROWS_PER_CLASS, kind="stable")]
     chosen = np.sort(order[:MOST_ROWS])
     frame, truth = frame.iloc[chosen].reset_index(drop=True), truth[chosen]
-    rows, features = len(truth), schema.features[:MOST_COLUMNS]
+    rows = len(truth)
+    features = [feature for feature in schema.features if feature.nullable or takes_missing][:MOST_COLUMNS]
     order = random.permutation(rows)
     frames = [frame, frame.iloc[order], *(_add_noise(frame, schema, share, random) for share in NOISE)]
     frames += [frame.assign(**{feature.name: _empty(rows, feature.type)}) for feature in features]
