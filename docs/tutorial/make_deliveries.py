@@ -36,7 +36,7 @@ def make_delivery(number: int, chance: random.Random, *, expanding: bool = False
         "carrier": carrier,
         "warehouse": chance.choice(["east", "west"]),
         "express": express,
-        "driver_note": f"door code {chance.randrange(10**6):06}, ring twice",
+        "driver_note": f"door {chance.randrange(10**6):06}",
         "source_system": "orders-v2",
         "late": chance.random() < 1 / (1 + math.exp(-risk)),
     }
