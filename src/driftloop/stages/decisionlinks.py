@@ -4,35 +4,19 @@ Made fitted by `adjust`; NumPy only, for they serve. Probabilities pass through 
 with 30 % still comes true in 30 of 100; only the class that is answered changes.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from driftloop.stages.fittedlink import FittedLink
+
 _SMALLEST = 1e-6
 
 
-class _Link:
-    """What both have in common: a fitted classifier, whose probabilities are theirs."""
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Any:
-        return self.estimator.__sklearn_tags__()
-
-    def fit(self, *_: Any) -> "_Link":
-        """Do nothing: it is made fitted. scikit-learn takes a link without this method for none."""
-        return self
-
-    @property
-    def classes_(self) -> npt.NDArray[Any]:
-        """The classes, in the order of the probabilities."""
-        classes: npt.NDArray[Any] = self.estimator.classes_
-        return classes
+class _Link(FittedLink, ABC):
+    """What both have in common: the classifier's probabilities are theirs."""
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return the classifier's probabilities, shape (n_rows, n_classes)."""
@@ -43,9 +27,9 @@ class _Link:
         decided: npt.NDArray[Any] = self.classes_[self.decide(self.predict_proba(rows), rows)]
         return decided
 
+    @abstractmethod
     def decide(self, probabilities: npt.NDArray[np.float64], rows: Any) -> npt.NDArray[np.int64]:
         """Return the index of the class to answer with, shape (n_rows,)."""
-        raise NotImplementedError
 
 
 class ValueDecision(_Link):

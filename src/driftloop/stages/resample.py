@@ -16,6 +16,7 @@ from driftloop.errors import InvalidInputError
 from driftloop.reports.page import fact_table, render_page
 from driftloop.spec import Task
 from driftloop.spec.preparation import SamplingName
+from driftloop.stages.fittedlink import FittedLink
 from driftloop.stages.matrices import Matrices
 from driftloop.stages.records import SamplingRecord
 from driftloop.stages.samplers import draw
@@ -93,7 +94,7 @@ class Sampling:
             return cls(**arrays)
 
 
-class PriorCorrection:
+class PriorCorrection(FittedLink):
     """A fitted classifier whose probabilities are brought back to the true shares of the classes.
 
     A classifier fitted on other shares than the true ones is off by the factor true over fitted share of each class
@@ -104,24 +105,8 @@ class PriorCorrection:
 
     def __init__(self, estimator: Any, factors: npt.NDArray[np.float64]) -> None:
         """Keep the classifier and the factor of each of its classes, in its order."""
-        self.estimator = estimator
+        super().__init__(estimator)
         self.factors = factors
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def __sklearn_tags__(self) -> Any:
-        return self.estimator.__sklearn_tags__()
-
-    def fit(self, *_: Any) -> "PriorCorrection":
-        """Do nothing: it is made fitted. scikit-learn takes a link without this method for none."""
-        return self
-
-    @property
-    def classes_(self) -> npt.NDArray[Any]:
-        """The classes, in the order of the probabilities."""
-        classes: npt.NDArray[Any] = self.estimator.classes_
-        return classes
 
     def predict_proba(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return corrected probabilities, shape (n_rows, n_classes)."""
